@@ -1,0 +1,55 @@
+// Events as they are encoded in produce requests, chunk bodies and slices: each a msgpack array
+// [namespace, data] or [namespace, data, attributes], back to back. namespace is a msgpack str,
+// data a bin, attributes an array of 2n elements: key (str), value (str or bin), and so on; keys
+// may repeat. The parent is the attribute "p" with the ten key bytes of its id (bin).
+// An event's id is implied by its position in the chunk or slice.
+#pragma once
+
+#include "proto/base/bytes.h"
+#include "proto/model/event_id.h"
+
+struct event {
+    struct bytes name;       // its namespace
+    struct bytes data;
+    struct bytes attributes; // as encoded, with the array header; empty when there are none
+    struct bytes encoded;    // the whole event, as it stands
+};
+
+struct attribute {
+    struct bytes key;
+    struct bytes value;
+    bool value_is_text; // str, not bin
+};
+
+#define ATTRIBUTE_PARENT "p"
+
+// Takes the next event off the front of *rest, which it advances. Checks that it is well formed
+// and inside *rest, nothing about names or limits; linear, no allocation.
+// 0, or ERR_INVALID when the bytes are no event (then *rest and *event_out are unspecified).
+int event_next(struct bytes *rest, struct event *event_out) MUST_CHECK;
+
+// As event_next for bytes that were validated before: asserts instead of failing. The hot path.
+void event_next_trusted(struct bytes *rest, struct event *event_out);
+
+// Everything a node requires of an event from outside: well-formed namespace (not the system's,
+// unless `allow_system`), data at most `data_bytes_max`, attributes within limits and well formed
+// (keys 1..255 bytes UTF-8; "p" at most once and a valid id; keys that begin with '$' are the
+// system's). ERR_INVALID or ERR_LIMIT, with a reason that names the thing.
+int event_validate(const struct event *event, uint64_t data_bytes_max, bool allow_system,
+                   struct reason *reason) MUST_CHECK;
+
+// Appends an event to `out`. `attributes` is an encoded array as in struct event, or empty.
+int event_append(struct buffer *out, struct bytes name, struct bytes data,
+                 struct bytes attributes) MUST_CHECK;
+
+// Encodes attributes for event_append: n pairs and, if not none, the parent (first).
+int attributes_append(struct buffer *out, const struct attribute *attributes, size_t count,
+                      struct event_id parent) MUST_CHECK;
+
+// Takes the next attribute off *rest (what event.attributes becomes after attributes_begin).
+// attributes_begin returns how many pairs follow and moves *rest behind the array header.
+int attributes_begin(struct bytes *rest, size_t *count_out) MUST_CHECK;
+int attributes_next(struct bytes *rest, struct attribute *attribute_out) MUST_CHECK;
+
+// The parent's id, or the none id.
+struct event_id event_parent(const struct event *event);
