@@ -1,0 +1,43 @@
+// Who this node is: the file `identity` and the file `lock` in the data directory, read and taken
+// before anything else is opened.
+#pragma once
+
+#include <stdint.h>
+
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
+
+struct uuid {
+    uint8_t bytes[16];
+};
+enum { UUID_TEXT_LENGTH = 36 };
+void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_LENGTH + 1]);
+int uuid_parse(const char *text, struct uuid *uuid_out) MUST_CHECK;
+
+struct identity {
+    char cluster_name[NAME_BYTES_MAX + 1];
+    struct uuid cluster;
+    struct uuid node;
+    uint16_t actor;
+    uint64_t run; // raised and synced at each start
+};
+
+struct data_dir; // an open, locked data directory
+
+// Creates the directory when missing (0700; its parent must exist), locks it. Errors name the path and the
+// remedy: ERR_LOCKED (by which pid, where known), ERR_DENIED (read-only, no permission), ERR_FOREIGN (not
+// empty and not ours), ERR_IO.
+int data_dir_open(const char *path, struct data_dir **dir_out, struct reason *reason) MUST_CHECK;
+void data_dir_close(struct data_dir *dir);
+// "path/name", valid as long as dir; `name` is one of "log", "index".
+const char *data_dir_log_path(const struct data_dir *dir);
+const char *data_dir_index_path(const struct data_dir *dir);
+
+// Positive outcome: a fresh directory, no identity yet.
+enum { IDENTITY_FRESH = 1 };
+// 0, IDENTITY_FRESH, ERR_VERSION (written by a newer weir), ERR_CORRUPT, ERR_IO.
+int identity_read(struct data_dir *dir, struct identity *identity_out,
+                  struct reason *reason) MUST_CHECK;
+// Replaces the file atomically (write, fsync, rename, fsync of the directory).
+int identity_write(struct data_dir *dir, const struct identity *identity,
+                   struct reason *reason) MUST_CHECK;
