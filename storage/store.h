@@ -187,7 +187,7 @@ struct read {
     struct version_vector vector;  // CANONICAL, ARRIVAL: see below; READ_START: the answer
     struct event_id found;     // LAST: the first of the last N (none id: fewer than N exist);
                                // EVENT, NEIGHBOR: the id
-    struct buffer names;       // NAMESPACES: namespace_row entries (store_names.h), back to back
+    struct buffer names;       // NAMESPACES: namespace_row entries (namespace_row.h), back to back
 };
 // `vector` after a CANONICAL step: for each actor that the step passed, the last counter that is
 // delivered or did not match (so: raise the cursor by it). Always ids of their strands. When

@@ -1,6 +1,7 @@
-// Rows of a page of namespaces, as READ_NAMESPACES returns them and the wire carries them.
+// Rows of a page of namespaces: what the store reads and the wire carries.
 #pragma once
 
+#include "proto/base/bytes.h"
 #include "proto/model/event_id.h"
 
 struct namespace_row {

@@ -1,0 +1,130 @@
+// What a node answers and delivers. Views point into the bytes they were decoded from or into
+// memory of the sender that stays until it is sent.
+#pragma once
+
+#include "proto/base/bytes.h"
+#include "proto/model/event_id.h"
+#include "proto/model/version_vector.h"
+
+enum reply_kind {
+    REPLY_HELLO = 65,
+    REPLY_PONG = 66,
+    REPLY_PRODUCED = 67,
+    REPLY_SUBSCRIBED = 68,
+    REPLY_EVENTS = 69,     // to GET, LAST and NEIGHBOR: slices
+    REPLY_NAMESPACES = 70,
+    REPLY_STATUS = 71,
+    REPLY_ERROR = 72,      // to any request; ends a subscription
+    DELIVERY_CHUNKS = 80,  // of a subscription: whole chunks back to back
+    DELIVERY_SLICES = 81,  // of a subscription: slices back to back
+    DELIVERY_MARK = 82,    // of a subscription: see mark_kind
+    DELIVERY_END = 83,     // the subscription's last message
+};
+
+// Errors on the wire: frozen numbers, never reused (docs/protocol.md).
+enum wire_error {
+    WIRE_MALFORMED = 1,      // not a message of this protocol: the connection ends
+    WIRE_UNKNOWN_MESSAGE = 2,
+    WIRE_VERSION = 3,        // no common protocol version: the connection ends
+    WIRE_NO_HELLO = 4,       // the first message must be hello: the connection ends
+    WIRE_FRAME_TOO_LARGE = 5, // the connection ends
+    WIRE_DUPLICATE_ID = 6,   // the request's id is in use
+    WIRE_INVALID_NAMESPACE = 16,
+    WIRE_INVALID_GLOB = 17,
+    WIRE_INVALID_ID = 18,
+    WIRE_INVALID_CURSOR = 19,
+    WIRE_INVALID_EVENT = 20,
+    WIRE_INVALID_ARGUMENT = 21,
+    WIRE_TOO_LARGE = 22,     // an event or a produce beyond a limit
+    WIRE_NOT_FOUND = 32,
+    WIRE_TIMEOUT = 33,       // `after` was not reached in time
+    WIRE_DISK_FULL = 34,
+    WIRE_UNKNOWN_OUTCOME = 35, // the events may or may not have been stored
+    WIRE_CORRUPT = 36,       // the named chunk is damaged on this node
+    WIRE_SHUTTING_DOWN = 37,
+    WIRE_BUSY = 38,          // a limit of this connection or node is reached
+    WIRE_UNSUPPORTED = 39,
+    WIRE_INTERNAL = 40,
+};
+const char *wire_error_name(enum wire_error error); // "invalid_glob"; never NULL
+
+struct reply_hello {
+    uint32_t version;
+    struct bytes server_version; // "weir 0.1.0"
+    uint32_t features;
+    uint16_t actor;
+    struct bytes cluster_name;
+    struct bytes cluster; // uuid, 16 bytes
+    struct bytes node;    // uuid, 16 bytes
+    uint64_t data_bytes_max;
+};
+
+// Bits of reply_produced.remarks.
+enum { REMARK_NOT_AFTER_PARENT = 1 << 0 }; // the parent was not here in time
+
+struct reply_produced {
+    struct event_id first; // the others follow, counter by counter
+    uint32_t count;
+    uint32_t nodes_durable; // on how many nodes the events are durable: 1
+    uint32_t remarks;
+};
+
+enum mark_kind {
+    MARK_CAUGHT_UP = 1, // everything the node held when the subscription started is delivered
+    MARK_HEARTBEAT = 2,
+    MARK_PROGRESS = 3,  // a long stretch without a match was passed
+};
+
+enum end_reason {
+    END_REACHED = 1,   // the end position or the limit
+    END_STOPPED = 2,   // the client asked
+    END_SHUTDOWN = 3,  // the node stops; resume elsewhere, or here later
+};
+
+struct reply_status {
+    struct bytes version;
+    uint64_t uptime_ms;
+    struct bytes cluster_name;
+    struct bytes cluster;
+    struct bytes node;
+    uint16_t actor;
+    uint64_t events;
+    uint64_t bytes;
+    uint64_t namespaces;
+    uint64_t connections;
+    uint64_t subscriptions;
+    uint64_t memory_bytes;
+    uint64_t disk_used_bytes;
+    uint64_t disk_free_bytes;
+    uint64_t index_behind;
+    struct bytes alarms; // texts, joined by newlines
+};
+
+struct reply {
+    uint32_t kind;        // enum reply_kind
+    uint64_t id;          // of the request or subscription
+    struct bytes cursor;  // the node's, or the subscription's (MARK, END, SUBSCRIBED), encoded;
+                          // empty on deliveries of events
+    union {
+        struct reply_hello hello;
+        struct reply_produced produced;
+        struct bytes events;     // EVENTS, CHUNKS, SLICES
+        struct {
+            struct bytes rows;   // namespace rows (namespace_row.h)
+            bool more;
+        } namespaces;
+        struct reply_status status;
+        struct {
+            uint32_t code;       // enum wire_error
+            struct bytes text;
+        } error;
+        struct {
+            uint32_t kind;       // enum mark_kind
+            uint64_t passed;     // events looked at so far, for progress
+        } mark;
+        struct {
+            uint32_t reason;     // enum end_reason
+            uint64_t delivered;  // events
+        } end;
+    };
+};
