@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""The include table of docs/architecture.md: folders are layers, no arrow is ever reversed."""
+
+import re
+
+import tidy
+
+BASE = ["proto/base/"]
+MODEL = BASE + ["proto/model/"]
+PROTO = MODEL + ["proto/wire/"]
+
+# folder -> what its files may include besides their own folder: folders (with a slash) or files.
+TABLE = {
+    "proto/base": [],
+    "proto/model": BASE,
+    "proto/wire": MODEL,
+    "storage": MODEL,
+    "replication": MODEL,
+    "server/config": BASE,
+    "server/log": BASE,
+    "server/node": MODEL + ["storage/store.h", "storage/identity.h", "replication/replica.h"],
+    "server/frontend": PROTO + ["server/node/service.h"],
+    "server/net": BASE
+    + ["server/frontend/frontend.h", "server/node/node_env.h", "server/node/service.h"],
+    "server": PROTO + ["storage/", "replication/", "server/"],
+    "client": PROTO,
+    "client-cli": BASE + ["client/"],
+    "tests": [""],
+}
+
+# In server/ itself only these may know everybody.
+SERVER_ROOT_FILES = {"server/main.c", "server/run.c", "server/run.h"}
+
+# library header -> (where it may be included, how many files may).
+LIBRARIES = {
+    "rocksdb/": (("storage/disk_rocksdb.c",), 1),
+    "msgpack": (("proto/",), 2),
+    "libfyaml.h": (("server/config/",), 1),
+    "ev.h": (("server/net/",), None),
+    "xxhash.h": (("proto/base/hash.c",), 1),
+    "lz4": (("proto/base/compress.c",), 1),
+    "uthash.h": (("proto/base/",), 1),
+    "utlist.h": (("proto/base/",), 1),
+    "systemd/": (("server/",), 2),
+    "jansson.h": (("client-cli/",), 1),
+    "argp.h": (("server/main.c", "server/run.c", "server/config/", "client-cli/"), None),
+    "sys/socket.h": (("server/net/", "server/run.c", "client/"), None),
+    "netinet/": (("server/net/", "client/"), None),
+    "netdb.h": (("server/net/", "client/"), None),
+    "sys/epoll.h": ((), None),
+}
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def folder_of(path):
+    """The row of the table that a file belongs to; None: no row."""
+    rows = [row for row in TABLE if path.startswith(row + "/")]
+    return max(rows, key=len) if rows else None
+
+
+def allowed(path, target):
+    row = folder_of(path)
+    if row is None:
+        return False
+    if row == "server" and path not in SERVER_ROOT_FILES:
+        return target.startswith("proto/base/")
+    if target.startswith(row + "/") and (row != "server" or target in SERVER_ROOT_FILES):
+        return True
+    return any(
+        target.startswith(entry) if entry == "" or entry.endswith("/") else target == entry
+        for entry in TABLE[row]
+    )
+
+
+def includes(root, path):
+    text = tidy.c_without_comments(tidy.read(root, path), keep_strings=True)
+    for match in INCLUDE.finditer(text):
+        yield tidy.line_of(text, match.start()), match.group(1), match.group(2)
+
+
+def check_libraries(path, line, target, users):
+    for header, (places, files_max) in LIBRARIES.items():
+        if not (target.startswith(header) if header[-1] != "h" else target == header):
+            continue
+        if path.startswith("tests/"):
+            return []
+        users.setdefault(header, set()).add(path)
+        if not any(path.startswith(place) for place in places):
+            where = " ".join(places) or "no file"
+            return [f"{path}:{line}: <{target}> belongs to {where} alone"]
+        if files_max and len(users[header]) > files_max:
+            names = " ".join(sorted(users[header]))
+            return [f"{path}:{line}: <{target}> is wrapped in {files_max} file(s), not in {names}"]
+    return []
+
+
+def cycles(graph):
+    """One violation for each include that closes a circle."""
+    found, state = [], {}
+
+    def visit(path, trail):
+        state[path] = "open"
+        for target in graph.get(path, ()):
+            if state.get(target) == "open":
+                circle = trail[trail.index(target) :] + [target] if target in trail else [target]
+                found.append("include cycle: " + " -> ".join(circle))
+            elif target not in state:
+                visit(target, trail + [target])
+        state[path] = "done"
+
+    for path in sorted(graph):
+        if path not in state:
+            visit(path, [path])
+    return found
+
+
+def check(root):
+    found, users, graph = [], {}, {}
+    known = set(tidy.files(root, ".c", ".h"))
+    for path in sorted(known):
+        if folder_of(path) is None:
+            found.append(f"{path}: this folder is not in the include table")
+            continue
+        for line, kind, target in includes(root, path):
+            if kind == "<":
+                found += check_libraries(path, line, target, users)
+                continue
+            graph.setdefault(path, []).append(target)
+            if target not in known:
+                found.append(f'{path}:{line}: "{target}" is not written from the root')
+            elif not allowed(path, target):
+                found.append(f'{path}:{line}: {folder_of(path)} may not include "{target}"')
+    return found + cycles(graph)
+
+
+STORE = {"storage/store.h": "#pragma once\n"}
+BAD = [
+    ("a reversed arrow", {**STORE, "proto/model/event.c": '#include "storage/store.h"\n'}),
+    ("an include not from the root", {**STORE, "storage/store.c": '#include "store.h"\n'}),
+    ("rocksdb outside its wrapper", {"storage/store.c": "#include <rocksdb/c.h>\n"}),
+    ("libev outside net", {"server/node/service.c": "#include <ev.h>\n"}),
+    (
+        "a third file with msgpack",
+        {f"proto/wire/{name}.c": "#include <msgpack.h>\n" for name in "abc"},
+    ),
+    (
+        "a cycle",
+        {
+            "storage/a.h": '#include "storage/b.h"\n',
+            "storage/b.h": '#include "storage/a.h"\n',
+        },
+    ),
+    ("a folder nobody knows", {"extra/a.c": "\n"}),
+    ("a file beside main.c", {**STORE, "server/other.c": '#include "storage/store.h"\n'}),
+    (
+        "the node looking into the disk",
+        {"storage/disk.h": "\n", "server/node/service.c": '#include "storage/disk.h"\n'},
+    ),
+]
+GOOD = [
+    ("the node using the store", {**STORE, "server/node/a.c": '#include "storage/store.h"\n'}),
+    ("main.c using anybody", {**STORE, "server/main.c": '#include "storage/store.h"\n'}),
+    ("an include in a comment", {**STORE, "proto/base/a.c": '// #include "storage/store.h"\n'}),
+]
+
+if __name__ == "__main__":
+    tidy.run("include table", check, BAD, GOOD)
