@@ -13,14 +13,17 @@ enum { PROTOCOL_VERSION_MIN = 1, PROTOCOL_VERSION_MAX = 1 };
 // (id_out tells the request).
 enum { MESSAGE_UNKNOWN_KIND = 1 };
 
-// Decodes one message (a frame's content). Views point into `message`. ERR_INVALID, ERR_LIMIT (too
-// many patterns), with a reason. On errors request_out->id is the request's id where it could be
-// read, else 0.
+// Decodes one message (a frame's content). Views point into `message`; only the fields of the
+// message's kind are written. With a reason: ERR_INVALID (not a message of this protocol),
+// ERR_LIMIT (too many patterns, too long a name), ERR_UNSUPPORTED (well formed, but with an option,
+// a start, an order ... that this version does not know), MESSAGE_UNKNOWN_KIND. On all of these
+// request_out->id is the request's id where it could be read, else 0.
 int request_decode(struct bytes message, struct request *request_out,
                    struct reason *reason) MUST_CHECK;
 int reply_decode(struct bytes message, struct reply *reply_out, struct reason *reason) MUST_CHECK;
 
-// Append a whole frame: length and message. ERR_MEMORY leaves `out` as it was.
+// Append a whole frame: length and message. ERR_MEMORY and ERR_LIMIT (a frame beyond
+// FRAME_BYTES_MAX) leave `out` as it was. A request's id is not 0; uuids have 16 bytes.
 int request_encode(const struct request *request, struct buffer *out) MUST_CHECK;
 int reply_encode(const struct reply *reply, struct buffer *out) MUST_CHECK;
 
