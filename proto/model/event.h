@@ -5,11 +5,13 @@
 // An event's id is implied by its position in the chunk or slice.
 #pragma once
 
+#include <assert.h>
+
 #include "proto/base/bytes.h"
 #include "proto/model/event_id.h"
 
 struct event {
-    struct bytes name;       // its namespace
+    struct bytes name; // its namespace
     struct bytes data;
     struct bytes attributes; // as encoded, with the array header; empty when there are none
     struct bytes encoded;    // the whole event, as it stands
@@ -23,13 +25,65 @@ struct attribute {
 
 #define ATTRIBUTE_PARENT "p"
 
+// event_next for any form that msgpack allows; called where the inlined usual form is not met.
+int event_next_any(struct bytes *rest, struct event *event_out) MUST_CHECK;
+
+// The usual form, [short name, data below 64 KiB]: sets *event_out and returns true, or returns
+// false when the bytes are anything else. Never reads beyond bytes.
+static inline bool event_take_usual(struct bytes *rest, struct event *event_out)
+{
+    const uint8_t *at = rest->data;
+    size_t left = rest->length;
+    if (left < 5 || at[0] != 0x92) { // an array of two
+        return false;
+    }
+    size_t name_at = 2;
+    size_t name_length = at[1] ^ 0xa0u; // fixstr: below 32
+    if (name_length >= 32) {
+        if (at[1] != 0xd9) { // str 8
+            return false;
+        }
+        name_at = 3;
+        name_length = at[2];
+    }
+    size_t data_at = name_at + name_length + 2;
+    if (data_at >= left) {
+        return false;
+    }
+    size_t data_length = at[data_at - 1];
+    if (at[data_at - 2] != 0xc4) {     // bin 8
+        if (at[data_at - 2] != 0xc5) { // bin 16
+            return false;
+        }
+        data_length = data_length << 8 | at[data_at];
+        data_at++;
+    }
+    if (data_length > left - data_at) {
+        return false;
+    }
+    size_t length = data_at + data_length;
+    event_out->name = bytes_of(at + name_at, name_length);
+    event_out->data = bytes_of(at + data_at, data_length);
+    event_out->attributes = bytes_of(at + length, 0);
+    event_out->encoded = bytes_of(at, length);
+    *rest = bytes_of(at + length, left - length);
+    return true;
+}
+
 // Takes the next event off the front of *rest, which it advances. Checks that it is well formed
 // and inside *rest, nothing about names or limits; linear, no allocation.
 // 0, or ERR_INVALID when the bytes are no event (then *rest and *event_out are unspecified).
-int event_next(struct bytes *rest, struct event *event_out) MUST_CHECK;
+static inline MUST_CHECK int event_next(struct bytes *rest, struct event *event_out)
+{
+    return event_take_usual(rest, event_out) ? 0 : event_next_any(rest, event_out);
+}
 
 // As event_next for bytes that were validated before: asserts instead of failing. The hot path.
-void event_next_trusted(struct bytes *rest, struct event *event_out);
+static inline void event_next_trusted(struct bytes *rest, struct event *event_out)
+{
+    int err = event_next(rest, event_out);
+    assert(err == 0);
+}
 
 // Everything a node requires of an event from outside: well-formed namespace (not the system's,
 // unless `allow_system`), data at most `data_bytes_max`, attributes within limits and well formed

@@ -13,9 +13,13 @@ struct glob;
 // Compiles a pattern. ERR_INVALID ("/**foo", "/***", an unclosed class, a trailing backslash,
 // empty, not UTF-8, control characters) or ERR_LIMIT, with a reason that shows the place.
 int glob_compile(struct bytes pattern, struct glob **glob_out, struct reason *reason) MUST_CHECK;
+
+// A glob that matches this name alone, whatever characters it has. Errors of namespace_validate.
+int glob_of_name(struct bytes name, struct glob **glob_out, struct reason *reason) MUST_CHECK;
+
 void glob_free(struct glob *glob);
 
-// Linear in pattern + name per component run: no pattern can make it slow.
+// At most pattern x name steps, usually pattern + name: no pattern can make it slow.
 bool glob_matches(const struct glob *glob, struct bytes name);
 
 // Whether it matches everything (but the system's names), without looking at them.

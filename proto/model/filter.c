@@ -1,0 +1,344 @@
+// A filter is put into a normal form when it is made: entries sorted, repeated ones dropped, and if
+// one of them means everything, only that ("**") and those for the system's names are kept. So
+// equal filters have equal keys, and the common ones, everything and a single name, are recognised
+// once.
+//
+// Verdicts are remembered per name in a table of cache lines: two places for each name, the older
+// of two gives way. Names that do not fit a line are matched each time. The table is keyed, so that
+// nobody can choose names that push each other out. Events of one stream often follow each other,
+// so the name before is compared first. Without memory for the table, everything is matched.
+
+#include "proto/model/filter.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "proto/base/hash.h"
+#include "proto/base/limits.h"
+#include "proto/model/event.h"
+#include "proto/model/namespace.h"
+
+struct filter {
+    atomic_uint references;
+    bool is_everything;
+    bool has_system; // an entry for the system's names
+    bool is_exact;   // one entry, a name
+    size_t globs_count;
+    struct glob *globs[PATTERNS_MAX];
+    struct buffer key;
+};
+
+struct draft_entry {
+    struct glob *glob;
+    struct bytes text;
+    bool is_exact;
+};
+
+struct draft {
+    struct draft_entry entries[PATTERNS_MAX];
+    size_t count;
+};
+
+static int draft_compare(const void *a, const void *b)
+{
+    const struct draft_entry *left = a;
+    const struct draft_entry *right = b;
+    int order = bytes_compare(left->text, right->text);
+    return order != 0 ? order : (int)left->is_exact - (int)right->is_exact;
+}
+
+static void draft_deinit(struct draft *draft)
+{
+    for (size_t i = 0; i < draft->count; i++) {
+        glob_free(draft->entries[i].glob);
+    }
+    draft->count = 0;
+}
+
+static int draft_add(struct draft *draft, struct filter_entry entry, struct reason *reason)
+{
+    struct draft_entry *added = &draft->entries[draft->count];
+    int err = entry.is_exact ? glob_of_name(entry.text, &added->glob, reason)
+                             : glob_compile(entry.text, &added->glob, reason);
+    if (err) {
+        return err;
+    }
+    bool is_everything = glob_is_everything(added->glob);
+    added->text = is_everything ? bytes_of_text("**") : entry.text;
+    added->is_exact = entry.is_exact;
+    draft->count++;
+    return 0;
+}
+
+static void draft_normalise(struct draft *draft)
+{
+    bool is_everything = false;
+    for (size_t i = 0; i < draft->count; i++) {
+        is_everything |= glob_is_everything(draft->entries[i].glob);
+    }
+    qsort(draft->entries, draft->count, sizeof draft->entries[0], draft_compare);
+    size_t kept = 0;
+    for (size_t i = 0; i < draft->count; i++) {
+        struct draft_entry *entry = &draft->entries[i];
+        bool is_repeated = kept > 0 && draft_compare(entry, &draft->entries[kept - 1]) == 0;
+        bool is_covered =
+            is_everything && !glob_is_everything(entry->glob) && !namespace_is_system(entry->text);
+        if (is_repeated || is_covered) {
+            glob_free(entry->glob);
+        } else {
+            draft->entries[kept++] = *entry;
+        }
+    }
+    draft->count = kept;
+}
+
+// Entry by entry: 'e' for an exact name or 'p' for a pattern, the text, and a NUL, which no text
+// has.
+static int key_append(struct buffer *key, const struct draft_entry *entry)
+{
+    int err = buffer_append(key, bytes_of_text(entry->is_exact ? "e" : "p"));
+    if (err == 0) {
+        err = buffer_append(key, entry->text);
+    }
+    if (err == 0) {
+        err = buffer_append(key, bytes_of("", 1));
+    }
+    return err;
+}
+
+static void filter_free(struct filter *filter)
+{
+    for (size_t i = 0; i < filter->globs_count; i++) {
+        glob_free(filter->globs[i]);
+    }
+    buffer_deinit(&filter->key);
+    free(filter);
+}
+
+// Takes the globs out of the draft if it succeeds.
+static int filter_build(struct draft *draft, struct filter **filter_out)
+{
+    struct filter *filter = calloc(1, sizeof *filter);
+    if (!filter) {
+        return ERR_MEMORY;
+    }
+    atomic_init(&filter->references, 1);
+    for (size_t i = 0; i < draft->count; i++) {
+        int err = key_append(&filter->key, &draft->entries[i]);
+        if (err) {
+            filter_free(filter);
+            return err;
+        }
+    }
+    for (size_t i = 0; i < draft->count; i++) {
+        struct draft_entry *entry = &draft->entries[i];
+        filter->globs[i] = entry->glob;
+        filter->is_everything |= glob_is_everything(entry->glob);
+        filter->has_system |= namespace_is_system(entry->text);
+    }
+    filter->globs_count = draft->count;
+    draft->count = 0;
+    glob_prefix(filter->globs[0], &filter->is_exact);
+    filter->is_exact &= filter->globs_count == 1;
+    *filter_out = filter;
+    return 0;
+}
+
+int filter_new(const struct filter_entry *entries, size_t count, struct filter **filter_out,
+               struct reason *reason)
+{
+    static const struct filter_entry everything = {.text = {(const uint8_t *)"**", 2}};
+    if (count > PATTERNS_MAX) {
+        return reason_set(reason, ERR_LIMIT, "the filter has %zu entries, %d are allowed", count,
+                          PATTERNS_MAX);
+    }
+    if (count == 0) {
+        entries = &everything;
+        count = 1;
+    }
+    struct draft draft = {.count = 0};
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++) {
+        err = draft_add(&draft, entries[i], reason);
+    }
+    if (err == 0) {
+        draft_normalise(&draft);
+        err = filter_build(&draft, filter_out);
+    }
+    draft_deinit(&draft);
+    return err;
+}
+
+struct filter *filter_ref(struct filter *filter)
+{
+    unsigned before = atomic_fetch_add_explicit(&filter->references, 1, memory_order_relaxed);
+    assert(before > 0 && before < UINT32_MAX);
+    return filter;
+}
+
+void filter_unref(struct filter *filter)
+{
+    if (!filter) {
+        return;
+    }
+    unsigned before = atomic_fetch_sub_explicit(&filter->references, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before == 1) {
+        filter_free(filter);
+    }
+}
+
+bool filter_matches(const struct filter *filter, struct bytes name)
+{
+    for (size_t i = 0; i < filter->globs_count; i++) {
+        if (glob_matches(filter->globs[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool filter_is_everything(const struct filter *filter)
+{
+    return filter->is_everything;
+}
+
+size_t filter_globs_count(const struct filter *filter)
+{
+    return filter->globs_count;
+}
+
+const struct glob *filter_glob(const struct filter *filter, size_t i)
+{
+    assert(i < filter->globs_count);
+    return filter->globs[i];
+}
+
+struct bytes filter_key(const struct filter *filter)
+{
+    return buffer_bytes(&filter->key);
+}
+
+enum { CACHE_SLOTS = 4096, CACHE_LINE = 64, CACHE_NAME_BYTES_MAX = CACHE_LINE - 2 };
+
+struct slot {
+    uint8_t length; // 0: free
+    bool verdict;
+    uint8_t name[CACHE_NAME_BYTES_MAX];
+};
+
+static_assert(sizeof(struct slot) == CACHE_LINE, "one name, one cache line");
+
+struct filter_cache {
+    struct filter *filter;
+    uint64_t seed;
+    struct slot *slots; // NULL before its first use
+};
+
+struct filter_cache *filter_cache_new(struct filter *filter, uint64_t seed)
+{
+    struct filter_cache *cache = calloc(1, sizeof *cache);
+    if (cache) {
+        cache->filter = filter_ref(filter);
+        cache->seed = seed;
+    }
+    return cache;
+}
+
+void filter_cache_free(struct filter_cache *cache)
+{
+    if (cache) {
+        filter_unref(cache->filter);
+        free(cache->slots);
+        free(cache);
+    }
+}
+
+static void cache_allocate(struct filter_cache *cache)
+{
+    cache->slots = aligned_alloc(CACHE_LINE, CACHE_SLOTS * sizeof(struct slot));
+    if (cache->slots) {
+        memset(cache->slots, 0, CACHE_SLOTS * sizeof(struct slot));
+    }
+}
+
+static bool slot_is(const struct slot *slot, struct bytes name)
+{
+    return slot->length == name.length && memcmp(slot->name, name.data, name.length) == 0;
+}
+
+static bool cache_verdict(struct filter_cache *cache, struct bytes name)
+{
+    if (!cache->slots || name.length > CACHE_NAME_BYTES_MAX || name.length == 0) {
+        return filter_matches(cache->filter, name);
+    }
+    size_t i = hash64_keyed(name, cache->seed) % CACHE_SLOTS;
+    struct slot *slot = &cache->slots[i];
+    struct slot *other = &cache->slots[i ^ 1];
+    if (slot_is(slot, name)) {
+        return slot->verdict;
+    }
+    if (slot_is(other, name)) {
+        return other->verdict;
+    }
+    *other = *slot;
+    slot->length = (uint8_t)name.length;
+    slot->verdict = filter_matches(cache->filter, name);
+    memcpy(slot->name, name.data, name.length);
+    return slot->verdict;
+}
+
+static uint64_t positions_of_everything(struct bytes body, uint16_t count)
+{
+    uint64_t positions = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct event event;
+        event_next_trusted(&body, &event);
+        positions |= (uint64_t)!namespace_is_system(event.name) << i;
+    }
+    assert(body.length == 0);
+    return positions;
+}
+
+static uint64_t positions_of_name(struct bytes name, struct bytes body, uint16_t count)
+{
+    uint64_t positions = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct event event;
+        event_next_trusted(&body, &event);
+        positions |= (uint64_t)bytes_equal(event.name, name) << i;
+    }
+    assert(body.length == 0);
+    return positions;
+}
+
+uint64_t filter_positions(struct filter_cache *cache, struct bytes plain_body, uint16_t count)
+{
+    const struct filter *filter = cache->filter;
+    assert(count <= CHUNK_EVENTS_MAX);
+    if (filter->is_everything && !filter->has_system) {
+        return positions_of_everything(plain_body, count);
+    }
+    if (filter->is_exact) {
+        bool is_exact;
+        return positions_of_name(glob_prefix(filter->globs[0], &is_exact), plain_body, count);
+    }
+    if (!cache->slots) {
+        cache_allocate(cache);
+    }
+    uint64_t positions = 0;
+    struct bytes before = {0};
+    bool verdict = false;
+    for (unsigned i = 0; i < count; i++) {
+        struct event event;
+        event_next_trusted(&plain_body, &event);
+        if (!bytes_equal(event.name, before)) {
+            verdict = cache_verdict(cache, event.name);
+            before = event.name;
+        }
+        positions |= (uint64_t)verdict << i;
+    }
+    assert(plain_body.length == 0);
+    return positions;
+}
