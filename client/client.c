@@ -1,0 +1,255 @@
+// Sending and receiving are tried first and polled for only when there was nothing to do: under
+// load there is no system call but send and recv. A connection that fails is told to the core,
+// which still hands out what came before.
+
+#include "client/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/backoff.h"
+
+enum { CONNECT_TIMEOUT_MS_DEFAULT = 10000 };
+
+// Under load nothing is polled, so wake_fd is looked at now and then.
+enum { TURNS_PER_WAKE_CHECK = 16 };
+
+struct weir_client {
+    struct weir_client_config config;
+    struct weir_core *core;
+    int fd;
+    bool is_failed; // the socket; the core knows
+    uint32_t turns;
+    struct backoff backoff;
+};
+
+static void drop(struct weir_client *client)
+{
+    if (client->fd >= 0) {
+        close(client->fd);
+        client->fd = -1;
+    }
+    weir_core_free(client->core);
+    client->core = NULL;
+}
+
+static void fail(struct weir_client *client, int err, const char *text)
+{
+    client->is_failed = true;
+    weir_core_fail(client->core, err, text);
+}
+
+static void send_some(struct weir_client *client)
+{
+    struct bytes output = weir_core_output(client->core);
+    if (output.length == 0 || client->is_failed) {
+        return;
+    }
+    ssize_t sent = send(client->fd, output.data, output.length, MSG_NOSIGNAL);
+    if (sent >= 0) {
+        weir_core_sent(client->core, (size_t)sent);
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+        // What the node said before it closed is still to be received.
+        weir_core_sent(client->core, output.length);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        fail(client, ERR_IO, strerror(errno));
+    }
+}
+
+static bool receive_some(struct weir_client *client)
+{
+    if (client->is_failed) {
+        return false;
+    }
+    uint8_t *space;
+    size_t length;
+    if (weir_core_space(client->core, &space, &length) != 0) {
+        fail(client, ERR_MEMORY, "no memory to receive");
+        return true;
+    }
+    ssize_t received = recv(client->fd, space, length, 0);
+    if (received > 0) {
+        weir_core_received(client->core, (size_t)received, connection_now());
+        return true;
+    }
+    if (received == 0 || errno == ECONNRESET || errno == EPIPE) {
+        fail(client, ERR_CLOSED, "the node has closed the connection");
+        return true;
+    }
+    if (errno != EAGAIN && errno != EINTR) {
+        fail(client, ERR_IO, strerror(errno));
+        return true;
+    }
+    return false;
+}
+
+static bool is_woken(const struct weir_client *client)
+{
+    struct pollfd wake = {.fd = client->config.wake_fd, .events = POLLIN};
+    return poll(&wake, 1, 0) > 0;
+}
+
+// Rounded up, so that a deadline is reached when the wait is over.
+static int wait_ms(struct instant until)
+{
+    if (until.ns == INSTANT_NEVER.ns) {
+        return -1;
+    }
+    int64_t left_ms = (until.ns - connection_now().ns + 999999) / 1000000;
+    return left_ms < 0 ? 0 : left_ms > 1000000 ? 1000000 : (int)left_ms;
+}
+
+int weir_client_wait(struct weir_client *client, struct pollfd *others, size_t others_count,
+                     struct instant until)
+{
+    assert(others_count <= WEIR_OTHERS_MAX);
+    for (size_t i = 0; i < others_count; i++) {
+        others[i].revents = 0;
+    }
+    send_some(client);
+    if (++client->turns % TURNS_PER_WAKE_CHECK == 0 && is_woken(client)) {
+        return WEIR_WOKEN;
+    }
+    if (receive_some(client)) {
+        return 0;
+    }
+    weir_core_tick(client->core, connection_now());
+    struct instant deadline = instant_earlier(until, weir_core_deadline(client->core));
+    bool wants_to_send = weir_core_output(client->core).length > 0;
+    struct pollfd polled[2 + WEIR_OTHERS_MAX] = {
+        {.fd = client->is_failed ? -1 : client->fd,
+         .events = (short)(POLLIN | (wants_to_send ? POLLOUT : 0))},
+        {.fd = client->config.wake_fd, .events = POLLIN},
+    };
+    for (size_t i = 0; i < others_count; i++) {
+        polled[2 + i] = others[i];
+    }
+    int count = poll(polled, 2 + others_count, client->is_failed ? 0 : wait_ms(deadline));
+    if (count < 0 && errno != EINTR) {
+        fail(client, ERR_IO, strerror(errno));
+        return 0;
+    }
+    if (count > 0 && polled[1].revents) {
+        return WEIR_WOKEN;
+    }
+    for (size_t i = 0; count > 0 && i < others_count; i++) {
+        others[i].revents = polled[2 + i].revents;
+    }
+    if (count > 0 && polled[0].revents) {
+        send_some(client);
+        receive_some(client);
+        return 0;
+    }
+    weir_core_tick(client->core, connection_now());
+    return count == 0 && instant_reached(until, connection_now()) ? WEIR_LATE : 0;
+}
+
+int weir_client_next(struct weir_client *client, struct instant until,
+                     struct weir_notice *notice_out)
+{
+    for (;;) {
+        int outcome = weir_core_next(client->core, notice_out);
+        if (outcome != WEIR_NOTHING) {
+            return outcome;
+        }
+        outcome = weir_client_wait(client, NULL, 0, until);
+        if (outcome != 0) {
+            return outcome;
+        }
+    }
+}
+
+static int connect_once(struct weir_client *client, struct reason *reason)
+{
+    drop(client);
+    client->is_failed = false;
+    uint32_t timeout_ms = client->config.connect_timeout_ms ? client->config.connect_timeout_ms
+                                                            : CONNECT_TIMEOUT_MS_DEFAULT;
+    struct instant now = connection_now();
+    struct instant until = instant_add(now, duration_ms(timeout_ms));
+    struct weir_core_config config = {
+        .name = client->config.name,
+        .hello_timeout_ms = timeout_ms,
+        .silence_ms = client->config.silence_ms,
+    };
+    int err = weir_core_new(&config, now, &client->core);
+    if (err != 0) {
+        return reason_set(reason, err, "%s", err_text(err));
+    }
+    err = connection_open(&client->config.address, until, client->config.wake_fd, &client->fd,
+                          reason);
+    if (err != 0) {
+        return err == CONNECTION_WOKEN ? WEIR_WOKEN : err;
+    }
+    struct weir_notice notice;
+    int outcome = weir_client_next(client, INSTANT_NEVER, &notice);
+    if (outcome == WEIR_WOKEN) {
+        return WEIR_WOKEN;
+    }
+    if (outcome < 0) {
+        bool is_lost = outcome == ERR_CLOSED || outcome == ERR_IO;
+        return reason_set(reason, is_lost ? ERR_CONNECT : outcome, "%s",
+                          weir_core_reason(client->core));
+    }
+    assert(outcome == 0 && notice.kind == WEIR_READY);
+    backoff_reset(&client->backoff);
+    return 0;
+}
+
+int weir_client_open(const struct weir_client_config *config, struct weir_client **client_out,
+                     struct reason *reason)
+{
+    struct weir_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        return reason_set(reason, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    client->config = *config;
+    client->fd = -1;
+    uint64_t seed = (uint64_t)connection_now().ns;
+    (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK);
+    backoff_init(&client->backoff, seed);
+    int err = connect_once(client, reason);
+    if (err != 0) {
+        weir_client_close(client);
+        return err;
+    }
+    *client_out = client;
+    return 0;
+}
+
+void weir_client_close(struct weir_client *client)
+{
+    if (client) {
+        drop(client);
+        free(client);
+    }
+}
+
+int weir_client_reconnect(struct weir_client *client, struct instant until, struct reason *reason)
+{
+    for (;;) {
+        struct duration pause = backoff_next(&client->backoff);
+        struct instant next = instant_earlier(instant_add(connection_now(), pause), until);
+        struct pollfd wake = {.fd = client->config.wake_fd, .events = POLLIN};
+        if (poll(&wake, 1, wait_ms(next)) > 0) {
+            return WEIR_WOKEN;
+        }
+        if (instant_reached(until, connection_now())) {
+            return WEIR_LATE;
+        }
+        int err = connect_once(client, reason);
+        if (err >= 0 || err == ERR_VERSION || err == ERR_MEMORY) {
+            return err;
+        }
+    }
+}
+
+struct weir_core *weir_client_core(struct weir_client *client)
+{
+    return client->core;
+}
