@@ -35,8 +35,7 @@ int disk_write(struct disk *disk, struct disk_batch *batch) MUST_CHECK;
 int disk_sync(struct disk *disk) MUST_CHECK;
 
 // Appends the value to `value`. 0, DISK_NOT_FOUND, ERR_IO, ERR_CORRUPT, ERR_MEMORY.
-int disk_get(struct disk *disk, unsigned family, struct bytes key,
-             struct buffer *value) MUST_CHECK;
+int disk_get(struct disk *disk, unsigned family, struct bytes key, struct buffer *value) MUST_CHECK;
 
 // An iterator sees the state of the moment it was opened. Every move may end up nowhere: then
 // valid is false, and disk_iterator_status says whether that is the end (0) or an error

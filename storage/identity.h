@@ -24,9 +24,9 @@ struct identity {
 
 struct data_dir; // an open, locked data directory
 
-// Creates the directory when missing (0700; its parent must exist), locks it. Errors name the path and the
-// remedy: ERR_LOCKED (by which pid, where known), ERR_DENIED (read-only, no permission), ERR_FOREIGN (not
-// empty and not ours), ERR_IO.
+// Creates the directory when missing (0700; its parent must exist), locks it. Errors name the path
+// and the remedy: ERR_LOCKED (by which pid, where known), ERR_DENIED (read-only, no permission),
+// ERR_FOREIGN (not empty and not ours), ERR_IO.
 int data_dir_open(const char *path, struct data_dir **dir_out, struct reason *reason) MUST_CHECK;
 void data_dir_close(struct data_dir *dir);
 // "path/name", valid as long as dir; `name` is one of "log", "index".

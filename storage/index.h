@@ -19,7 +19,10 @@ struct index_cursor;
 // (reset_out). ERR_IO, ERR_MEMORY.
 int index_open(struct disk *disk, uint64_t memory_bytes_max, uint64_t seed,
                struct index **index_out, bool *reset_out) MUST_CHECK;
-void index_close(struct index *index); // what was not flushed will be added again
+// Empties it: it will be built again from the first chunk on. No cursor may be open.
+int index_reset(struct index *index) MUST_CHECK;
+
+void index_close(struct index *index); // NULL is fine; what was not flushed will be added again
 
 // Adds the next chunk in order of arrival; `body` is plain. Accumulates in memory. ERR_MEMORY.
 int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *header,
@@ -62,11 +65,12 @@ enum {
 int index_cursor_open(struct index *index, const struct filter *filter,
                       struct index_cursor **cursor_out,
                       struct version_vector *watermark_out) MUST_CHECK;
-void index_cursor_close(struct index_cursor *cursor);
+void index_cursor_close(struct index_cursor *cursor); // NULL is fine
 
 // Moves to the first hit with key >= (first, 0), or to the last with key <= (first, 65535).
-int index_cursor_seek(struct index_cursor *cursor, uint64_t first) MUST_CHECK;          // then next
-int index_cursor_seek_backward(struct index_cursor *cursor, uint64_t first) MUST_CHECK; // then previous
+int index_cursor_seek(struct index_cursor *cursor, uint64_t first) MUST_CHECK; // then next
+int index_cursor_seek_backward(struct index_cursor *cursor,
+                               uint64_t first) MUST_CHECK; // then previous
 
 // The hit at the cursor, which moves on; hits of one chunk by several namespaces come as one.
 // 0, INDEX_END, ERR_*.

@@ -25,22 +25,22 @@ extern const char *const LOG_FAMILY_NAMES[LOG_FAMILIES];
 extern const char *const INDEX_FAMILY_NAMES[INDEX_FAMILIES];
 
 struct store_config {
-    uint16_t actor;              // this node's
-    bool compress;               // LZ4 bodies
-    bool accept_loss;            // open although the walk of the strands found a hole
-    uint64_t recent_bytes_max;   // the cache of recent blocks
-    uint64_t index_bytes_max;    // memory of the indexer
-    uint64_t reserve_bytes;      // free disk space below which produce is refused
-    uint64_t walk_bytes;         // how much of each strand is walked after an unclean stop
-    uint64_t seed;               // for keyed hashes
+    uint16_t actor;            // this node's
+    bool compress;             // LZ4 bodies
+    bool accept_loss;          // open although the walk of the strands found a hole
+    uint64_t recent_bytes_max; // the cache of recent blocks
+    uint64_t index_bytes_max;  // memory of the indexer
+    uint64_t reserve_bytes;    // free disk space below which produce is refused
+    uint64_t walk_bytes;       // how much of each strand is walked after an unclean stop
+    uint64_t seed;             // for keyed hashes
 };
 
 // What opening found, for the log file and for status.
 struct store_recovery {
     bool was_clean;
     uint64_t chunks_walked;
-    uint64_t counter_next;       // where this node's ids go on
-    struct reason loss;          // text not empty: what is missing, accepted by accept_loss
+    uint64_t counter_next; // where this node's ids go on
+    struct reason loss;    // text not empty: what is missing, accepted by accept_loss
 };
 
 // Recovers (head check, walk of the strands, lease), syncs what was recovered, and reads the
@@ -97,17 +97,17 @@ enum append_kind {
 // One append. The submitter owns the memory (it may be embedded) and must leave it alone from
 // store_append until store_port_take_append returns it.
 struct append {
-    struct append *next;       // the store's
-    struct store_port *port;   // the store's
+    struct append *next;     // the store's
+    struct store_port *port; // the store's
     enum append_kind kind;
-    struct bytes bytes;        // the events or chunks, encoded
+    struct bytes bytes;            // the events or chunks, encoded
     const struct append_run *runs; // APPEND_PRODUCE
     uint32_t runs_count;
-    uint32_t events;           // how many events in all
-    void *owner;               // the submitter's
+    uint32_t events; // how many events in all
+    void *owner;     // the submitter's
     // results
-    int result;                // 0, STORE_DUPLICATE, STORE_GAP; ERR_FULL, ERR_UNKNOWN, ERR_CLOSED
-    uint64_t first;            // APPEND_PRODUCE: counter of the first event, the others follow by 1
+    int result;     // 0, STORE_DUPLICATE, STORE_GAP; ERR_FULL, ERR_UNKNOWN, ERR_CLOSED
+    uint64_t first; // APPEND_PRODUCE: counter of the first event, the others follow by 1
 };
 
 enum { STORE_DUPLICATE = 1, STORE_GAP = 2 };
@@ -155,39 +155,39 @@ enum read_start {
 // the memory and leaves it alone from store_read until store_port_take_read returns it. Results
 // are the submitter's to release; read_deinit releases everything.
 struct read {
-    struct read *next;         // the store's
-    struct store_port *port;   // the store's
-    void *state;               // the store's: open iterators; see read_park
+    struct read *next;       // the store's
+    struct store_port *port; // the store's
+    void *state;             // the store's: open iterators; see read_park
     enum read_kind kind;
-    void *owner;               // the submitter's
+    void *owner; // the submitter's
 
     // what to read
-    struct filter *filter;         // CANONICAL, ARRIVAL, LAST, NEIGHBOR, NAMESPACES; a reference
-                                   // that the read owns; NULL: everything, unfiltered
-    struct version_vector lower;   // CANONICAL: exclusive; START_CURSOR: the cursor
-    struct version_vector upper;   // CANONICAL, LAST, NEIGHBOR: inclusive; READ_START: bound
-    struct event_id position;      // CANONICAL: everything up to it is done (advanced by reads);
-                                   // EVENT, NEIGHBOR, READ_START: the id
-    uint64_t ordinal;              // ARRIVAL: next to read (advanced by reads)
-    uint64_t ordinal_end;          // ARRIVAL: last to read
+    struct filter *filter;       // CANONICAL, ARRIVAL, LAST, NEIGHBOR, NAMESPACES; a reference
+                                 // that the read owns; NULL: everything, unfiltered
+    struct version_vector lower; // CANONICAL: exclusive; START_CURSOR: the cursor
+    struct version_vector upper; // CANONICAL, LAST, NEIGHBOR: inclusive; READ_START: bound
+    struct event_id position;    // CANONICAL: everything up to it is done (advanced by reads);
+                                 // EVENT, NEIGHBOR, READ_START: the id
+    uint64_t ordinal;            // ARRIVAL: next to read (advanced by reads)
+    uint64_t ordinal_end;        // ARRIVAL: last to read
     enum read_start start;
-    uint64_t time_ms;              // START_TIME
-    int direction;                 // NEIGHBOR: -1 previous, +1 next
-    uint64_t events_max;           // CANONICAL: stop after so many events; 0: no limit
-    size_t bytes_max;              // CANONICAL, ARRIVAL: about how many bytes in this step
-    bool slices_only;              // CANONICAL, ARRIVAL: the reader of these takes no encoded chunks
-    struct buffer after_name;      // NAMESPACES: names behind this one
-    uint32_t page_max;             // NAMESPACES
+    uint64_t time_ms;         // START_TIME
+    int direction;            // NEIGHBOR: -1 previous, +1 next
+    uint64_t events_max;      // CANONICAL: stop after so many events; 0: no limit
+    size_t bytes_max;         // CANONICAL, ARRIVAL: about how many bytes in this step
+    bool slices_only;         // CANONICAL, ARRIVAL: the reader of these takes no encoded chunks
+    struct buffer after_name; // NAMESPACES: names behind this one
+    uint32_t page_max;        // NAMESPACES
 
     // results
-    int result;                // 0, STORE_NOT_FOUND (EVENT, NEIGHBOR); ERR_*; ERR_CORRUPT names the
-    struct reason reason;      // chunk in reason
-    struct block *block;       // CANONICAL, ARRIVAL, EVENT, NEIGHBOR: events; NULL: none this step
-    bool done;                 // CANONICAL, ARRIVAL, NAMESPACES: nothing more to read in bounds
-    struct version_vector vector;  // CANONICAL, ARRIVAL: see below; READ_START: the answer
-    struct event_id found;     // LAST: the first of the last N (none id: fewer than N exist);
-                               // EVENT, NEIGHBOR: the id
-    struct buffer names;       // NAMESPACES: namespace_row entries (namespace_row.h), back to back
+    int result;           // 0, STORE_NOT_FOUND (EVENT, NEIGHBOR); ERR_*; ERR_CORRUPT names the
+    struct reason reason; // chunk in reason
+    struct block *block;  // CANONICAL, ARRIVAL, EVENT, NEIGHBOR: events; NULL: none this step
+    bool done;            // CANONICAL, ARRIVAL, NAMESPACES: nothing more to read in bounds
+    struct version_vector vector; // CANONICAL, ARRIVAL: see below; READ_START: the answer
+    struct event_id found;        // LAST: the first of the last N (none id: fewer than N exist);
+                                  // EVENT, NEIGHBOR: the id
+    struct buffer names; // NAMESPACES: namespace_row entries (namespace_row.h), back to back
 };
 // `vector` after a CANONICAL step: for each actor that the step passed, the last counter that is
 // delivered or did not match (so: raise the cursor by it). Always ids of their strands. When
@@ -212,17 +212,17 @@ void read_park(struct read *read);
 
 struct store_status {
     uint64_t events;
-    uint64_t bytes;           // plain bytes of events' bodies
+    uint64_t bytes; // plain bytes of events' bodies
     uint64_t chunks;
     uint64_t namespaces;
     uint64_t disk_used_bytes;
     uint64_t disk_free_bytes;
-    uint64_t memory_bytes;    // caches, buffers, in flight
-    uint64_t index_behind;    // events
+    uint64_t memory_bytes; // caches, buffers, in flight
+    uint64_t index_behind; // events
     uint64_t commits;
     uint64_t counter_next;
-    bool is_full;             // disk reserve reached
-    uint32_t corrupt_chunks;  // found by reads since the start
+    bool is_full;            // disk reserve reached
+    uint32_t corrupt_chunks; // found by reads since the start
     struct reason last_corruption;
 };
 void store_status(struct store *store, struct store_status *status_out); // any thread
@@ -232,7 +232,8 @@ void store_status(struct store *store, struct store_status *status_out); // any 
 // UTC, for timestamps. Commit and index steps each belong to one thread at a time; read steps may
 // run in several at once.
 
-bool store_step_commit(struct store *store, uint64_t now_ms); // collect, build, write, sync, publish
+bool store_step_commit(struct store *store,
+                       uint64_t now_ms); // collect, build, write, sync, publish
 bool store_step_read(struct store *store);
 bool store_step_index(struct store *store);
 

@@ -45,18 +45,27 @@ static void skip_events(struct bytes *rest, unsigned count)
     }
 }
 
-static void put_slice(struct buffer *out, const struct chunk_header *header, unsigned begin,
-                      unsigned count, struct bytes events)
+static void put_slice(struct buffer *out, const struct slice *slice)
 {
     uint8_t *at = out->data + out->length;
-    assert(events.length > 0 && events.length <= UINT32_MAX);
-    store_be16(at, header->actor);
-    store_be16(at + 2, (uint16_t)count);
-    store_be32(at + 4, (uint32_t)events.length);
-    store_be64(at + 8, header->first + begin);
-    store_be64(at + 16, header->timestamp_ms);
-    memcpy(at + SLICE_HEADER_LENGTH, events.data, events.length);
-    out->length += SLICE_HEADER_LENGTH + events.length;
+    assert(slice->events.length > 0 && slice->events.length <= UINT32_MAX);
+    store_be16(at, slice->actor);
+    store_be16(at + 2, slice->count);
+    store_be32(at + 4, (uint32_t)slice->events.length);
+    store_be64(at + 8, slice->first);
+    store_be64(at + 16, slice->timestamp_ms);
+    memcpy(at + SLICE_HEADER_LENGTH, slice->events.data, slice->events.length);
+    out->length += SLICE_HEADER_LENGTH + slice->events.length;
+}
+
+int slice_append(struct buffer *out, const struct slice *slice)
+{
+    int err = buffer_reserve(out, SLICE_HEADER_LENGTH + slice->events.length);
+    if (err) {
+        return err;
+    }
+    put_slice(out, slice);
+    return 0;
 }
 
 int slices_append(struct buffer *out, const struct chunk_header *header, struct bytes plain_body,
@@ -85,7 +94,12 @@ int slices_append(struct buffer *out, const struct chunk_header *header, struct 
         } else {
             rest = bytes_of(plain_body.data + plain_body.length, 0);
         }
-        put_slice(out, header, begin, count, bytes_of(start, (size_t)(rest.data - start)));
+        struct slice slice = {.actor = header->actor,
+                              .count = (uint16_t)count,
+                              .first = header->first + begin,
+                              .timestamp_ms = header->timestamp_ms,
+                              .events = bytes_of(start, (size_t)(rest.data - start))};
+        put_slice(out, &slice);
         walked = begin + count;
         positions = walked < 64 ? positions & UINT64_MAX << walked : 0;
     }

@@ -22,6 +22,9 @@ struct slice {
 // for event_next to check.
 int slice_next(struct bytes *rest, struct slice *slice_out) MUST_CHECK;
 
+// Appends one slice. ERR_MEMORY leaves `out` as it was.
+int slice_append(struct buffer *out, const struct slice *slice) MUST_CHECK;
+
 // Appends, as few slices as possible, those events of a plain chunk body whose bit is set in
 // `positions` (bit i: the event with counter first + i). Returns 0 or ERR_MEMORY (`out` as before).
 int slices_append(struct buffer *out, const struct chunk_header *header, struct bytes plain_body,

@@ -1,0 +1,301 @@
+// Reading backwards: where the last N matching events begin, and the event before an id.
+//
+// Candidates are gathered from the newest chunk down, into a heap that keeps the N highest ids.
+// Chunks come by first counter, and a chunk holds ids up to 63 above it, so the search ends when
+// the lowest id kept is above everything that a further chunk can hold. With the index, what lies
+// above its watermark is gathered first, by scanning that short tail.
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/base/limits.h"
+#include "storage/source.h"
+#include "storage/store_state.h"
+
+struct backward {
+    struct store *store;
+    struct read *read;
+    struct filter_cache *cache; // NULL: everything matches
+    struct event_id bound;      // only ids below it
+    struct buffer chunk;
+    struct buffer scratch;
+    struct event_id *ids; // a heap, the lowest on top
+    size_t ids_count;
+    size_t ids_max;
+};
+
+static void ids_sift_down(struct backward *backward)
+{
+    struct event_id *ids = backward->ids;
+    for (size_t at = 0;;) {
+        size_t child = 2 * at + 1;
+        if (child >= backward->ids_count) {
+            return;
+        }
+        if (child + 1 < backward->ids_count && event_id_compare(ids[child + 1], ids[child]) < 0) {
+            child++;
+        }
+        if (event_id_compare(ids[at], ids[child]) <= 0) {
+            return;
+        }
+        struct event_id id = ids[at];
+        ids[at] = ids[child];
+        ids[child] = id;
+        at = child;
+    }
+}
+
+static void ids_add(struct backward *backward, struct event_id id)
+{
+    struct event_id *ids = backward->ids;
+    if (backward->ids_count == backward->ids_max) {
+        if (event_id_compare(id, ids[0]) > 0) {
+            ids[0] = id;
+            ids_sift_down(backward);
+        }
+        return;
+    }
+    size_t at = backward->ids_count++;
+    while (at > 0 && event_id_compare(id, ids[(at - 1) / 2]) < 0) {
+        ids[at] = ids[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    ids[at] = id;
+}
+
+static bool backward_is_complete(const struct backward *backward, uint64_t first)
+{
+    return backward->ids_count == backward->ids_max &&
+           backward->ids[0].counter > first + CHUNK_EVENTS_MAX - 1;
+}
+
+static void backward_add(struct backward *backward, uint16_t actor, uint64_t first,
+                         uint64_t positions)
+{
+    uint64_t upper = version_vector_get(&backward->read->upper, actor);
+    while (positions != 0) {
+        unsigned at = 63 - (unsigned)__builtin_clzll(positions);
+        struct event_id id = {.counter = first + at, .actor = actor};
+        positions ^= (uint64_t)1 << at;
+        if (id.counter <= upper && event_id_compare(id, backward->bound) < 0) {
+            ids_add(backward, id);
+        }
+    }
+}
+
+// Which events of a chunk match. 0 or ERR_*.
+static int backward_match(struct backward *backward, const struct chunk_header *header,
+                          struct bytes chunk, uint64_t *positions_out)
+{
+    struct bytes body;
+    *positions_out = UINT64_MAX >> (64 - header->count);
+    if (backward->cache == NULL) {
+        return 0;
+    }
+    int result = chunk_body(header, chunk, &backward->scratch, &body);
+    if (result == 0) {
+        *positions_out = filter_positions(backward->cache, body, header->count);
+    }
+    return result;
+}
+
+static int backward_scan(struct backward *backward)
+{
+    struct store *store = backward->store;
+    struct disk_iterator *chunks;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    int result = disk_iterator_open(store->log, LOG_CHUNKS, DISK_READ_SCAN, &chunks);
+    if (result != 0) {
+        return result;
+    }
+    event_id_encode_key(backward->bound, key);
+    for (disk_iterator_seek_for_prev(chunks, bytes_of(key, sizeof key));
+         result == 0 && disk_iterator_is_valid(chunks); disk_iterator_previous(chunks)) {
+        struct bytes at = disk_iterator_key(chunks);
+        struct chunk_header header;
+        uint64_t positions;
+        if (at.length != EVENT_ID_KEY_LENGTH) {
+            result = ERR_CORRUPT;
+            break;
+        }
+        struct event_id id = event_id_decode_key(at.data);
+        if (backward_is_complete(backward, id.counter)) {
+            break;
+        }
+        if (id.counter > version_vector_get(&backward->read->upper, id.actor)) {
+            continue;
+        }
+        struct bytes value = disk_iterator_value(chunks);
+        result = chunk_check(store, id.actor, id.counter, value, &header, &backward->read->reason);
+        if (result == 0) {
+            result = backward_match(backward, &header, value, &positions);
+        }
+        if (result == 0) {
+            backward_add(backward, id.actor, id.counter, positions);
+        }
+    }
+    if (result == 0) {
+        result = disk_iterator_status(chunks);
+    }
+    disk_iterator_close(chunks);
+    return result;
+}
+
+// Everything above the watermark, forward.
+static int backward_scan_tail(struct backward *backward, const struct version_vector *watermark)
+{
+    struct source *source;
+    struct source_chunk chunk;
+    int result = source_open(backward->store, NULL, watermark, &backward->read->upper, &source);
+    if (result != 0) {
+        return result;
+    }
+    while ((result = source_current(source, &chunk, &backward->read->reason)) == 0 ||
+           result == SOURCE_PAUSE) {
+        uint64_t positions;
+        if (result == SOURCE_PAUSE) {
+            continue;
+        }
+        result = backward_match(backward, &chunk.header, chunk.chunk, &positions);
+        if (result != 0) {
+            break;
+        }
+        backward_add(backward, chunk.header.actor, chunk.header.first, positions & chunk.positions);
+        source_next(source);
+    }
+    source_close(source);
+    return result == SOURCE_END ? 0 : result;
+}
+
+static int backward_hits(struct backward *backward, struct index_cursor *cursor)
+{
+    struct index_hit hit;
+    int result = index_cursor_seek_backward(cursor, backward->bound.counter);
+    while (result == 0 && (result = index_cursor_previous(cursor, &hit)) == 0) {
+        if (backward_is_complete(backward, hit.first)) {
+            return 0;
+        }
+        backward_add(backward, hit.actor, hit.first, hit.positions);
+    }
+    return result == INDEX_END ? 0 : result;
+}
+
+static int backward_run(struct backward *backward)
+{
+    struct store *store = backward->store;
+    struct read *read = backward->read;
+    struct index_cursor *cursor;
+    struct version_vector watermark = {0};
+    if (backward->cache == NULL || store->index == NULL) {
+        return backward_scan(backward);
+    }
+    int result = index_cursor_open(store->index, read->filter, &cursor, &watermark);
+    if (result == INDEX_SCAN) {
+        result = backward_scan(backward);
+    } else if (result == 0) {
+        result = backward_scan_tail(backward, &watermark);
+        if (result == 0) {
+            result = backward_hits(backward, cursor);
+        }
+        index_cursor_close(cursor);
+    }
+    version_vector_deinit(&watermark);
+    return result;
+}
+
+// The `count` highest matching ids below `bound`: the lowest of them into read->found, or the none
+// id when there are fewer.
+static int backward_find(struct store *store, struct read *read, struct event_id bound,
+                         size_t count)
+{
+    struct backward backward = {.store = store, .read = read, .bound = bound, .ids_max = count};
+    int result = 0;
+    backward.ids = malloc(count * sizeof *backward.ids);
+    if (read->filter != NULL && !filter_is_everything(read->filter)) {
+        backward.cache = filter_cache_new(read->filter, store->config.seed);
+        result = backward.cache == NULL ? ERR_MEMORY : 0;
+    }
+    if (backward.ids == NULL) {
+        result = ERR_MEMORY;
+    }
+    if (result == 0) {
+        result = backward_run(&backward);
+    }
+    read->found = (struct event_id){0};
+    if (result == 0 && backward.ids_count == count) {
+        read->found = backward.ids[0];
+    }
+    free(backward.ids);
+    filter_cache_free(backward.cache);
+    buffer_deinit(&backward.chunk);
+    buffer_deinit(&backward.scratch);
+    return result;
+}
+
+int read_step_last(struct store *store, struct read *read)
+{
+    struct event_id end = {.counter = UINT64_MAX, .actor = UINT16_MAX};
+    assert(read->events_max > 0 && read->events_max <= LAST_EVENTS_MAX);
+    return backward_find(store, read, end, read->events_max);
+}
+
+int read_step_event(struct store *store, struct read *read)
+{
+    struct disk_iterator *strands;
+    struct chunk_place place;
+    struct chunk_header header;
+    struct buffer chunk = {0};
+    struct event_id id = read->position;
+    if (id.counter > version_vector_get(&read->upper, id.actor)) {
+        return STORE_NOT_FOUND;
+    }
+    int result = disk_iterator_open(store->log, LOG_STRANDS, DISK_READ_POINT, &strands);
+    if (result != 0) {
+        return result;
+    }
+    result = strand_find(strands, id.actor, id.counter, &place);
+    disk_iterator_close(strands);
+    if (result == STRAND_NONE || (result == 0 && place.record.last < id.counter)) {
+        return STORE_NOT_FOUND;
+    }
+    if (result == 0) {
+        result = chunk_load(store, place.actor, place.first, &chunk, &header, &read->reason);
+    }
+    if (result == 0) {
+        read->found = id;
+        result = block_of_event(&header, buffer_bytes(&chunk),
+                                (uint64_t)1 << (id.counter - place.first), &read->block);
+    }
+    buffer_deinit(&chunk);
+    return result;
+}
+
+// The first matching event behind the id, by a canonical read of one event.
+static int neighbor_next(struct store *store, struct read *read)
+{
+    int result = vector_up_to(store, read->position, false, &read->upper, &read->lower);
+    read->events_max = 1;
+    read->slices_only = true;
+    read->bytes_max = BLOCK_BYTES_MAX;
+    read->done = false;
+    while (result == 0 && !read->done && read->block == NULL) {
+        result = read_step_canonical(store, read);
+    }
+    read_park(read);
+    return result == 0 && read->block == NULL ? STORE_NOT_FOUND : result;
+}
+
+int read_step_neighbor(struct store *store, struct read *read)
+{
+    if (read->direction > 0) {
+        return neighbor_next(store, read);
+    }
+    int result = backward_find(store, read, read->position, 1);
+    if (result != 0) {
+        return result;
+    }
+    if (event_id_is_none(read->found)) {
+        return STORE_NOT_FOUND;
+    }
+    read->position = read->found;
+    return read_step_event(store, read);
+}

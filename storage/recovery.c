@@ -1,0 +1,385 @@
+// Recovery: what the log's meta says, and after an unclean stop whether it is true.
+//
+// RocksDB's write-ahead log can come back with a hole in its middle (docs/decisions): an older file
+// cut short opens without an error. So each strand is walked back from its head and every link of
+// the chain is checked: the chunk is there, whole, and its hash is what its successor (or the head)
+// says. Below a hole the strand ends; that is an error unless the operator accepts the loss.
+#include <stdlib.h>
+
+#include "proto/base/limits.h"
+#include "proto/model/chunk.h"
+#include "storage/commit.h"
+
+void totals_encode(const struct totals *totals, uint8_t out[TOTALS_LENGTH])
+{
+    store_be64(out, totals->events);
+    store_be64(out + 8, totals->bytes);
+    store_be64(out + 16, totals->chunks);
+}
+
+static int meta_get(struct store *store, const char *name, size_t length, uint8_t *out)
+{
+    struct buffer value = {0};
+    int result = disk_get(store->log, LOG_META, bytes_of_text(name), &value);
+    if (result == 0 && value.length != length) {
+        result = ERR_CORRUPT;
+    }
+    if (result == 0) {
+        memcpy(out, value.data, length);
+    }
+    buffer_deinit(&value);
+    return result;
+}
+
+static int meta_get_u64(struct store *store, const char *name, uint64_t *out)
+{
+    uint8_t value[8];
+    int result = meta_get(store, name, sizeof value, value);
+    if (result == 0) {
+        *out = load_be64(value);
+    }
+    return result;
+}
+
+static void batch_put_u64(struct disk_batch *batch, const char *name, uint64_t number)
+{
+    uint8_t value[8];
+    store_be64(value, number);
+    disk_batch_put(batch, LOG_META, bytes_of_text(name), bytes_of(value, sizeof value));
+}
+
+static int recover_format(struct store *store, struct reason *reason)
+{
+    uint64_t format = LOG_FORMAT;
+    int result = meta_get_u64(store, META_FORMAT, &format);
+    if (result == DISK_NOT_FOUND) {
+        return 0;
+    }
+    if (result != 0) {
+        return reason_set(reason, result, "cannot read the log's format: %s", err_text(result));
+    }
+    if (format != LOG_FORMAT) {
+        return reason_set(reason, ERR_VERSION,
+                          "the log is of format %llu, this version reads format %d: use the "
+                          "version of weir that wrote it, or a newer one",
+                          (unsigned long long)format, LOG_FORMAT);
+    }
+    return 0;
+}
+
+static int recover_heads(struct store *store)
+{
+    struct disk_iterator *iterator;
+    int result = disk_iterator_open(store->log, LOG_META, DISK_READ_POINT, &iterator);
+    if (result != 0) {
+        return result;
+    }
+    for (disk_iterator_seek(iterator, bytes_of_text("head"));
+         disk_iterator_is_valid(iterator) && result == 0; disk_iterator_next(iterator)) {
+        struct bytes key = disk_iterator_key(iterator);
+        struct bytes value = disk_iterator_value(iterator);
+        if (key.length < 4 || memcmp(key.data, "head", 4) != 0) {
+            break;
+        }
+        if (key.length != HEAD_KEY_LENGTH || value.length != HEAD_VALUE_LENGTH) {
+            result = ERR_CORRUPT;
+            break;
+        }
+        struct head *head = heads_get(&store->commit.heads, load_be16(key.data + 4));
+        if (head == NULL) {
+            result = ERR_MEMORY;
+            break;
+        }
+        *head = head_decode(load_be16(key.data + 4), value.data);
+    }
+    if (result == 0) {
+        result = disk_iterator_status(iterator);
+    }
+    disk_iterator_close(iterator);
+    return result;
+}
+
+static int recover_ordinal(struct store *store)
+{
+    struct disk_iterator *iterator;
+    int result = disk_iterator_open(store->log, LOG_ARRIVALS, DISK_READ_POINT, &iterator);
+    if (result != 0) {
+        return result;
+    }
+    disk_iterator_seek_to_last(iterator);
+    if (disk_iterator_is_valid(iterator)) {
+        struct bytes key = disk_iterator_key(iterator);
+        if (key.length == ARRIVAL_KEY_LENGTH) {
+            store->commit.ordinal = load_be64(key.data);
+        } else {
+            result = ERR_CORRUPT;
+        }
+    }
+    if (result == 0) {
+        result = disk_iterator_status(iterator);
+    }
+    disk_iterator_close(iterator);
+    return result;
+}
+
+// --- The walk ------------------------------------------------------------------------------------
+
+struct walk {
+    struct store *store;
+    struct disk_iterator *strands;
+    struct buffer chunk;
+    uint64_t walked_bytes;
+    uint64_t chunks;
+    struct head expected; // the chunk that must come next, going down
+    struct head sound;    // where the strand ends if there is a hole below: see walk_strand
+    bool has_hole;
+    uint64_t hole_last; // the last counter that is missing
+};
+
+// Checks the chunk that ends at expected.last with that hash; 0, STRAND_NONE (not there), ERR_*.
+static int walk_chunk(struct walk *walk, struct chunk_header *header_out)
+{
+    struct chunk_place place;
+    struct reason ignored;
+    int result = strand_find(walk->strands, walk->expected.actor, walk->expected.last, &place);
+    if (result != 0) {
+        return result;
+    }
+    if (place.record.last != walk->expected.last) {
+        return STRAND_NONE;
+    }
+    buffer_clear(&walk->chunk);
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    event_id_encode_key((struct event_id){.counter = place.first, .actor = place.actor}, key);
+    result = disk_get(walk->store->log, LOG_CHUNKS, bytes_of(key, sizeof key), &walk->chunk);
+    if (result == DISK_NOT_FOUND || result == ERR_CORRUPT) {
+        return STRAND_NONE;
+    }
+    if (result != 0) {
+        return result;
+    }
+    struct bytes chunk = buffer_bytes(&walk->chunk);
+    if (chunk_check(walk->store, place.actor, place.first, chunk, header_out, &ignored) != 0) {
+        return STRAND_NONE;
+    }
+    struct hash128 hash = chunk_hash(chunk.data);
+    return hash128_equal(&hash, &walk->expected.hash) ? 0 : STRAND_NONE;
+}
+
+// Walks one strand down from its head over walk_bytes. On a hole: the newest chunk below it whose
+// own chain is sound becomes walk->sound.
+static int walk_strand(struct walk *walk, const struct head *head)
+{
+    walk->expected = *head;
+    walk->sound = *head;
+    walk->walked_bytes = 0;
+    walk->has_hole = false;
+    while (walk->expected.last != 0 && walk->walked_bytes < walk->store->config.walk_bytes) {
+        struct chunk_header header;
+        int result = walk_chunk(walk, &header);
+        if (result < 0) {
+            return result;
+        }
+        if (result == 0) {
+            walk->walked_bytes += walk->chunk.length;
+            walk->chunks++;
+            walk->expected.last = header.prev;
+            walk->expected.hash = header.prev_hash;
+            continue;
+        }
+        // A hole: go on below it from what the strand itself has there.
+        struct chunk_place place;
+        walk->has_hole = true;
+        walk->hole_last = walk->expected.last;
+        uint64_t below = walk->expected.last;
+        result = strand_find(walk->strands, head->actor, below - 1, &place);
+        if (result == 0 && place.record.last >= below) {
+            result = strand_find(walk->strands, head->actor, place.first - 1, &place);
+        }
+        if (result < 0) {
+            return result;
+        }
+        walk->sound = (struct head){.actor = head->actor};
+        if (result == STRAND_NONE) {
+            return 0;
+        }
+        struct reason ignored;
+        buffer_clear(&walk->chunk);
+        result = chunk_load(walk->store, place.actor, place.first, &walk->chunk, &header, &ignored);
+        if (result == ERR_CORRUPT) {
+            walk->expected = (struct head){.actor = head->actor, .last = place.record.last};
+            continue;
+        }
+        if (result != 0) {
+            return result;
+        }
+        walk->sound.last = chunk_last(&header);
+        walk->sound.hash = chunk_hash(walk->chunk.data);
+        walk->sound.timestamp_ms_max = place.record.timestamp_ms_max;
+        walk->expected = walk->sound;
+    }
+    return 0;
+}
+
+// Removes what stands above the new end of a strand: it can no longer be reached by its chain.
+static int strand_cut(struct store *store, struct disk_iterator *strands, const struct head *end)
+{
+    struct chunk_place place;
+    uint64_t from = end->last + 1;
+    int result;
+    struct disk_batch *batch = store->commit.batch;
+    while ((result = strand_find_from(strands, end->actor, from, &place)) == 0) {
+        uint8_t key[EVENT_ID_KEY_LENGTH];
+        uint8_t strand_key[STRAND_KEY_LENGTH];
+        uint8_t ordinal[ARRIVAL_KEY_LENGTH];
+        event_id_encode_key((struct event_id){.counter = place.first, .actor = place.actor}, key);
+        strand_key_encode(place.actor, place.first, strand_key);
+        store_be64(ordinal, place.record.ordinal);
+        disk_batch_delete(batch, LOG_CHUNKS, bytes_of(key, sizeof key));
+        disk_batch_delete(batch, LOG_STRANDS, bytes_of(strand_key, sizeof strand_key));
+        disk_batch_delete(batch, LOG_ARRIVALS, bytes_of(ordinal, sizeof ordinal));
+        from = place.record.last + 1;
+    }
+    return result == STRAND_NONE ? 0 : result;
+}
+
+static int recover_hole(struct walk *walk, struct head *head, struct store_recovery *recovery,
+                        struct reason *reason)
+{
+    struct store *store = walk->store;
+    reason_set(&recovery->loss, ERR_CORRUPT,
+               "events of actor %u above counter %llu up to %llu are missing or damaged",
+               head->actor, (unsigned long long)walk->sound.last,
+               (unsigned long long)walk->hole_last);
+    if (!store->config.accept_loss) {
+        return reason_set(reason, ERR_CORRUPT,
+                          "%s: the write-ahead log was cut or damaged; restore the data directory, "
+                          "or start once with --accept-loss to go on without them",
+                          recovery->loss.text);
+    }
+    int result = strand_cut(store, walk->strands, &walk->sound);
+    if (result != 0) {
+        return result;
+    }
+    *head = walk->sound;
+    uint8_t key[HEAD_KEY_LENGTH];
+    uint8_t value[HEAD_VALUE_LENGTH];
+    head_key_encode(head->actor, key);
+    head_encode(head, value);
+    disk_batch_put(store->commit.batch, LOG_META, bytes_of(key, sizeof key),
+                   bytes_of(value, sizeof value));
+    return 0;
+}
+
+static int recover_walk(struct store *store, struct store_recovery *recovery, bool *lost_out,
+                        struct reason *reason)
+{
+    struct walk walk = {.store = store};
+    int result = disk_iterator_open(store->log, LOG_STRANDS, DISK_READ_POINT, &walk.strands);
+    if (result != 0) {
+        return result;
+    }
+    for (size_t i = 0; i < store->commit.heads.count && result == 0; i++) {
+        struct head *head = &store->commit.heads.entries[i];
+        result = walk_strand(&walk, head);
+        if (result == 0 && walk.has_hole) {
+            *lost_out = true;
+            result = recover_hole(&walk, head, recovery, reason);
+        }
+    }
+    recovery->chunks_walked = walk.chunks;
+    disk_iterator_close(walk.strands);
+    buffer_deinit(&walk.chunk);
+    return result;
+}
+
+// --- The whole -----------------------------------------------------------------------------------
+
+static int recover_meta(struct store *store, struct store_recovery *recovery)
+{
+    uint8_t totals[TOTALS_LENGTH] = {0};
+    uint64_t clean = 0;
+    int result = meta_get(store, META_TOTALS, sizeof totals, totals);
+    if (result == 0 || result == DISK_NOT_FOUND) {
+        store->commit.totals = (struct totals){.events = load_be64(totals),
+                                               .bytes = load_be64(totals + 8),
+                                               .chunks = load_be64(totals + 16)};
+        result = meta_get_u64(store, META_LEASE, &store->commit.lease);
+    }
+    if (result == DISK_NOT_FOUND) {
+        recovery->was_clean = true; // fresh
+        result = 0;
+    } else if (result == 0) {
+        result = meta_get_u64(store, META_CLEAN, &clean);
+        recovery->was_clean = result == 0;
+        result = result == DISK_NOT_FOUND ? 0 : result;
+    }
+    if (result == 0) {
+        result = recover_heads(store);
+    }
+    return result == 0 ? recover_ordinal(store) : result;
+}
+
+// The vector of the heads, and the clock: above the lease, so that an id that might have been
+// written is never issued again. A clean stop has set the lease back to the clock.
+static int recover_clock(struct store *store)
+{
+    store->commit.clock = store->commit.lease;
+    for (size_t i = 0; i < store->commit.heads.count; i++) {
+        const struct head *head = &store->commit.heads.entries[i];
+        if (head->last > store->commit.clock) {
+            store->commit.clock = head->last;
+        }
+        int result = version_vector_set(&store->published.vector, head->actor, head->last);
+        if (result != 0) {
+            return result;
+        }
+    }
+    store->commit.lease = store->commit.clock + COUNTER_LEASE_STEP;
+    store->published.ordinal = store->commit.ordinal;
+    store->published.totals = store->commit.totals;
+    return 0;
+}
+
+int store_recover(struct store *store, struct store_recovery *recovery, bool *lost_out,
+                  struct reason *reason)
+{
+    *lost_out = false;
+    int result = recover_format(store, reason);
+    if (result != 0) {
+        return result;
+    }
+    result = recover_meta(store, recovery);
+    if (result == 0 && !recovery->was_clean) {
+        result = recover_walk(store, recovery, lost_out, reason);
+    }
+    if (result == 0) {
+        result = recover_clock(store);
+    }
+    if (result == 0) {
+        struct disk_batch *batch = store->commit.batch;
+        batch_put_u64(batch, META_FORMAT, LOG_FORMAT);
+        batch_put_u64(batch, META_LEASE, store->commit.lease);
+        disk_batch_delete(batch, LOG_META, bytes_of_text(META_CLEAN));
+        result = disk_write(store->log, batch);
+        disk_batch_clear(batch);
+    }
+    if (result == 0) {
+        result = disk_sync(store->log); // nothing recovered is visible before it is synced again
+    }
+    recovery->counter_next = store->commit.clock + 1;
+    if (result != 0 && reason->text[0] == '\0') {
+        reason_set(reason, result, "cannot recover the log: %s", err_text(result));
+    }
+    return result;
+}
+
+int store_mark_clean(struct store *store)
+{
+    struct disk_batch *batch = store->commit.batch;
+    disk_batch_clear(batch);
+    batch_put_u64(batch, META_LEASE, store->commit.clock);
+    batch_put_u64(batch, META_CLEAN, 1);
+    int result = disk_write(store->log, batch);
+    return result == 0 ? disk_sync(store->log) : result;
+}

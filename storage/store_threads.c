@@ -1,0 +1,133 @@
+// Threads around the steps: each waits for work, does steps until there is none, and waits again.
+// The committing thread is stopped first and finishes what was handed to it.
+#include "storage/store_threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "storage/store.h"
+
+enum { READERS_MAX = 64 };
+
+struct store_threads {
+    struct store *store;
+    atomic_bool stopping;
+    pthread_t commit;
+    pthread_t index;
+    pthread_t readers[READERS_MAX];
+    unsigned readers_count;
+    bool has_commit;
+    bool has_index;
+};
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void *commit_run(void *context)
+{
+    struct store_threads *threads = context;
+    while (true) {
+        store_wait_commit(threads->store);
+        bool is_stopping = atomic_load(&threads->stopping);
+        if (!store_step_commit(threads->store, wall_ms()) && is_stopping) {
+            return NULL;
+        }
+    }
+}
+
+static void *read_run(void *context)
+{
+    struct store_threads *threads = context;
+    while (true) {
+        store_wait_read(threads->store);
+        bool is_stopping = atomic_load(&threads->stopping);
+        if (!store_step_read(threads->store) && is_stopping) {
+            return NULL;
+        }
+    }
+}
+
+static void *index_run(void *context)
+{
+    struct store_threads *threads = context;
+    while (!atomic_load(&threads->stopping)) {
+        if (!store_step_index(threads->store)) {
+            store_wait_index(threads->store);
+        }
+    }
+    return NULL;
+}
+
+static int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *context)
+{
+    if (pthread_create(thread, NULL, run, context) != 0) {
+        return ERR_MEMORY;
+    }
+    pthread_setname_np(*thread, name);
+    return 0;
+}
+
+// Signals are for the main thread: these inherit a mask that blocks them all.
+static int threads_start(struct store_threads *threads, unsigned readers_count)
+{
+    int result = thread_start(&threads->commit, "weir-commit", commit_run, threads);
+    threads->has_commit = result == 0;
+    if (result == 0) {
+        result = thread_start(&threads->index, "weir-index", index_run, threads);
+        threads->has_index = result == 0;
+    }
+    while (result == 0 && threads->readers_count < readers_count) {
+        result =
+            thread_start(&threads->readers[threads->readers_count], "weir-read", read_run, threads);
+        threads->readers_count += result == 0;
+    }
+    return result;
+}
+
+int store_threads_start(struct store *store, unsigned readers_count,
+                        struct store_threads **threads_out)
+{
+    struct store_threads *threads = calloc(1, sizeof *threads);
+    sigset_t all;
+    sigset_t before;
+    if (threads == NULL) {
+        return ERR_MEMORY;
+    }
+    threads->store = store;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = threads_start(threads, readers_count < READERS_MAX ? readers_count : READERS_MAX);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result != 0) {
+        store_threads_stop(threads);
+        return result;
+    }
+    *threads_out = threads;
+    return 0;
+}
+
+void store_threads_stop(struct store_threads *threads)
+{
+    if (threads == NULL) {
+        return;
+    }
+    atomic_store(&threads->stopping, true);
+    store_interrupt(threads->store);
+    if (threads->has_commit) {
+        pthread_join(threads->commit, NULL);
+    }
+    for (unsigned i = 0; i < threads->readers_count; i++) {
+        pthread_join(threads->readers[i], NULL);
+    }
+    if (threads->has_index) {
+        pthread_join(threads->index, NULL);
+    }
+    free(threads);
+}
