@@ -28,7 +28,6 @@ BANNED = {
     "usleep": "waits blindly; wait for what you wait for, with a deadline",
     "localtime": "static storage; localtime_r or gmtime_r",
     "gmtime": "static storage; gmtime_r",
-    "strerror": "static storage; strerror_r or %m",
     "signal": "differs between systems; sigaction or libev",
     "tmpnam": "a race; mkstemp",
     "mktemp": "a race; mkstemp",
