@@ -29,14 +29,14 @@ void disk_batch_clear(struct disk_batch *batch)
 void disk_batch_put(struct disk_batch *batch, unsigned family, struct bytes key, struct bytes value)
 {
     assert(family < DISK_FAMILIES_MAX);
-    assert(key.length > 0);
+    assert(key.length > 0 && key.length <= DISK_KEY_BYTES_MAX);
     batch->disk->ops->batch_put(batch, family, key, value);
 }
 
 void disk_batch_delete(struct disk_batch *batch, unsigned family, struct bytes key)
 {
     assert(family < DISK_FAMILIES_MAX);
-    assert(key.length > 0);
+    assert(key.length > 0 && key.length <= DISK_KEY_BYTES_MAX);
     batch->disk->ops->batch_delete(batch, family, key);
 }
 
@@ -63,7 +63,7 @@ int disk_sync(struct disk *disk)
 int disk_get(struct disk *disk, unsigned family, struct bytes key, struct buffer *value)
 {
     assert(family < DISK_FAMILIES_MAX);
-    assert(key.length > 0);
+    assert(key.length > 0 && key.length <= DISK_KEY_BYTES_MAX);
     size_t length_before = value->length;
     int result = disk->ops->get(disk, family, key, value);
     assert(result <= 0 || result == DISK_NOT_FOUND);
@@ -90,11 +90,13 @@ void disk_iterator_close(struct disk_iterator *iterator)
 
 void disk_iterator_seek(struct disk_iterator *iterator, struct bytes key)
 {
+    assert(key.length <= DISK_KEY_BYTES_MAX);
     iterator->disk->ops->iterator_seek(iterator, key);
 }
 
 void disk_iterator_seek_for_prev(struct disk_iterator *iterator, struct bytes key)
 {
+    assert(key.length <= DISK_KEY_BYTES_MAX);
     iterator->disk->ops->iterator_seek_for_prev(iterator, key);
 }
 

@@ -14,7 +14,7 @@ struct disk;
 struct disk_batch;
 struct disk_iterator;
 
-enum { DISK_FAMILIES_MAX = 6 };
+enum { DISK_FAMILIES_MAX = 6, DISK_KEY_BYTES_MAX = 2048 };
 
 // Positive outcome of disk_get.
 enum { DISK_NOT_FOUND = 1 };
