@@ -12,7 +12,9 @@ struct uuid {
 };
 enum { UUID_TEXT_LENGTH = 36 };
 void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_LENGTH + 1]);
-int uuid_parse(const char *text, struct uuid *uuid_out) MUST_CHECK;
+int uuid_parse(const char *text, struct uuid *uuid_out) MUST_CHECK; // ERR_INVALID
+// A random one (version 4) from the system's source. ERR_IO.
+int uuid_random(struct uuid *uuid_out) MUST_CHECK;
 
 struct identity {
     char cluster_name[NAME_BYTES_MAX + 1];
@@ -35,9 +37,11 @@ const char *data_dir_index_path(const struct data_dir *dir);
 
 // Positive outcome: a fresh directory, no identity yet.
 enum { IDENTITY_FRESH = 1 };
-// 0, IDENTITY_FRESH, ERR_VERSION (written by a newer weir), ERR_CORRUPT, ERR_IO.
+// 0, IDENTITY_FRESH, ERR_VERSION (written by a newer weir), ERR_CORRUPT (the reason names the line;
+// also a log without an identity: write the identity before the log is first opened), ERR_IO.
 int identity_read(struct data_dir *dir, struct identity *identity_out,
                   struct reason *reason) MUST_CHECK;
-// Replaces the file atomically (write, fsync, rename, fsync of the directory).
+// Replaces the file atomically (write, fsync, rename, fsync of the directory). ERR_INVALID (a
+// cluster name that is empty or holds control characters), ERR_DENIED, ERR_IO.
 int identity_write(struct data_dir *dir, const struct identity *identity,
                    struct reason *reason) MUST_CHECK;
