@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 
-from weir_test import SERVER, Process, Server, Skip, expect, expect_equal, main, test
+from weir_test import ROOT, SERVER, Process, Server, Skip, expect, expect_equal, main, test
 
 CANNOT_START, USAGE = 1, 2
 
@@ -287,6 +287,32 @@ def check_config_says_what_would_run_and_runs_nothing(folder):
     for value in ("3111", "99"):
         expect(not re.search(rf"\b{value}\b", text), f"{value} has lost, but is there", text)
     expect(not os.path.exists(data), "a directory was made")
+
+
+@test
+def every_key_is_documented_and_in_the_example(folder):
+    process = Process([SERVER, "--check-config"], cwd=folder)
+    expect_equal(process.wait(), 0, "exit status")
+    keys, section = [], ""
+    for line in process.stdout.text().splitlines():
+        match = re.match(r"( *)([a-z_]+):", line)
+        if match:
+            section = section if match.group(1) else ""
+            keys.append(section + match.group(2))
+            if re.fullmatch(r"\w+:\s*(#.*)?", line) and match.group(2) == "log":
+                section = keys.pop() + "."
+    expect(len(keys) > 10, "too few keys", process.stdout.text())
+    example = os.path.join(ROOT, "deploy", "weir.yaml")
+    with open(example, encoding="utf-8") as file:
+        text = file.read()
+    with open(os.path.join(ROOT, "docs", "configuration.md"), encoding="utf-8") as file:
+        document = file.read()
+    for key in keys:
+        expect(f"| `{key}` |" in document, f"{key} is missing in docs/configuration.md")
+        word = key.rsplit(".", 1)[-1]
+        expect(re.search(rf"(?m)^[# ]*{word}:", text), f"{key} is missing in deploy/weir.yaml")
+    process = Process([SERVER, "--config", example, "--check-config"], cwd=folder)
+    expect_equal(process.wait(), 0, "exit status with deploy/weir.yaml")
 
 
 @test

@@ -45,6 +45,9 @@ BUILD = find_build()
 SERVER = os.path.join(BUILD, "server", "weir-server")
 CLI = os.path.join(BUILD, "client-cli", "weir")
 
+# What processes inherit: nothing that would configure them behind a test's back.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("WEIR_")}
+
 processes = []  # everything that was started and may still run
 
 
@@ -150,7 +153,7 @@ class Process:
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             cwd=cwd,
             bufsize=0,
         )
@@ -227,7 +230,7 @@ def run_weir(*arguments, env=None, stdin=None, seconds=20, status=0, binary=Fals
             [CLI, *arguments],
             capture_output=True,
             timeout=seconds * SLOWNESS,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             check=False,
             **options,
         )
