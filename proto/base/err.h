@@ -32,7 +32,7 @@ enum err {
 enum { ERR_COUNT = 18 };
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(text_index, first_index)                                                        \
+#define PRINTF_LIKE(text_index, first_index)                                                       \
     __attribute__((format(printf, text_index, first_index)))
 
 // The code's short name ("corrupt"); never NULL, "unknown code" for a number that is no code.

@@ -23,8 +23,7 @@ static inline struct duration duration_ms(int64_t ms)
 
 static inline struct instant instant_add(struct instant at, struct duration after)
 {
-    return at.ns > INT64_MAX - after.ns ? INSTANT_NEVER
-                                        : (struct instant){.ns = at.ns + after.ns};
+    return at.ns > INT64_MAX - after.ns ? INSTANT_NEVER : (struct instant){.ns = at.ns + after.ns};
 }
 
 static inline bool instant_reached(struct instant at, struct instant now)

@@ -10,17 +10,17 @@
 // Events and chunks (data-model: docs/architecture.md)
 #define NAMESPACE_BYTES_MAX 1024
 #define PATTERN_BYTES_MAX 1024
-#define PATTERNS_MAX 64                        // per subscription or request
-#define ATTRIBUTES_MAX 64                      // pairs per event
-#define ATTRIBUTES_BYTES_MAX (64 * KIB)        // encoded, per event
-#define EVENT_DATA_BYTES_DEFAULT (1 * MIB)     // default of the configurable limit
-#define EVENT_DATA_BYTES_CEILING (64 * MIB)    // what it can be raised to
+#define PATTERNS_MAX 64                     // per subscription or request
+#define ATTRIBUTES_MAX 64                   // pairs per event
+#define ATTRIBUTES_BYTES_MAX (64 * KIB)     // encoded, per event
+#define EVENT_DATA_BYTES_DEFAULT (1 * MIB)  // default of the configurable limit
+#define EVENT_DATA_BYTES_CEILING (64 * MIB) // what it can be raised to
 #define EVENT_BYTES_MAX (EVENT_DATA_BYTES_CEILING + ATTRIBUTES_BYTES_MAX + NAMESPACE_BYTES_MAX + 64)
 #define CHUNK_EVENTS_MAX 64
-#define CHUNK_BODY_BYTES_CLOSE (16 * KIB)      // a chunk is closed here unless one event is larger
+#define CHUNK_BODY_BYTES_CLOSE (16 * KIB) // a chunk is closed here unless one event is larger
 #define CHUNK_BODY_BYTES_MAX EVENT_BYTES_MAX
 #define PRODUCE_EVENTS_MAX 65536
-#define PRODUCE_BYTES_MAX (16 * MIB)           // or one larger event
+#define PRODUCE_BYTES_MAX (16 * MIB) // or one larger event
 #define ACTORS_MAX 65535
 #define COUNTER_MAX (((uint64_t)1 << 63) - 1)
 
@@ -28,21 +28,21 @@
 #define FRAME_BYTES_MAX (EVENT_BYTES_MAX + 64 * KIB)
 #define FRAME_BYTES_MAX_BEFORE_HELLO (64 * KIB)
 #define MSGPACK_DEPTH_MAX 8
-#define SESSION_APPEND_BYTES_MAX (32 * MIB)    // accepted, not yet committed, per session
-#define SESSION_REQUESTS_MAX 65536             // accepted, not yet answered, per session
+#define SESSION_APPEND_BYTES_MAX (32 * MIB) // accepted, not yet committed, per session
+#define SESSION_REQUESTS_MAX 65536          // accepted, not yet answered, per session
 #define SESSION_SUBSCRIPTIONS_MAX 1024
-#define SESSION_OUT_BYTES_MAX (256 * KIB)      // chunk references held per connection
+#define SESSION_OUT_BYTES_MAX (256 * KIB) // chunk references held per connection
 #define SUBSCRIPTION_CREDIT_BYTES_DEFAULT (4 * MIB)
 #define SUBSCRIPTION_CREDIT_BYTES_MAX (1024 * MIB)
-#define LAST_EVENTS_MAX 65536                  // "last N"
+#define LAST_EVENTS_MAX 65536 // "last N"
 #define NAMESPACES_PAGE_MAX 1000
-#define NAME_BYTES_MAX 128                     // client, cluster and other short names
+#define NAME_BYTES_MAX 128 // client, cluster and other short names
 
 // Storage
-#define BLOCK_BYTES_MAX (256 * KIB)            // chunks per block, unless one chunk is larger
-#define COMMIT_BYTES_MAX (32 * MIB)            // bodies per commit
+#define BLOCK_BYTES_MAX (256 * KIB) // chunks per block, unless one chunk is larger
+#define COMMIT_BYTES_MAX (32 * MIB) // bodies per commit
 #define COUNTER_LEASE_STEP 1000000
-#define INDEX_BEHIND_EVENTS_MAX 4000000        // produce is slowed beyond it
+#define INDEX_BEHIND_EVENTS_MAX 4000000 // produce is slowed beyond it
 #define MEMORY_BYTES_MIN (64 * MIB)
 
 static_assert(PRODUCE_BYTES_MAX <= EVENT_BYTES_MAX, "a frame holds any produce");

@@ -71,6 +71,13 @@ static int draft_add(struct draft *draft, struct filter_entry entry, struct reas
     return 0;
 }
 
+// Whether it matches names of the system: then all of them begin as those do.
+static bool entry_is_system(const struct draft_entry *entry)
+{
+    bool is_exact;
+    return namespace_is_system(glob_prefix(entry->glob, &is_exact));
+}
+
 static void draft_normalise(struct draft *draft)
 {
     bool is_everything = false;
@@ -83,7 +90,7 @@ static void draft_normalise(struct draft *draft)
         struct draft_entry *entry = &draft->entries[i];
         bool is_repeated = kept > 0 && draft_compare(entry, &draft->entries[kept - 1]) == 0;
         bool is_covered =
-            is_everything && !glob_is_everything(entry->glob) && !namespace_is_system(entry->text);
+            is_everything && !glob_is_everything(entry->glob) && !entry_is_system(entry);
         if (is_repeated || is_covered) {
             glob_free(entry->glob);
         } else {
@@ -135,7 +142,7 @@ static int filter_build(struct draft *draft, struct filter **filter_out)
         struct draft_entry *entry = &draft->entries[i];
         filter->globs[i] = entry->glob;
         filter->is_everything |= glob_is_everything(entry->glob);
-        filter->has_system |= namespace_is_system(entry->text);
+        filter->has_system |= entry_is_system(entry);
     }
     filter->globs_count = draft->count;
     draft->count = 0;

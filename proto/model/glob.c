@@ -116,7 +116,6 @@ static struct glob *glob_new(struct bytes pattern)
         glob->components = (struct component *)(glob->ranges + ranges);
         glob->tokens = (struct token *)(glob->components + components);
         glob->literals = (uint8_t *)(glob->tokens + tokens);
-        glob->is_system = namespace_is_system(pattern);
     }
     return glob;
 }
@@ -313,6 +312,7 @@ static int parse(struct parser *parser)
     if (glob->is_exact) {
         glob->prefix_length = glob->literals_length;
     }
+    glob->is_system = namespace_is_system(bytes_of(glob->literals, glob->prefix_length));
     glob->is_everything = bytes_equal(parser->pattern, bytes_of_text("**")) ||
                           bytes_equal(parser->pattern, bytes_of_text("/**/*"));
     return 0;
@@ -375,6 +375,7 @@ int glob_of_name(struct bytes name, struct glob **glob_out, struct reason *reaso
     }
     memcpy(glob->literals, name.data, name.length);
     glob->is_exact = true;
+    glob->is_system = namespace_is_system(name);
     glob->literals_length = (uint16_t)name.length;
     glob->prefix_length = (uint16_t)name.length;
     *glob_out = glob;

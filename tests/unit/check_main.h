@@ -28,6 +28,12 @@ static inline uint64_t test_seed(void)
     return seed;
 }
 
+// How many of so many random rounds to run: fewer under the sanitizers.
+static inline unsigned test_rounds(unsigned rounds)
+{
+    return getenv("WEIR_TEST_REDUCED") ? rounds / 10 + 1 : rounds;
+}
+
 // Adds a case of its own for each test, so that a failure is named by what should have held.
 static inline void suite_add(Suite *suite, const TTest *test)
 {
