@@ -40,10 +40,11 @@ def functions(text):
 
 def check(root):
     found = []
-    for path in tidy.files(root, *CODE):
+    scripts = {path for path, _ in tidy.scripts(root)}
+    for path in sorted(scripts | set(tidy.files(root, *CODE))):
         text = tidy.read(root, path)
         lines = text.split("\n")
-        if path.endswith((".c", ".h", ".py")) and len(lines) - 1 > FILE_LINES_MAX:
+        if len(lines) - 1 > FILE_LINES_MAX:
             found.append(f"{path}: {len(lines) - 1} lines, at most {FILE_LINES_MAX}")
         for number, line in enumerate(lines, 1):
             if len(line) > LINE_LENGTH_MAX:

@@ -9,11 +9,13 @@ import tidy
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
+ANCHOR = re.compile(r'<a id="([^"]+)">')
 HEADING = re.compile(r"^#+\s+(.*?)\s*$", re.MULTILINE)
 
 
 def anchors(text):
-    """The anchors that headings get, the usual way: lower case, dashes for blanks."""
+    """Anchors that are set, and those that headings get: lower case, dashes for blanks."""
+    yield from ANCHOR.findall(text)
     for match in HEADING.finditer(FENCE.sub("", text)):
         title = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match.group(1)).lower()
         yield re.sub(r"[^\w\- ]", "", title).replace(" ", "-")
