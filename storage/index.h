@@ -3,7 +3,9 @@
 // version. Internal to storage; store.h is what others use.
 //
 // One thread adds and flushes; cursors and pages are read by any thread at any time. Readers see
-// what the last flush wrote; how far that is, is the watermark.
+// what was added before the last flush; how far that is, is the watermark. On the disk it is
+// written in parts of about a window of events: what is less than that stays in memory, is seen by
+// readers all the same, and is added again after a restart.
 #pragma once
 
 #include "proto/model/chunk.h"
@@ -22,23 +24,26 @@ int index_open(struct disk *disk, uint64_t memory_bytes_max, uint64_t seed,
 // Empties it: it will be built again from the first chunk on. No cursor may be open.
 int index_reset(struct index *index) MUST_CHECK;
 
-void index_close(struct index *index); // NULL is fine; what was not flushed will be added again
+void index_close(struct index *index); // NULL is fine; what is in memory will be added again
 
-// Adds the next chunk in order of arrival; `body` is plain. Accumulates in memory. ERR_MEMORY.
+// Adds the next chunk in order of arrival; `body` is plain. Accumulates in memory; names that are
+// not in the cache are looked up on the disk. ERR_MEMORY, ERR_IO, ERR_CORRUPT, ERR_LIMIT.
 int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *header,
               struct bytes body) MUST_CHECK;
 
 // Whether so much has accumulated that it should be flushed now (a window of events, or memory).
 bool index_wants_flush(const struct index *index);
 
-// Writes everything accumulated, and the watermark with it (atomically per step: a crash between
-// leaves postings that are ignored and written again). `durable`: also disk_flush.
-// ERR_IO: the index is to be abandoned and rebuilt at the next start.
+// Makes everything added visible to readers, and moves the watermark. When index_wants_flush, it
+// is written to the disk as a part, the state last: a crash between leaves keys that are ignored
+// and written again. `durable`: also disk_flush.
+// ERR_IO, ERR_CORRUPT: the index is to be abandoned; the next start empties it if need be.
 int index_flush(struct index *index, bool durable) MUST_CHECK;
 
-// The watermark readers see: every chunk up to this arrival ordinal, 0: none. Any thread.
+// The watermark readers see: every chunk up to this arrival ordinal, 0: none. After opening, what
+// is on the disk. Any thread.
 uint64_t index_ordinal(const struct index *index);
-// What was added, flushed or not. The indexing thread only.
+// What was added, visible or not. The indexing thread only.
 uint64_t index_added_ordinal(const struct index *index);
 
 uint64_t index_namespaces_count(const struct index *index);
