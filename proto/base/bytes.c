@@ -24,12 +24,9 @@ void buffer_deinit(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
-int buffer_reserve(struct buffer *buffer, size_t more)
+int buffer_grow(struct buffer *buffer, size_t more)
 {
     assert(buffer->length <= buffer->capacity);
-    if (more <= buffer->capacity - buffer->length) {
-        return 0;
-    }
     if (more > SIZE_MAX / 2 - buffer->length) {
         return ERR_MEMORY;
     }

@@ -41,8 +41,14 @@ struct buffer {
 
 void buffer_deinit(struct buffer *buffer);
 
+// buffer_reserve where there is not enough room.
+int buffer_grow(struct buffer *buffer, size_t more) MUST_CHECK;
+
 // Makes room for `more` bytes beyond length; contents stay. ERR_MEMORY leaves it as it was.
-int buffer_reserve(struct buffer *buffer, size_t more) MUST_CHECK;
+static inline MUST_CHECK int buffer_reserve(struct buffer *buffer, size_t more)
+{
+    return more <= buffer->capacity - buffer->length ? 0 : buffer_grow(buffer, more);
+}
 
 // Appends; ERR_MEMORY leaves it as it was.
 int buffer_append(struct buffer *buffer, struct bytes bytes) MUST_CHECK;

@@ -1,8 +1,46 @@
-// One step through UTF-8 text (Unicode 15, table 3-7), for those that look at characters.
+// One step through UTF-8 text (Unicode 15, table 3-7), for those that look at characters, and many
+// steps at once through what is plain ASCII, as nearly all names are.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#define ASCII_WORD(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+static inline uint64_t ascii_load(const uint8_t *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+// Eight bytes at a time: without a high bit in any of them, adding 0x60 sets the high bit of every
+// byte that is no control character, and adding 1 that of DEL, with no carry between bytes.
+static inline bool ascii_word_is_printable(uint64_t word)
+{
+    uint64_t wrong = word | ~(word + ASCII_WORD(0x60)) | (word + ASCII_WORD(0x01));
+    return (wrong & ASCII_WORD(0x80)) == 0;
+}
+
+static inline bool ascii_is_printable(const uint8_t *text, size_t length)
+{
+    if (length < 8) {
+        for (size_t i = 0; i < length; i++) {
+            if (text[i] < 0x20 || text[i] >= 0x7f) {
+                return false;
+            }
+        }
+        return true;
+    }
+    for (size_t at = 0; at < length - 8; at += 8) {
+        if (!ascii_word_is_printable(ascii_load(text + at))) {
+            return false;
+        }
+    }
+    return ascii_word_is_printable(ascii_load(text + length - 8)); // overlaps the one before
+}
 
 static inline int utf8_is_continuation(uint8_t byte)
 {

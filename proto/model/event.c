@@ -1,13 +1,9 @@
 // msgpack by hand: an event needs five of its forms, and a general decoder would build a tree where
 // three views are enough. The usual form is inlined from the header; what is here takes every form
-// that msgpack allows for the same thing, one element at a time off the front of a view that
-// shrinks, so nothing can be read twice or beyond the end. Claimed counts and lengths are only ever
-// compared with the bytes that are left; nothing is allocated. Writers use the shortest form.
+// that msgpack allows for the same thing, element by element. Claimed counts and lengths are only
+// ever compared with the bytes that are left; nothing is allocated. Writers use the shortest form.
 
 #include "proto/model/event.h"
-
-#include "proto/base/limits.h"
-#include "proto/model/namespace.h"
 
 enum {
     MSGPACK_FIXARRAY = 0x90,
@@ -24,136 +20,175 @@ enum {
     ATTRIBUTE_KEY_BYTES_MAX = 255,
 };
 
-static bool take_span(struct bytes *rest, size_t length, struct bytes *out)
+// The takers read one element at `at` and return the place behind it, or NULL when it is no such
+// element or reaches beyond `end`. They are inlined so that places stay in registers.
+
+static inline const uint8_t *take_span(const uint8_t *at, const uint8_t *end, size_t length,
+                                       struct bytes *out)
 {
-    if (length > rest->length) {
-        return false;
+    if (length > (size_t)(end - at)) {
+        return NULL;
     }
-    *out = bytes_of(rest->data, length);
-    *rest = bytes_of(rest->data + length, rest->length - length);
-    return true;
+    *out = bytes_of(at, length);
+    return at + length;
 }
 
-static bool take_lead(struct bytes *rest, uint8_t *lead_out)
+// A span behind its length, a big-endian number of 1, 2 or 4 bytes: 1 << shift.
+static inline const uint8_t *take_sized(const uint8_t *at, const uint8_t *end, unsigned shift,
+                                        struct bytes *out)
 {
-    if (rest->length == 0) {
-        return false;
+    if ((size_t)(end - at) < (size_t)1 << shift) {
+        return NULL;
     }
-    *lead_out = rest->data[0];
-    *rest = bytes_of(rest->data + 1, rest->length - 1);
-    return true;
+    size_t length = shift == 0 ? at[0] : shift == 1 ? load_be16(at) : load_be32(at);
+    return take_span(at + ((size_t)1 << shift), end, length, out);
 }
 
-// A big-endian number of `width` bytes: 1, 2 or 4.
-static bool take_number(struct bytes *rest, size_t width, size_t *number_out)
+static inline const uint8_t *take_array(const uint8_t *at, const uint8_t *end, size_t *count_out)
 {
-    struct bytes digits;
-    if (!take_span(rest, width, &digits)) {
-        return false;
+    if (at == end) {
+        return NULL;
     }
-    *number_out = width == 1   ? digits.data[0]
-                  : width == 2 ? load_be16(digits.data)
-                               : load_be32(digits.data);
-    return true;
-}
-
-static bool take_array(struct bytes *rest, size_t *count_out)
-{
-    uint8_t lead;
-    if (!take_lead(rest, &lead)) {
-        return false;
-    }
+    uint8_t lead = *at++;
     if ((lead & 0xf0) == MSGPACK_FIXARRAY) {
         *count_out = lead & 0x0f;
-        return true;
+        return at;
     }
-    if (lead == MSGPACK_ARRAY16 || lead == MSGPACK_ARRAY32) {
-        return take_number(rest, lead == MSGPACK_ARRAY16 ? 2 : 4, count_out);
+    if (lead == MSGPACK_ARRAY16 && end - at >= 2) {
+        *count_out = load_be16(at);
+        return at + 2;
     }
-    return false;
+    if (lead == MSGPACK_ARRAY32 && end - at >= 4) {
+        *count_out = load_be32(at);
+        return at + 4;
+    }
+    return NULL;
 }
 
-// A str or a bin.
-static bool take_value(struct bytes *rest, struct bytes *value_out, bool *is_text_out)
+static inline const uint8_t *take_text(const uint8_t *at, const uint8_t *end, struct bytes *out)
 {
-    uint8_t lead;
-    size_t length;
-    if (!take_lead(rest, &lead)) {
-        return false;
+    if (at == end) {
+        return NULL;
     }
-    *is_text_out = true;
+    uint8_t lead = *at++;
     if ((lead & 0xe0) == MSGPACK_FIXSTR) {
-        return take_span(rest, lead & 0x1f, value_out);
+        return take_span(at, end, lead & 0x1f, out);
     }
-    if (lead >= MSGPACK_STR8 && lead <= MSGPACK_STR32) {
-        size_t width = (size_t)1 << (lead - MSGPACK_STR8);
-        return take_number(rest, width, &length) && take_span(rest, length, value_out);
+    bool is_text = lead >= MSGPACK_STR8 && lead <= MSGPACK_STR32;
+    return is_text ? take_sized(at, end, (unsigned)lead - MSGPACK_STR8, out) : NULL;
+}
+
+static inline const uint8_t *take_data(const uint8_t *at, const uint8_t *end, struct bytes *out)
+{
+    if (at == end) {
+        return NULL;
     }
-    *is_text_out = false;
-    if (lead >= MSGPACK_BIN8 && lead <= MSGPACK_BIN32) {
-        size_t width = (size_t)1 << (lead - MSGPACK_BIN8);
-        return take_number(rest, width, &length) && take_span(rest, length, value_out);
+    uint8_t lead = *at++;
+    bool is_data = lead >= MSGPACK_BIN8 && lead <= MSGPACK_BIN32;
+    return is_data ? take_sized(at, end, (unsigned)lead - MSGPACK_BIN8, out) : NULL;
+}
+
+static inline const uint8_t *take_attribute(const uint8_t *at, const uint8_t *end,
+                                            struct attribute *out)
+{
+    at = take_text(at, end, &out->key);
+    if (!at) {
+        return NULL;
     }
-    return false;
+    const uint8_t *behind = take_data(at, end, &out->value);
+    out->value_is_text = !behind;
+    return behind ? behind : take_text(at, end, &out->value);
+}
+
+// The head of an array of pairs.
+static inline const uint8_t *take_pairs(const uint8_t *at, const uint8_t *end, size_t *pairs_out)
+{
+    size_t elements;
+    at = take_array(at, end, &elements);
+    if (!at || elements % 2 != 0 || elements > (size_t)(end - at)) {
+        return NULL;
+    }
+    *pairs_out = elements / 2;
+    return at;
+}
+
+static void set_rest(struct bytes *rest, const uint8_t *at)
+{
+    *rest = bytes_of(at, rest->length - (size_t)(at - rest->data));
 }
 
 int attributes_begin(struct bytes *rest, size_t *count_out)
 {
-    size_t elements = 0;
-    if (rest->length > 0 && !take_array(rest, &elements)) {
+    if (rest->length == 0) {
+        *count_out = 0;
+        return 0;
+    }
+    const uint8_t *at = take_pairs(rest->data, rest->data + rest->length, count_out);
+    if (!at) {
         return ERR_INVALID;
     }
-    if (elements % 2 != 0 || elements > rest->length) {
-        return ERR_INVALID;
-    }
-    *count_out = elements / 2;
+    set_rest(rest, at);
     return 0;
 }
 
 int attributes_next(struct bytes *rest, struct attribute *attribute_out)
 {
-    bool key_is_text;
-    if (!take_value(rest, &attribute_out->key, &key_is_text) || !key_is_text ||
-        !take_value(rest, &attribute_out->value, &attribute_out->value_is_text)) {
+    if (rest->length == 0) {
         return ERR_INVALID;
     }
+    const uint8_t *at = take_attribute(rest->data, rest->data + rest->length, attribute_out);
+    if (!at) {
+        return ERR_INVALID;
+    }
+    set_rest(rest, at);
     return 0;
 }
 
-// Takes the whole attributes array; an empty one counts as none.
-static bool take_attributes(struct bytes *rest, struct bytes *attributes_out)
+// The whole attributes array; an empty one counts as none.
+static inline const uint8_t *take_attributes(const uint8_t *at, const uint8_t *end,
+                                             struct bytes *out)
 {
-    const uint8_t *start = rest->data;
-    size_t count;
-    if (rest->length == 0 || attributes_begin(rest, &count)) {
-        return false;
+    const uint8_t *start = at;
+    size_t pairs;
+    at = take_pairs(at, end, &pairs);
+    if (!at) {
+        return NULL;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < pairs; i++) {
         struct attribute attribute;
-        if (attributes_next(rest, &attribute)) {
-            return false;
+        at = take_attribute(at, end, &attribute);
+        if (!at) {
+            return NULL;
         }
     }
-    *attributes_out = bytes_of(start, count == 0 ? 0 : (size_t)(rest->data - start));
-    return true;
+    *out = bytes_of(start, pairs == 0 ? 0 : (size_t)(at - start));
+    return at;
 }
 
 int event_next_any(struct bytes *rest, struct event *event_out)
 {
+    if (rest->length == 0) {
+        return ERR_INVALID;
+    }
     const uint8_t *start = rest->data;
+    const uint8_t *end = start + rest->length;
     size_t elements;
-    bool name_is_text;
-    bool data_is_text;
-    if (!take_array(rest, &elements) || elements < 2 || elements > 3 ||
-        !take_value(rest, &event_out->name, &name_is_text) || !name_is_text ||
-        !take_value(rest, &event_out->data, &data_is_text) || data_is_text) {
+    const uint8_t *at = take_array(start, end, &elements);
+    if (!at || elements < 2 || elements > 3) {
         return ERR_INVALID;
     }
-    event_out->attributes = bytes_of(rest->data, 0);
-    if (elements == 3 && !take_attributes(rest, &event_out->attributes)) {
+    at = take_text(at, end, &event_out->name);
+    at = at ? take_data(at, end, &event_out->data) : NULL;
+    if (at && elements == 3) {
+        at = take_attributes(at, end, &event_out->attributes);
+    } else {
+        event_out->attributes = bytes_of(at, 0);
+    }
+    if (!at) {
         return ERR_INVALID;
     }
-    event_out->encoded = bytes_of(start, (size_t)(rest->data - start));
+    event_out->encoded = bytes_of(start, (size_t)(at - start));
+    set_rest(rest, at);
     return 0;
 }
 
@@ -235,8 +270,8 @@ static int attributes_validate(struct bytes attributes, bool allow_system, struc
     return 0;
 }
 
-int event_validate(const struct event *event, uint64_t data_bytes_max, bool allow_system,
-                   struct reason *reason)
+int event_validate_any(const struct event *event, uint64_t data_bytes_max, bool allow_system,
+                       struct reason *reason)
 {
     int err = namespace_validate(event->name, reason);
     if (err) {

@@ -8,7 +8,10 @@
 #include <assert.h>
 
 #include "proto/base/bytes.h"
+#include "proto/base/limits.h"
+#include "proto/base/utf8.h"
 #include "proto/model/event_id.h"
+#include "proto/model/namespace.h"
 
 struct event {
     struct bytes name; // its namespace
@@ -85,12 +88,23 @@ static inline void event_next_trusted(struct bytes *rest, struct event *event_ou
     assert(err == 0);
 }
 
+// event_validate for all that is not a plain name with data.
+int event_validate_any(const struct event *event, uint64_t data_bytes_max, bool allow_system,
+                       struct reason *reason) MUST_CHECK;
+
 // Everything a node requires of an event from outside: well-formed namespace (not the system's,
 // unless `allow_system`), data at most `data_bytes_max`, attributes within limits and well formed
 // (keys 1..255 bytes UTF-8; "p" at most once and a valid id; keys that begin with '$' are the
 // system's). ERR_INVALID or ERR_LIMIT, with a reason that names the thing.
-int event_validate(const struct event *event, uint64_t data_bytes_max, bool allow_system,
-                   struct reason *reason) MUST_CHECK;
+static inline MUST_CHECK int event_validate(const struct event *event, uint64_t data_bytes_max,
+                                            bool allow_system, struct reason *reason)
+{
+    struct bytes name = event->name;
+    bool is_usual = name.length >= 1 && name.length <= NAMESPACE_BYTES_MAX &&
+                    ascii_is_printable(name.data, name.length) && !namespace_is_system(name) &&
+                    event->data.length <= data_bytes_max && event->attributes.length == 0;
+    return is_usual ? 0 : event_validate_any(event, data_bytes_max, allow_system, reason);
+}
 
 // Appends an event to `out`. `attributes` is an encoded array as in struct event, or empty.
 int event_append(struct buffer *out, struct bytes name, struct bytes data,

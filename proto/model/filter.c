@@ -14,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "proto/base/hash.h"
 #include "proto/base/limits.h"
 #include "proto/model/event.h"
 #include "proto/model/namespace.h"
@@ -227,6 +226,8 @@ struct bytes filter_key(const struct filter *filter)
     return buffer_bytes(&filter->key);
 }
 
+#define HASH_FACTOR 0x9e3779b97f4a7c15u
+
 enum { CACHE_SLOTS = 4096, CACHE_LINE = 64, CACHE_NAME_BYTES_MAX = CACHE_LINE - 2 };
 
 struct slot {
@@ -270,9 +271,59 @@ static void cache_allocate(struct filter_cache *cache)
     }
 }
 
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t load_word(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+// Names are short and these two are on the way of every event: words, of which the last overlaps
+// the one before, take less than a call would.
+
+static uint64_t name_hash(struct bytes name, uint64_t seed)
+{
+    uint64_t hash = seed ^ name.length;
+    if (name.length < 8) {
+        uint64_t word = 0;
+        for (size_t i = 0; i < name.length; i++) {
+            word = word << 8 | name.data[i];
+        }
+        return fold(hash ^ word, seed | HASH_FACTOR);
+    }
+    for (size_t at = 0; at < name.length - 8; at += 8) {
+        hash = fold(hash ^ load_word(name.data + at), seed | HASH_FACTOR);
+    }
+    return fold(hash ^ load_word(name.data + name.length - 8), seed | HASH_FACTOR);
+}
+
+static bool is_same(const uint8_t *a, const uint8_t *b, size_t length)
+{
+    if (length < 8) {
+        for (size_t i = 0; i < length; i++) {
+            if (a[i] != b[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+    for (size_t at = 0; at < length - 8; at += 8) {
+        if (load_word(a + at) != load_word(b + at)) {
+            return false;
+        }
+    }
+    return load_word(a + length - 8) == load_word(b + length - 8);
+}
+
 static bool slot_is(const struct slot *slot, struct bytes name)
 {
-    return slot->length == name.length && memcmp(slot->name, name.data, name.length) == 0;
+    return slot->length == name.length && is_same(slot->name, name.data, name.length);
 }
 
 static bool cache_verdict(struct filter_cache *cache, struct bytes name)
@@ -280,7 +331,7 @@ static bool cache_verdict(struct filter_cache *cache, struct bytes name)
     if (!cache->slots || name.length > CACHE_NAME_BYTES_MAX || name.length == 0) {
         return filter_matches(cache->filter, name);
     }
-    size_t i = hash64_keyed(name, cache->seed) % CACHE_SLOTS;
+    size_t i = name_hash(name, cache->seed) % CACHE_SLOTS;
     struct slot *slot = &cache->slots[i];
     struct slot *other = &cache->slots[i ^ 1];
     if (slot_is(slot, name)) {
@@ -314,7 +365,9 @@ static uint64_t positions_of_name(struct bytes name, struct bytes body, uint16_t
     for (unsigned i = 0; i < count; i++) {
         struct event event;
         event_next_trusted(&body, &event);
-        positions |= (uint64_t)bytes_equal(event.name, name) << i;
+        positions |= (uint64_t)(event.name.length == name.length &&
+                                is_same(event.name.data, name.data, name.length))
+                     << i;
     }
     assert(body.length == 0);
     return positions;
@@ -340,7 +393,8 @@ uint64_t filter_positions(struct filter_cache *cache, struct bytes plain_body, u
     for (unsigned i = 0; i < count; i++) {
         struct event event;
         event_next_trusted(&plain_body, &event);
-        if (!bytes_equal(event.name, before)) {
+        if (event.name.length != before.length ||
+            !is_same(event.name.data, before.data, before.length)) {
             verdict = cache_verdict(cache, event.name);
             before = event.name;
         }

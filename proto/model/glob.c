@@ -68,7 +68,7 @@ static_assert(PATTERN_BYTES_MAX + 1 < STATE_WORDS * 64, "a bit for each componen
 static_assert(PATTERN_BYTES_MAX >= NAMESPACE_BYTES_MAX, "any name can be written as a pattern");
 
 // A character and its length; what is not UTF-8 stands for itself, apart from all characters.
-static size_t character_at(struct bytes text, size_t at, uint32_t *character_out)
+static size_t wide_character_at(struct bytes text, size_t at, uint32_t *character_out)
 {
     const uint8_t *in = text.data + at;
     switch (utf8_sequence(in, text.length - at)) {
@@ -89,6 +89,12 @@ static size_t character_at(struct bytes text, size_t at, uint32_t *character_out
         *character_out = 0x110000u + in[0];
         return 1;
     }
+}
+
+static inline size_t character_at(struct bytes text, size_t at, uint32_t *character_out)
+{
+    *character_out = text.data[at];
+    return *character_out < 0x80 ? 1 : wide_character_at(text, at, character_out);
 }
 
 static size_t count_byte(struct bytes text, char byte)
@@ -455,7 +461,7 @@ struct states {
     uint64_t words[STATE_WORDS];
 };
 
-static void add_state(const struct glob *glob, struct states *states, size_t i)
+static inline void add_state(const struct glob *glob, struct states *states, size_t i)
 {
     states->words[i / 64] |= (uint64_t)1 << i % 64;
     if (i + 1 < glob->components_count && glob->components[i].is_double_star) {
@@ -465,7 +471,8 @@ static void add_state(const struct glob *glob, struct states *states, size_t i)
 }
 
 // The states after component i of the pattern, in turn, has met this component of the name.
-static void step_state(const struct glob *glob, size_t i, struct bytes text, struct states *next)
+static inline void step_state(const struct glob *glob, size_t i, struct bytes text,
+                              struct states *next)
 {
     if (i == glob->components_count) {
         return;
@@ -486,31 +493,42 @@ static void step_state(const struct glob *glob, size_t i, struct bytes text, str
     }
 }
 
-static bool components_match(const struct glob *glob, struct bytes name)
+// Steps all states; false: none is left.
+static inline bool step_states(const struct glob *glob, struct states *states, size_t words,
+                               struct bytes text)
 {
-    size_t words = glob->components_count / 64u + 1;
+    struct states next;
+    uint64_t any = 0;
+    for (size_t word = 0; word < words; word++) {
+        next.words[word] = 0;
+    }
+    for (size_t word = 0; word < words; word++) {
+        for (uint64_t bits = states->words[word]; bits; bits &= bits - 1) {
+            step_state(glob, word * 64 + (size_t)__builtin_ctzll(bits), text, &next);
+        }
+    }
+    for (size_t word = 0; word < words; word++) {
+        states->words[word] = next.words[word];
+        any |= next.words[word];
+    }
+    return any != 0;
+}
+
+// Inlined for a fixed number of words, of which one is nearly always enough.
+static inline __attribute__((always_inline)) bool components_match(const struct glob *glob,
+                                                                   struct bytes name, size_t words)
+{
     struct states states;
-    memset(states.words, 0, words * sizeof states.words[0]);
+    for (size_t word = 0; word < words; word++) {
+        states.words[word] = 0;
+    }
     add_state(glob, &states, glob->prefix_component);
     size_t at = glob->components[glob->prefix_component].literal_offset;
     for (;;) {
         const uint8_t *start = name.data + at;
         const uint8_t *slash = memchr(start, '/', name.length - at);
         size_t length = slash ? (size_t)(slash - start) : name.length - at;
-        struct states next;
-        memset(next.words, 0, words * sizeof next.words[0]);
-        uint64_t any = 0;
-        for (size_t word = 0; word < words; word++) {
-            for (uint64_t bits = states.words[word]; bits; bits &= bits - 1) {
-                size_t i = word * 64 + (size_t)__builtin_ctzll(bits);
-                step_state(glob, i, bytes_of(start, length), &next);
-            }
-        }
-        for (size_t word = 0; word < words; word++) {
-            states.words[word] = next.words[word];
-            any |= next.words[word];
-        }
-        if (!slash || any == 0) {
+        if (!step_states(glob, &states, words, bytes_of(start, length)) || !slash) {
             break;
         }
         at += length + 1;
@@ -531,7 +549,11 @@ bool glob_matches(const struct glob *glob, struct bytes name)
         memcmp(name.data, glob->literals, glob->prefix_length) != 0) {
         return false;
     }
-    return glob->is_exact ? name.length == glob->prefix_length : components_match(glob, name);
+    if (glob->is_exact) {
+        return name.length == glob->prefix_length;
+    }
+    return glob->components_count < 64 ? components_match(glob, name, 1)
+                                       : components_match(glob, name, STATE_WORDS);
 }
 
 bool glob_is_everything(const struct glob *glob)

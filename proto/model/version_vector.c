@@ -57,11 +57,8 @@ static uint32_t find(const struct version_vector *vector, uint16_t actor)
     return begin;
 }
 
-uint64_t version_vector_get(const struct version_vector *vector, uint16_t actor)
+uint64_t version_vector_find(const struct version_vector *vector, uint16_t actor)
 {
-    if (vector->count <= 1) {
-        return vector->count == 1 && vector->entries->actor == actor ? vector->entries->counter : 0;
-    }
     uint32_t i = find(vector, actor);
     bool is_there = i < vector->count && vector->entries[i].actor == actor;
     return is_there ? vector->entries[i].counter : 0;

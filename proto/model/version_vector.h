@@ -21,8 +21,17 @@ struct version_vector {
 void version_vector_deinit(struct version_vector *vector);
 void version_vector_clear(struct version_vector *vector);
 
+// version_vector_get where there are several entries.
+uint64_t version_vector_find(const struct version_vector *vector, uint16_t actor);
+
 // The actor's counter, 0 when absent.
-uint64_t version_vector_get(const struct version_vector *vector, uint16_t actor);
+static inline uint64_t version_vector_get(const struct version_vector *vector, uint16_t actor)
+{
+    if (vector->count > 1) {
+        return version_vector_find(vector, actor);
+    }
+    return vector->count == 1 && vector->entries->actor == actor ? vector->entries->counter : 0;
+}
 
 // Sets an entry, up or down; 0 removes it. ERR_MEMORY leaves it as it was.
 int version_vector_set(struct version_vector *vector, uint16_t actor, uint64_t counter) MUST_CHECK;

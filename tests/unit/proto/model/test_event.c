@@ -217,7 +217,9 @@ START_TEST(both_ways_of_reading_agree_on_any_bytes)
         struct bytes rests[2] = {copy, copy};
         struct event read[2] = {0};
         int err = event_next(&rests[0], &read[0]);
-        ck_assert_int_eq(event_next_any(&rests[1], &read[1]), err);
+        if (event_next_any(&rests[1], &read[1]) != err) {
+            ck_abort_msg("only one of them takes what begins with %02x%02x", bytes[0], bytes[1]);
+        }
         if (err == 0) {
             ck_assert_mem_eq(&read[0], &read[1], sizeof read[0]);
             ck_assert_mem_eq(&rests[0], &rests[1], sizeof rests[0]);
