@@ -15,6 +15,7 @@ enum { READERS_MAX = 64 };
 struct store_threads {
     struct store *store;
     atomic_bool stopping;
+    atomic_int_fast64_t commit_step_since_ms; // monotonic; 0: in no step
     pthread_t commit;
     pthread_t index;
     pthread_t readers[READERS_MAX];
@@ -30,16 +31,33 @@ static uint64_t wall_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void *commit_run(void *context)
 {
     struct store_threads *threads = context;
     while (true) {
         store_wait_commit(threads->store);
         bool is_stopping = atomic_load(&threads->stopping);
-        if (!store_step_commit(threads->store, wall_ms()) && is_stopping) {
+        atomic_store(&threads->commit_step_since_ms, monotonic_ms());
+        bool has_worked = store_step_commit(threads->store, wall_ms());
+        atomic_store(&threads->commit_step_since_ms, 0);
+        if (!has_worked && is_stopping) {
             return NULL;
         }
     }
+}
+
+uint64_t store_threads_commit_step_ms(struct store_threads *threads)
+{
+    int64_t since_ms = atomic_load(&threads->commit_step_since_ms);
+    int64_t now_ms = monotonic_ms();
+    return since_ms == 0 || since_ms > now_ms ? 0 : (uint64_t)(now_ms - since_ms);
 }
 
 static void *read_run(void *context)

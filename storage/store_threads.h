@@ -1,6 +1,8 @@
 // The threads that drive the store's steps in production: one commits, one indexes, some read.
 #pragma once
 
+#include <stdint.h>
+
 #include "proto/base/err.h"
 
 struct store;
@@ -8,6 +10,10 @@ struct store_threads;
 
 int store_threads_start(struct store *store, unsigned readers_count,
                         struct store_threads **threads_out) MUST_CHECK;
+
+// How long the committing thread has been in its current step; 0: in none. A step that takes many
+// seconds hangs, in the disk for example. Any thread.
+uint64_t store_threads_commit_step_ms(struct store_threads *threads);
 
 // Lets the commit finish what was flushed to it, then stops and joins all.
 void store_threads_stop(struct store_threads *threads);
