@@ -1,0 +1,52 @@
+// The benchmarks: what they are given, what they find, and their events.
+#pragma once
+
+#include "client-cli/command.h"
+#include "client-cli/histogram.h"
+#include "client-cli/patterns.h"
+#include "client-cli/progress.h"
+
+struct bench_options {
+    const char *kind;
+    uint64_t payload_bytes;
+    uint64_t connections;
+    uint64_t in_flight; // events per connection
+    uint64_t batch;     // events per request
+    uint64_t namespaces;
+    uint64_t consumers;
+    uint64_t rate;       // events per second
+    uint64_t duration_s; // 0: to the end
+    bool is_random;      // payloads
+    struct patterns patterns;
+};
+
+struct bench_result {
+    uint64_t events;
+    double seconds;
+    bool has_latency;
+    struct histogram latency; // ns
+    bool has_deliveries;
+    uint64_t deliveries;
+    uint64_t missing;
+    uint64_t repeated;
+};
+
+// Each returns 0 or the exit status, after saying why.
+int bench_produce(const struct cli *cli, const struct bench_options *options,
+                  struct progress *progress, struct bench_result *result);
+int bench_replay(const struct cli *cli, const struct bench_options *options,
+                 struct progress *progress, struct bench_result *result);
+// latency and fanout.
+int bench_latency(const struct cli *cli, const struct bench_options *options,
+                  struct progress *progress, struct bench_result *result);
+
+// --- Events ------------------------------------------------------------------------------------
+
+struct bench_events; // namespaces and payloads, made once
+
+struct bench_events *bench_events_new(const struct bench_options *options); // NULL: no memory
+void bench_events_free(struct bench_events *events);
+
+// The next namespace in turn, and the next payload.
+struct bytes bench_events_name(struct bench_events *events);
+struct bytes bench_events_payload(struct bench_events *events);

@@ -1,0 +1,214 @@
+// Open loop: event i is due at start + i / rate, and its latency counts from then, however late it
+// was sent; so a stall of the server is felt by every event that should have been sent meanwhile,
+// not by one. Each payload carries the run, its number and the time it was due. Every consumer has
+// its own connection and must get every event once, in order.
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "client-cli/bench.h"
+#include "client-cli/bench_loop.h"
+
+// Run, number, due: 8 bytes each.
+enum { STAMP_LENGTH = 24, DRAIN_MS = 10000 };
+
+struct latency_bench {
+    const struct bench_options *options;
+    struct progress *progress;
+    struct bench_result *result;
+    struct bench_loop loop; // connection 0 produces, the others consume
+    struct bench_events *events;
+    struct weir_batch batch;
+    struct buffer payload;
+    uint64_t run;
+    uint64_t total;
+    uint64_t sent;
+    uint64_t acknowledged;
+    uint32_t caught_up; // consumers
+    uint64_t *expected; // per connection: the number of the next event
+    uint64_t complete;  // consumers that have all
+    struct instant start;
+};
+
+static void on_events(struct latency_bench *bench, struct bench_connection *connection,
+                      struct weir_events *events)
+{
+    struct weir_event event;
+    uint64_t *expected = &bench->expected[connection->index];
+    while (weir_events_next(events, &event) == 0) {
+        const uint8_t *stamp = event.fields.data.data;
+        if (event.fields.data.length < STAMP_LENGTH || load_be64(stamp) != bench->run) {
+            continue; // of another program
+        }
+        uint64_t number = load_be64(stamp + 8);
+        if (number < *expected) {
+            bench->result->repeated++;
+            continue;
+        }
+        bench->result->missing += number - *expected;
+        *expected = number + 1;
+        bench->result->deliveries++;
+        bench->complete += *expected == bench->total;
+        uint64_t due = load_be64(stamp + 16);
+        histogram_add(&bench->result->latency, (uint64_t)bench->loop.now.ns - due);
+    }
+}
+
+static int on_notice(void *context, struct bench_connection *connection, struct weir_notice *notice)
+{
+    struct latency_bench *bench = context;
+    switch (notice->kind) {
+    case WEIR_EVENTS:
+        on_events(bench, connection, notice->events);
+        break;
+    case WEIR_PRODUCED:
+        bench->acknowledged++;
+        break;
+    case WEIR_MARK:
+        bench->caught_up += notice->reply.mark.kind == MARK_CAUGHT_UP;
+        break;
+    case WEIR_END:
+        cli_say("the node has ended a subscription");
+        return STATUS_FAILURE;
+    case WEIR_READY:
+    case WEIR_ANSWER:
+    case WEIR_REFUSED:
+    case WEIR_FOUND:
+    case WEIR_SUBSCRIBED:
+        break;
+    }
+    return 0;
+}
+
+static struct instant due(const struct latency_bench *bench, uint64_t number)
+{
+    double offset = (double)number * 1e9 / (double)bench->options->rate;
+    return instant_add(bench->start, (struct duration){.ns = (int64_t)offset});
+}
+
+static int send_one(struct latency_bench *bench)
+{
+    struct bytes payload = bench_events_payload(bench->events);
+    uint8_t *stamp = bench->payload.data;
+    memcpy(stamp, payload.data, payload.length);
+    store_be64(stamp, bench->run);
+    store_be64(stamp + 8, bench->sent);
+    store_be64(stamp + 16, (uint64_t)due(bench, bench->sent).ns);
+    weir_batch_clear(&bench->batch);
+    int err = weir_batch_add_trusted(&bench->batch, bench_events_name(bench->events),
+                                     bytes_of(stamp, payload.length), (struct bytes){0});
+    return err != 0 ? err
+                    : weir_core_produce(bench->loop.connections[0].core, &bench->batch, NULL, 0);
+}
+
+// Everything that is due. 0 or the exit status.
+static int send_due(struct latency_bench *bench)
+{
+    struct instant now = connection_now();
+    while (bench->sent < bench->total && instant_reached(due(bench, bench->sent), now)) {
+        int err = send_one(bench);
+        if (err == ERR_BUSY) {
+            break; // too many are pending; it stays due
+        }
+        if (err != 0) {
+            cli_say("%s", err_text(err));
+            return cli_status(err);
+        }
+        bench->sent++;
+    }
+    bench_loop_send(&bench->loop, &bench->loop.connections[0]);
+    return 0;
+}
+
+static int subscribe(struct latency_bench *bench, const struct bench_handler *handler)
+{
+    for (uint32_t i = 1; i < bench->loop.count; i++) {
+        struct request request = {
+            .kind = REQUEST_SUBSCRIBE,
+            .subscribe = {.start = START_END, .end = END_NEVER},
+        };
+        memcpy(request.subscribe.entries, bench->options->patterns.entries,
+               sizeof request.subscribe.entries);
+        request.subscribe.entries_count = bench->options->patterns.count;
+        int err = weir_core_subscribe(bench->loop.connections[i].core, &request, 0);
+        if (err != 0) {
+            cli_say("%s", err_text(err));
+            return cli_status(err);
+        }
+        bench_loop_send(&bench->loop, &bench->loop.connections[i]);
+    }
+    int status = 0;
+    struct instant until = instant_add(connection_now(), duration_ms(DRAIN_MS));
+    while (status == 0 && bench->caught_up + 1 < bench->loop.count) {
+        status = bench_loop_turn(&bench->loop, until, handler);
+        if (status == 0 && instant_reached(until, connection_now())) {
+            cli_say("the consumers did not catch up in time");
+            status = STATUS_TIMED_OUT;
+        }
+    }
+    return status;
+}
+
+static int run(struct latency_bench *bench)
+{
+    struct bench_handler handler = {.on_notice = on_notice, .context = bench};
+    int status = subscribe(bench, &handler);
+    bench->start = instant_add(connection_now(), duration_ms(1));
+    struct instant until = instant_add(due(bench, bench->total), duration_ms(DRAIN_MS));
+    while (status == 0 &&
+           (bench->complete + 1 < bench->loop.count || bench->acknowledged < bench->total)) {
+        struct instant next = bench->sent < bench->total ? due(bench, bench->sent) : until;
+        next = instant_earlier(next, bench->progress->next);
+        status = bench_loop_turn(&bench->loop, next, &handler);
+        status = status != 0 ? status : send_due(bench);
+        progress_update(bench->progress, bench->sent, connection_now());
+        if (instant_reached(until, connection_now())) {
+            break;
+        }
+    }
+    bench->result->events = bench->acknowledged;
+    bench->result->seconds = (double)(connection_now().ns - bench->start.ns) / 1e9;
+    for (uint32_t i = 1; i < bench->loop.count; i++) {
+        bench->result->missing += bench->total - bench->expected[i];
+    }
+    if (status == 0 && (bench->result->missing > 0 || bench->result->repeated > 0)) {
+        cli_say("%" PRIu64 " deliveries are missing, %" PRIu64 " came twice",
+                bench->result->missing, bench->result->repeated);
+        status = STATUS_FAILURE;
+    }
+    return status;
+}
+
+int bench_latency(const struct cli *cli, const struct bench_options *options,
+                  struct progress *progress, struct bench_result *result)
+{
+    struct latency_bench bench = {
+        .options = options,
+        .progress = progress,
+        .result = result,
+        .run = (uint64_t)connection_now().ns ^ (uint64_t)getpid() << 48,
+        .total = options->rate * options->duration_s,
+    };
+    struct bench_options stamped = *options;
+    if (stamped.payload_bytes < STAMP_LENGTH) {
+        stamped.payload_bytes = STAMP_LENGTH;
+        cli_say("payloads are %d bytes, for the time they carry", STAMP_LENGTH);
+    }
+    result->has_latency = true;
+    result->has_deliveries = true;
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->consumers + 1);
+    bench.events = bench_events_new(&stamped);
+    bench.expected = calloc(options->consumers + 1, sizeof *bench.expected);
+    if (status == 0 && (!bench.events || !bench.expected ||
+                        buffer_reserve(&bench.payload, stamped.payload_bytes) != 0)) {
+        cli_say("%s", err_text(ERR_MEMORY));
+        status = STATUS_FAILURE;
+    }
+    status = status != 0 ? status : run(&bench);
+    weir_batch_deinit(&bench.batch);
+    buffer_deinit(&bench.payload);
+    bench_events_free(bench.events);
+    free(bench.expected);
+    bench_loop_close(&bench.loop);
+    return status;
+}

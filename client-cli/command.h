@@ -1,0 +1,65 @@
+// A subcommand of `weir`, and what every one of them is given.
+#pragma once
+
+#include <argp.h>
+#include <signal.h>
+
+#include "client-cli/connection_options.h"
+#include "client/client.h"
+
+// Exit statuses; scripts rely on them.
+enum {
+    STATUS_OK = 0,
+    STATUS_FAILURE = 1,
+    STATUS_USAGE = 2,
+    STATUS_CANNOT_CONNECT = 3,
+    STATUS_NOT_FOUND = 5,
+    STATUS_TIMED_OUT = 7,
+    STATUS_SIGNAL = 128, // plus the signal's number
+};
+
+struct cli {
+    struct connection_options connection;
+    const volatile sig_atomic_t *signal;   // the signal that asked us to end, 0: none
+    int wake_fd;                           // readable from then on
+    const struct command *const *commands; // all, NULL at the end
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    const struct argp *argp;
+    // argv[0] is "weir NAME". Returns the exit status.
+    int (*run)(struct cli *cli, int argc, char **argv);
+};
+
+extern const struct command command_bench;
+extern const struct command command_completion;
+extern const struct command command_consume;
+extern const struct command command_get;
+extern const struct command command_last;
+extern const struct command command_namespaces;
+extern const struct command command_ping;
+extern const struct command command_produce;
+extern const struct command command_status;
+
+// A line on stderr that begins with "weir: ".
+void cli_say(const char *format, ...) PRINTF_LIKE(1, 2);
+// The same, with -v only.
+void cli_say_verbose(const struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// The exit status for an error.
+int cli_status(int err);
+
+// The exit status after a signal.
+int cli_status_of_signal(const struct cli *cli);
+
+// Connects, or says why not. Returns 0 or the exit status.
+int cli_connect(const struct cli *cli, uint32_t silence_ms, struct weir_client **client_out);
+
+// Waits for the notice that answers the only request made. Returns 0, or says what is wrong and
+// returns the exit status.
+int cli_answer(const struct cli *cli, struct weir_client *client, struct weir_notice *notice_out);
+
+// Says what the node refused; returns the exit status.
+int cli_refused(const struct weir_notice *notice);

@@ -1,0 +1,228 @@
+// Turns options into one subscription; consumer.c follows it.
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "client-cli/consumer.h"
+#include "client-cli/parse.h"
+#include "client-cli/patterns.h"
+#include "proto/base/limits.h"
+
+enum {
+    OPTION_FROM = 0x200,
+    OPTION_SINCE,
+    OPTION_LAST,
+    OPTION_HEARTBEAT,
+    OPTION_CURSOR_FILE,
+    OPTION_OUTPUT,
+    OPTION_NO_RECONNECT,
+};
+
+struct options {
+    struct connection_options *connection;
+    struct consumer_options consumer;
+    struct patterns patterns;
+    struct buffer cursor;
+    const char *start; // the option that said where to start
+};
+
+static const struct argp_option option_table[] = {
+    {"namespace", 'n', "GLOB", 0, "Only namespaces that match; repeatable (default: /**/*)", 0},
+    {"start-after", 's', "ID|CURSOR", 0, "Start behind this event, or behind this cursor", 1},
+    {"from", OPTION_FROM, "WHERE", 0,
+     "Start at beginning (the default), end, this ID, or behind this CURSOR", 1},
+    {"since", OPTION_SINCE, "TIME", 0,
+     "Start at a time, RFC 3339, or so long ago: 10m, 1h30m, 2d (units ms s m h d w)", 1},
+    {"last", OPTION_LAST, "N", 0, "Start with the last N events that match", 1},
+    {"limit", 'l', "N", 0, "End after N events", 2},
+    {"tail", 't', NULL, 0, "Wait for new events instead of ending", 2},
+    {"batch", 'b', "N", 0,
+     "Let about N events travel ahead of what is printed: a window of N KiB (default: 4096)", 3},
+    {"heartbeat", OPTION_HEARTBEAT, "MS", 0,
+     "Say on stderr when nothing came for so long, with the cursor; notice a dead node sooner", 3},
+    {"cursor-file", OPTION_CURSOR_FILE, "FILE", 0,
+     "Go on behind the cursor in FILE, if it exists, whatever the options say about the start; "
+     "keep it up to date (every 100 ms) with what was printed",
+     3},
+    {"no-reconnect", OPTION_NO_RECONNECT, NULL, 0,
+     "Fail when the connection is lost, instead of going on with a new one", 3},
+    {"output", OPTION_OUTPUT, "FORMAT", 0,
+     "human, json (one object per line) or raw (each body and a newline) (default: human)", 4},
+    {0},
+};
+
+static void set_start(struct options *options, enum start_kind start, const char *option,
+                      struct argp_state *state)
+{
+    if (options->start) {
+        argp_error(state, "%s and %s both say where to start", options->start, option);
+    }
+    options->start = option;
+    options->consumer.request.subscribe.start = start;
+}
+
+static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *option,
+                       struct argp_state *state)
+{
+    uint64_t value = 0;
+    if (!parse_number(text, min, max, &value)) {
+        argp_error(state, "%s: '%s' is not a number from %llu to %llu", option, text,
+                   (unsigned long long)min, (unsigned long long)max);
+    }
+    return value;
+}
+
+static void set_start_cursor(struct options *options, const char *text, const char *option,
+                             struct argp_state *state)
+{
+    struct version_vector cursor = {0};
+    struct reason reason = {0};
+    if (version_vector_parse(bytes_of_text(text), &cursor, &reason) != 0) {
+        argp_error(state, "%s: '%s' is not a cursor: %s", option, text, reason.text);
+    }
+    buffer_clear(&options->cursor);
+    if (version_vector_encode(&cursor, &options->cursor) != 0) {
+        argp_failure(state, STATUS_FAILURE, 0, "%s", err_text(ERR_MEMORY));
+    }
+    version_vector_deinit(&cursor);
+    set_start(options, START_AT_CURSOR, option, state);
+    options->consumer.request.subscribe.start_cursor = buffer_bytes(&options->cursor);
+}
+
+static void set_start_id(struct options *options, enum start_kind start, const char *text,
+                         const char *option, struct argp_state *state)
+{
+    struct reason reason = {0};
+    struct event_id *id = &options->consumer.request.subscribe.start_id;
+    if (text[0] == '@') {
+        set_start_cursor(options, text, option, state);
+        return;
+    }
+    if (event_id_parse(bytes_of_text(text), id, &reason) != 0) {
+        argp_error(state, "%s: '%s' is neither an id nor a cursor: %s", option, text, reason.text);
+    }
+    set_start(options, start, option, state);
+}
+
+static void set_from(struct options *options, const char *text, struct argp_state *state)
+{
+    if (strcmp(text, "beginning") == 0) {
+        set_start(options, START_BEGINNING, "--from", state);
+    } else if (strcmp(text, "end") == 0) {
+        set_start(options, START_END, "--from", state);
+    } else {
+        set_start_id(options, START_AT_ID, text, "--from", state);
+    }
+}
+
+static void set_since(struct options *options, const char *text, struct argp_state *state)
+{
+    uint64_t ms;
+    if (parse_duration_ms(text, &ms)) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+        ms = ms < now_ms ? now_ms - ms : 0;
+    } else if (!parse_timestamp_ms(text, &ms)) {
+        argp_error(state,
+                   "--since: '%s' is neither a duration (10m, 1h30m) nor a time of RFC 3339 "
+                   "(2026-11-21T10:00:00Z)",
+                   text);
+    }
+    set_start(options, START_AT_TIME, "--since", state);
+    options->consumer.request.subscribe.start_time_ms = ms;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct options *options = state->input;
+    struct request_subscribe *subscribe = &options->consumer.request.subscribe;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options->connection;
+        return 0;
+    case 'n':
+        patterns_add(&options->patterns, argument, state);
+        return 0;
+    case 's':
+        set_start_id(options, START_AT_AFTER_ID, argument, "-s", state);
+        return 0;
+    case OPTION_FROM:
+        set_from(options, argument, state);
+        return 0;
+    case OPTION_SINCE:
+        set_since(options, argument, state);
+        return 0;
+    case OPTION_LAST:
+        set_start(options, START_LAST, "--last", state);
+        subscribe->start_last = number(argument, 1, UINT32_MAX, "--last", state);
+        return 0;
+    case 'l':
+        subscribe->limit = number(argument, 1, INT64_MAX, "-l", state);
+        return 0;
+    case 't':
+        subscribe->end = END_NEVER;
+        return 0;
+    case 'b':
+        subscribe->credit_bytes =
+            KIB * number(argument, 1, SUBSCRIPTION_CREDIT_BYTES_MAX / KIB, "-b", state);
+        return 0;
+    case OPTION_HEARTBEAT:
+        subscribe->heartbeat_ms = (uint32_t)number(argument, 1, INT32_MAX, "--heartbeat", state);
+        options->consumer.says_heartbeats = true;
+        return 0;
+    case OPTION_CURSOR_FILE:
+        options->consumer.cursor_file = argument;
+        return 0;
+    case OPTION_NO_RECONNECT:
+        options->consumer.reconnects = false;
+        return 0;
+    case OPTION_OUTPUT:
+        if (!format_parse(argument, true, &options->consumer.format)) {
+            argp_error(state, "'%s' is not an output: human, json or raw", argument);
+        }
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is too much; a namespace is given with -n", argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+
+static const struct argp consume_argp = {
+    .options = option_table,
+    .parser = parse,
+    .doc = "Print events: all there are, or from any place on, to the end or for ever.\v"
+           "Examples:\n"
+           "  weir consume -n '/food/**' --output json\n"
+           "  weir consume --tail --from end\n"
+           "  weir consume --tail --cursor-file ~/food.cursor -n '/food/*/bacon'\n"
+           "  weir consume --since 1h30m -l 100",
+    .children = children,
+};
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct options options = {
+        .connection = &cli->connection,
+        .consumer = {.request = {.kind = REQUEST_SUBSCRIBE, .subscribe = {.end = END_NOW}},
+                     .reconnects = true},
+    };
+    argp_parse(&consume_argp, argc, argv, 0, NULL, &options);
+    struct request_subscribe *subscribe = &options.consumer.request.subscribe;
+    memcpy(subscribe->entries, options.patterns.entries, sizeof subscribe->entries);
+    subscribe->entries_count = options.patterns.count;
+    int status = consumer_run(cli, &options.consumer);
+    buffer_deinit(&options.cursor);
+    return status;
+}
+
+const struct command command_consume = {
+    .name = "consume",
+    .summary = "print events, all or by pattern, to the end or for ever",
+    .argp = &consume_argp,
+    .run = run,
+};

@@ -1,0 +1,144 @@
+// Written beside itself, synced, then renamed over the old one: rename is atomic, and the sync
+// keeps a power failure from leaving an empty file under the new name.
+
+#include "client-cli/cursor_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CURSOR_FILE_BYTES_MAX = 4 * 1024 * 1024 };
+
+static int read_all(int fd, struct buffer *out)
+{
+    for (;;) {
+        if (out->length > CURSOR_FILE_BYTES_MAX) {
+            errno = EFBIG;
+            return ERR_IO;
+        }
+        if (buffer_reserve(out, 65536) != 0) {
+            errno = ENOMEM;
+            return ERR_IO;
+        }
+        ssize_t count = read(fd, out->data + out->length, out->capacity - out->length);
+        if (count == 0) {
+            return 0;
+        }
+        if (count < 0 && errno != EINTR) {
+            return ERR_IO;
+        }
+        out->length += count > 0 ? (size_t)count : 0;
+    }
+}
+
+static int parse(const char *path, struct buffer *text, struct version_vector *cursor_out,
+                 struct reason *reason)
+{
+    struct reason why = {0};
+    while (text->length > 0 && memchr(" \t\r\n", text->data[text->length - 1], 4)) {
+        text->length--;
+    }
+    if (version_vector_parse(buffer_bytes(text), cursor_out, &why) != 0) {
+        return reason_set(reason, ERR_INVALID,
+                          "cursor file %s holds no cursor: %s; remove it to start anew", path,
+                          why.text);
+    }
+    return 0;
+}
+
+int cursor_file_open(struct cursor_file *file, const char *path, struct version_vector *cursor_out,
+                     struct reason *reason)
+{
+    *file = (struct cursor_file){.path = path};
+    if (!path) {
+        return CURSOR_FILE_NEW;
+    }
+    if (asprintf(&file->path_temporary, "%s.tmp", path) < 0) {
+        file->path_temporary = NULL;
+        return reason_set(reason, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    int outcome = CURSOR_FILE_NEW;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT) {
+        return reason_set(reason, ERR_IO, "cannot read cursor file %s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        struct buffer text = {0};
+        outcome = read_all(fd, &text);
+        if (outcome != 0) {
+            reason_set(reason, ERR_IO, "cannot read cursor file %s: %s", path, strerror(errno));
+        } else {
+            outcome = parse(path, &text, cursor_out, reason);
+        }
+        buffer_deinit(&text);
+        close(fd);
+    }
+    if (outcome < 0) {
+        return outcome;
+    }
+    fd = open(file->path_temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return reason_set(reason, ERR_IO, "cannot write cursor file %s: %s", path, strerror(errno));
+    }
+    close(fd);
+    unlink(file->path_temporary);
+    return outcome;
+}
+
+void cursor_file_close(struct cursor_file *file)
+{
+    free(file->path_temporary);
+    buffer_deinit(&file->written);
+}
+
+static bool replace(const struct cursor_file *file, struct bytes text)
+{
+    int fd = open(file->path_temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return false;
+    }
+    bool is_written = true;
+    while (text.length > 0 && is_written) {
+        ssize_t count = write(fd, text.data, text.length);
+        is_written = count > 0 || (count < 0 && errno == EINTR);
+        if (count > 0) {
+            text = bytes_of(text.data + count, text.length - (size_t)count);
+        }
+    }
+    is_written = is_written && fdatasync(fd) == 0;
+    int error = errno;
+    close(fd);
+    if (!is_written) {
+        unlink(file->path_temporary);
+        errno = error;
+        return false;
+    }
+    return rename(file->path_temporary, file->path) == 0;
+}
+
+int cursor_file_write(struct cursor_file *file, const struct version_vector *cursor,
+                      struct instant now, struct reason *reason)
+{
+    if (!file->path) {
+        return 0;
+    }
+    struct buffer text = {0};
+    int err = version_vector_format(cursor, &text);
+    err = err != 0 ? err : buffer_append(&text, bytes_of("\n", 1));
+    if (err != 0) {
+        buffer_deinit(&text);
+        return reason_set(reason, err, "%s", err_text(err));
+    }
+    if (!bytes_equal(buffer_bytes(&text), buffer_bytes(&file->written)) &&
+        !replace(file, buffer_bytes(&text))) {
+        buffer_deinit(&text);
+        return reason_set(reason, ERR_IO, "cannot write cursor file %s: %s", file->path,
+                          strerror(errno));
+    }
+    buffer_deinit(&file->written);
+    file->written = text;
+    file->changed = now;
+    return 0;
+}

@@ -1,0 +1,81 @@
+// One request and its answer, timed.
+
+#include "client-cli/command.h"
+#include "client-cli/print_event.h"
+
+enum { OPTION_OUTPUT = 0x200 };
+
+struct options {
+    struct connection_options *connection;
+    enum format format;
+};
+
+static const struct argp_option option_table[] = {
+    {"output", OPTION_OUTPUT, "FORMAT", 0, "human or json (default: human)", 0},
+    {0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options->connection;
+        return 0;
+    case OPTION_OUTPUT:
+        if (!format_parse(argument, false, &options->format)) {
+            argp_error(state, "'%s' is not an output: human or json", argument);
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+
+static const struct argp ping_argp = {
+    .options = option_table,
+    .parser = parse,
+    .doc = "Say how long a node takes to answer.\v"
+           "Examples:\n"
+           "  weir ping\n"
+           "  weir ping --output json\n"
+           "  weir -H node1.example -p 3001 ping",
+    .children = children,
+};
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct options options = {.connection = &cli->connection};
+    argp_parse(&ping_argp, argc, argv, 0, NULL, &options);
+    struct weir_client *client;
+    int status = cli_connect(cli, 0, &client);
+    if (status != 0) {
+        return status;
+    }
+    struct output output;
+    struct weir_notice notice;
+    struct request request = {.kind = REQUEST_PING};
+    output_init(&output, cli->signal);
+    struct instant start = connection_now();
+    int err = weir_core_request(weir_client_core(client), &request, 0);
+    status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
+    if (status == 0) {
+        double microseconds = (double)(connection_now().ns - start.ns) / 1000;
+        err = options.format == FORMAT_JSON
+                  ? output_text(&output, "{\"round_trip_us\":%.1f}\n", microseconds)
+                  : output_text(&output, "pong after %.3f ms\n", microseconds / 1000);
+        status = output_end(&output, err);
+    }
+    output_deinit(&output);
+    weir_client_close(client);
+    return status;
+}
+
+const struct command command_ping = {
+    .name = "ping",
+    .summary = "how long a node takes to answer",
+    .argp = &ping_argp,
+    .run = run,
+};

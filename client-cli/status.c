@@ -1,0 +1,237 @@
+// How a node is: one request, printed for people or as one JSON object.
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "client-cli/command.h"
+#include "client-cli/json.h"
+#include "client-cli/print_event.h"
+#include "proto/model/namespace.h"
+
+enum { OPTION_OUTPUT = 0x200, UUID_TEXT_LENGTH = 36 };
+
+struct options {
+    struct connection_options *connection;
+    enum format format;
+};
+
+static const struct argp_option option_table[] = {
+    {"output", OPTION_OUTPUT, "FORMAT", 0, "human or json (default: human)", 0},
+    {0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options->connection;
+        return 0;
+    case OPTION_OUTPUT:
+        if (!format_parse(argument, false, &options->format)) {
+            argp_error(state, "'%s' is not an output: human or json", argument);
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+
+static const struct argp status_argp = {
+    .options = option_table,
+    .parser = parse,
+    .doc = "Say how a node is and what it holds.\v"
+           "Examples:\n"
+           "  weir status\n"
+           "  weir status --output json | jq .cursor\n"
+           "  weir -H node1.example status",
+    .children = children,
+};
+
+static void uuid_format(struct bytes uuid, char out[UUID_TEXT_LENGTH + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    char *to = out;
+    for (size_t i = 0; i < uuid.length && i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *to++ = '-';
+        }
+        *to++ = digits[uuid.data[i] >> 4];
+        *to++ = digits[uuid.data[i] & 15];
+    }
+    *to = '\0';
+}
+
+static int append_text(struct buffer *out, struct bytes text)
+{
+    return utf8_is_valid(text) ? json_append_string(out, text) : ERR_INVALID;
+}
+
+// Takes the next line off the alarms; false: there is none.
+static bool take_alarm(struct bytes *alarms, struct bytes *alarm_out)
+{
+    if (alarms->length == 0) {
+        return false;
+    }
+    const uint8_t *end = memchr(alarms->data, '\n', alarms->length);
+    size_t length = end ? (size_t)(end - alarms->data) : alarms->length;
+    *alarm_out = bytes_of(alarms->data, length);
+    length += end != NULL;
+    *alarms = bytes_of(alarms->data + length, alarms->length - length);
+    return true;
+}
+
+static int append_alarms(struct buffer *out, struct bytes alarms)
+{
+    int err = json_append(out, ",\"alarms\":[");
+    struct bytes alarm;
+    for (bool is_first = true; err == 0 && take_alarm(&alarms, &alarm); is_first = false) {
+        err = is_first ? 0 : json_append(out, ",");
+        err = err != 0 ? err : append_text(out, alarm);
+    }
+    return err != 0 ? err : json_append(out, "]}\n");
+}
+
+static int print_json(struct output *output, const struct reply_status *status, struct bytes cursor)
+{
+    struct buffer *out = &output->buffer;
+    char cluster[UUID_TEXT_LENGTH + 1];
+    char node[UUID_TEXT_LENGTH + 1];
+    uuid_format(status->cluster, cluster);
+    uuid_format(status->node, node);
+    int err = json_append(out, "{\"version\":");
+    err = err != 0 ? err : append_text(out, status->version);
+    err = err != 0 ? err
+                   : output_text(output, ",\"uptime_seconds\":%" PRIu64 ".%03u",
+                                 status->uptime_ms / 1000, (unsigned)(status->uptime_ms % 1000));
+    err = err != 0 ? err : json_append(out, ",\"cluster\":{\"name\":");
+    err = err != 0 ? err : append_text(out, status->cluster_name);
+    err = err != 0 ? err
+                   : output_text(output,
+                                 ",\"uuid\":\"%s\"},\"node\":{\"uuid\":\"%s\",\"actor\":%u}"
+                                 ",\"cursor\":\"%.*s\"",
+                                 cluster, node, status->actor, (int)cursor.length,
+                                 (const char *)cursor.data);
+    err = err != 0
+              ? err
+              : output_text(output,
+                            ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"namespaces\":%" PRIu64
+                            ",\"connections\":%" PRIu64 ",\"subscriptions\":%" PRIu64
+                            ",\"memory_bytes\":%" PRIu64 ",\"disk_used_bytes\":%" PRIu64
+                            ",\"disk_free_bytes\":%" PRIu64 ",\"index_behind\":%" PRIu64,
+                            status->events, status->bytes, status->namespaces, status->connections,
+                            status->subscriptions, status->memory_bytes, status->disk_used_bytes,
+                            status->disk_free_bytes, status->index_behind);
+    return err != 0 ? err : append_alarms(out, status->alarms);
+}
+
+static void bytes_format(uint64_t bytes, char out[32])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double scaled = (double)bytes;
+    size_t unit = 0;
+    for (; scaled >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++) {
+        scaled /= 1024;
+    }
+    snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.1f %s", scaled, units[unit]);
+}
+
+static void uptime_format(uint64_t ms, char out[64])
+{
+    uint64_t seconds = ms / 1000;
+    if (seconds >= 86400) {
+        snprintf(out, 64, "%" PRIu64 " d %" PRIu64 " h", seconds / 86400, seconds / 3600 % 24);
+    } else if (seconds >= 3600) {
+        snprintf(out, 64, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
+    } else if (seconds >= 60) {
+        snprintf(out, 64, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
+    } else {
+        snprintf(out, 64, "%" PRIu64 " s", seconds);
+    }
+}
+
+static int print_human(struct output *output, const struct reply_status *status,
+                       struct bytes cursor)
+{
+    char cluster[UUID_TEXT_LENGTH + 1];
+    char node[UUID_TEXT_LENGTH + 1];
+    char uptime[64];
+    char bytes[32];
+    char memory[32];
+    char disk_used[32];
+    char disk_free[32];
+    uuid_format(status->cluster, cluster);
+    uuid_format(status->node, node);
+    uptime_format(status->uptime_ms, uptime);
+    bytes_format(status->bytes, bytes);
+    bytes_format(status->memory_bytes, memory);
+    bytes_format(status->disk_used_bytes, disk_used);
+    bytes_format(status->disk_free_bytes, disk_free);
+    int err = output_text(
+        output,
+        "Version:       %.*s\nUptime:        %s\nCluster:       %.*s (%s)\n"
+        "Node:          actor %u (%s)\nCursor:        %.*s\nEvents:        %" PRIu64 " (%s)\n"
+        "Namespaces:    %" PRIu64 "\nConnections:   %" PRIu64 "\nSubscriptions: %" PRIu64 "\n"
+        "Memory:        %s\nDisk:          %s used, %s free\nIndex behind:  %" PRIu64 " events\n",
+        (int)status->version.length, (const char *)status->version.data, uptime,
+        (int)status->cluster_name.length, (const char *)status->cluster_name.data, cluster,
+        status->actor, node, (int)cursor.length, (const char *)cursor.data, status->events, bytes,
+        status->namespaces, status->connections, status->subscriptions, memory, disk_used,
+        disk_free, status->index_behind);
+    struct bytes alarms = status->alarms;
+    struct bytes alarm;
+    while (err == 0 && take_alarm(&alarms, &alarm)) {
+        err = output_text(output, "ALARM:         %.*s\n", (int)alarm.length,
+                          (const char *)alarm.data);
+    }
+    return err;
+}
+
+static int print(const struct options *options, struct output *output, const struct reply *reply)
+{
+    struct version_vector cursor = {0};
+    struct buffer text = {0};
+    struct bytes encoded = reply->cursor;
+    int err = version_vector_decode(&encoded, &cursor);
+    err = err != 0 ? err : version_vector_format(&cursor, &text);
+    if (err == 0) {
+        err = options->format == FORMAT_JSON
+                  ? print_json(output, &reply->status, buffer_bytes(&text))
+                  : print_human(output, &reply->status, buffer_bytes(&text));
+    }
+    version_vector_deinit(&cursor);
+    buffer_deinit(&text);
+    return output_end(output, err);
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct options options = {.connection = &cli->connection};
+    argp_parse(&status_argp, argc, argv, 0, NULL, &options);
+    struct weir_client *client;
+    int status = cli_connect(cli, 0, &client);
+    if (status != 0) {
+        return status;
+    }
+    struct output output;
+    struct weir_notice notice;
+    struct request request = {.kind = REQUEST_STATUS};
+    output_init(&output, cli->signal);
+    int err = weir_core_request(weir_client_core(client), &request, 0);
+    status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
+    if (status == 0) {
+        status = print(&options, &output, &notice.reply);
+    }
+    output_deinit(&output);
+    weir_client_close(client);
+    return status;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .summary = "how a node is and what it holds",
+    .argp = &status_argp,
+    .run = run,
+};
