@@ -50,6 +50,9 @@ bool service_is_idle(const struct service *service);
 // Set once the store cannot commit any more: the process must end with `fatal_out`'s text.
 bool service_is_fatal(const struct service *service, struct reason *fatal_out);
 
+// Fills REPLY_HELLO but for id, version and features. Its views stay valid until the next turn.
+void service_describe(struct service *service, struct reply *hello_out);
+
 // The next session that has something to take, or whose saturation has ended, since it was last
 // returned; its owner as given to session_open. NULL: none. Net asks at the end of a loop turn.
 void *service_take_ready(struct service *service);
@@ -68,6 +71,11 @@ void session_set_features(struct session *session, uint32_t features);
 enum { SESSION_SATURATED = 1 };
 int session_submit(struct session *session, const struct request *request,
                    struct instant now) MUST_CHECK;
+
+// Answers a request that the front end itself refuses, in order with the other replies; outcomes as
+// session_submit.
+int session_refuse(struct session *session, uint64_t id, enum wire_error code,
+                   const char *text) MUST_CHECK;
 
 // One thing to send. `head` is a reply whose views stay valid until the next session_take;
 // `block` (with a reference for the taker), offset and length are the events of EVENTS, CHUNKS

@@ -1,0 +1,69 @@
+// A node is little more than its configuration. The counters are how loops tell each other what
+// status needs: plain stores by their owner, sums by whoever asks.
+
+#include "server/node/node.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/node/service.h"
+
+int node_new(const struct node_config *config, struct node **node_out)
+{
+    assert(config->services_max > 0);
+    struct node *node =
+        calloc(1, sizeof *node + config->services_max * sizeof(struct node_counters));
+    if (!node) {
+        return ERR_MEMORY;
+    }
+    node->identity = *config->identity;
+    node->store = config->store;
+    node->data_bytes_max = config->data_bytes_max;
+    node->after_timeout_ms = config->after_timeout_ms;
+    node->seed = config->seed;
+    node->started = config->started;
+    node->services_max = config->services_max;
+    *node_out = node;
+    return 0;
+}
+
+void node_free(struct node *node)
+{
+    free(node);
+}
+
+struct node_counters *node_take_counters(struct node *node)
+{
+    for (uint32_t i = 0; i < node->services_max; i++) {
+        if (!node->counters[i].is_used) {
+            node->counters[i].is_used = true;
+            return &node->counters[i];
+        }
+    }
+    return NULL;
+}
+
+void node_return_counters(struct node_counters *counters)
+{
+    atomic_store(&counters->connections, 0);
+    atomic_store(&counters->subscriptions, 0);
+    counters->is_used = false;
+}
+
+uint64_t node_connections(const struct node *node)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < node->services_max; i++) {
+        sum += atomic_load_explicit(&node->counters[i].connections, memory_order_relaxed);
+    }
+    return sum;
+}
+
+uint64_t node_subscriptions(const struct node *node)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < node->services_max; i++) {
+        sum += atomic_load_explicit(&node->counters[i].subscriptions, memory_order_relaxed);
+    }
+    return sum;
+}

@@ -1,0 +1,35 @@
+// The inside of a node: what its services share. Constant once the loops run, but for the counters,
+// of which each is written by one loop alone. For server/node only.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "proto/base/instant.h"
+#include "storage/identity.h"
+
+struct store;
+
+struct node_counters {
+    atomic_uint connections;
+    atomic_uint subscriptions;
+    bool is_used;
+    uint8_t padding[52]; // two loops never write to one cache line
+};
+
+struct node {
+    struct identity identity;
+    struct store *store;
+    uint64_t data_bytes_max;
+    uint32_t after_timeout_ms;
+    uint64_t seed;
+    struct instant started;
+    uint32_t services_max;
+    struct node_counters counters[];
+};
+
+// The counters of a new service, or NULL when there are as many as the node was made for.
+struct node_counters *node_take_counters(struct node *node);
+void node_return_counters(struct node_counters *counters);
+
+uint64_t node_connections(const struct node *node);
+uint64_t node_subscriptions(const struct node *node);

@@ -1,0 +1,67 @@
+// The inside of a service, shared by the files of server/node and nobody else.
+#pragma once
+
+#include "proto/base/limits.h"
+#include "proto/base/list.h"
+#include "server/node/filter_table.h"
+#include "server/node/live_blocks.h"
+#include "server/node/node_env.h"
+#include "server/node/selection.h"
+#include "server/node/timer.h"
+#include "storage/store.h"
+
+struct node;
+struct node_counters;
+
+// Runs of the largest produce: each but the last is full of events, or with its successor's first
+// event above CHUNK_BODY_BYTES_CLOSE.
+enum {
+    RUNS_MAX = PRODUCE_EVENTS_MAX / CHUNK_EVENTS_MAX +
+               2 * (PRODUCE_BYTES_MAX / CHUNK_BODY_BYTES_CLOSE) + 2,
+};
+
+struct service {
+    struct node *node;
+    struct node_counters *counters;
+    struct node_env env;
+    struct store_port *port;
+    struct instant now; // of the last call that told it
+    uint64_t ordinal;   // of the newest chunk that this turn knows
+    bool is_shutting_down;
+    uint64_t in_flight; // appends and reads in the store
+
+    struct buffer cursor; // the node's vector, encoded
+    bool is_cursor_stale;
+
+    struct timers timers;
+    struct list_node waiters;
+    struct list_node sessions;
+    struct list_node ready;
+    struct list_node live;      // subscriptions that wait for the next chunk
+    struct list_node congested; // sessions whose produce waits for the indexer
+    struct timer congestion;
+
+    struct filter_table filters;
+    struct live_blocks live_blocks;
+    uint32_t live_count; // subscriptions past their replay
+
+    // scratch
+    struct selection_scratch selection;
+    struct append_run runs[RUNS_MAX];
+    struct version_vector parents;
+    struct buffer alarms;
+};
+
+// The node's vector as cursor; the view stays valid until the next turn.
+struct bytes service_cursor(struct service *service);
+
+// Asks for another turn.
+static inline void service_wake(struct service *service)
+{
+    service->env.wake(service->env.context);
+}
+
+// Who gets a read back: embedded by its owner, read.owner points to it.
+struct read_owner {
+    void (*completed)(struct read_owner *owner);
+};
