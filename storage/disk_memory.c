@@ -1,9 +1,8 @@
-// A skip list of keys per family; under each key its versions, newest first, each stamped with the
-// number of the batch that wrote it. Everything else follows from those numbers: an iterator
-// remembers the number of the moment it was opened and looks past newer versions, a sync remembers
-// the newest number, and a crash forgets the versions above the number it goes back to. Versions
-// that neither a crash nor an open iterator can reach are freed when their key is written again.
-// Keys stay in the list while a handle is open, so iterators may point at them without a lock.
+// A versioned map per family, each version under the number of the batch that wrote it. Everything
+// else follows from those numbers: an iterator remembers the number of the moment it was opened, a
+// sync remembers the newest number, and a crash forgets the versions above the number it goes back
+// to. Versions that neither a crash nor an open iterator can reach are freed when their key is
+// written again. Keys stay in the map while a handle is open, so iterators may point at them.
 // One mutex around everything: this disk is for tests, where right comes before fast.
 
 #include "storage/disk_memory.h"
@@ -12,38 +11,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { LEVELS_MAX = 16 };
-
-struct version {
-    struct version *older;
-    struct node *node; // of a version that is prepared and not yet linked
-    uint64_t number;   // of the batch
-    bool is_deletion;
-    size_t length;
-    uint8_t value[];
-};
-
-struct node {
-    struct version *newest; // NULL: the key was never written, or all of it is forgotten
-    size_t key_length;
-    uint8_t *key;
-    unsigned levels;
-    struct node *next[];
-};
-
-struct family {
-    struct node *head[LEVELS_MAX];
-};
+#include "storage/versioned_map.h"
 
 struct disk_medium {
     pthread_mutex_t mutex;
-    struct family families[DISK_FAMILIES_MAX];
+    struct versioned_map families[DISK_FAMILIES_MAX];
     uint64_t written; // number of the last batch
     uint64_t synced;
     uint64_t certain; // a failed sync has lost what is above; UINT64_MAX: nothing is lost
-    uint64_t used_bytes;
     uint64_t free_bytes;
-    uint64_t random;
     struct version *removed; // by damage, perhaps still in an iterator's view
     uint64_t faults_in[DISK_FAULT_READ + 1];
     bool fault_survives[DISK_FAULT_READ + 1];
@@ -74,9 +50,9 @@ struct entry {
 struct memory_iterator {
     struct disk_iterator iterator;
     struct memory_iterator *next, *previous; // of the open ones
-    struct family *family;
+    struct versioned_map *family;
     uint64_t number; // what it sees
-    struct node *node;
+    struct versioned_key *key;
     struct version *version;
     int status;
 };
@@ -103,138 +79,6 @@ static void medium_unlock(struct disk_medium *medium)
     assert(result == 0);
 }
 
-// --- Keys and versions
-
-static struct bytes node_key(const struct node *node)
-{
-    return bytes_of(node->key, node->key_length);
-}
-
-// The last node below key (NULL: none), and the links behind it on every level.
-static struct node *family_find_below(struct family *family, struct bytes key,
-                                      struct node **links[LEVELS_MAX])
-{
-    struct node *below = NULL;
-    for (int level = LEVELS_MAX - 1; level >= 0; level--) {
-        struct node **link = below ? &below->next[level] : &family->head[level];
-        while (*link && bytes_compare(node_key(*link), key) < 0) {
-            below = *link;
-            link = &below->next[level];
-        }
-        if (links) {
-            links[level] = link;
-        }
-    }
-    return below;
-}
-
-static struct node *family_find_last(struct family *family)
-{
-    struct node *last = NULL;
-    for (int level = LEVELS_MAX - 1; level >= 0; level--) {
-        struct node **link = last ? &last->next[level] : &family->head[level];
-        while (*link) {
-            last = *link;
-            link = &last->next[level];
-        }
-    }
-    return last;
-}
-
-static struct node *node_after(struct family *family, struct node *below)
-{
-    return below ? below->next[0] : family->head[0];
-}
-
-static struct node *family_find(struct family *family, struct bytes key)
-{
-    struct node *node = node_after(family, family_find_below(family, key, NULL));
-    return node && bytes_equal(node_key(node), key) ? node : NULL;
-}
-
-static unsigned random_levels(struct disk_medium *medium)
-{
-    medium->random ^= medium->random << 13;
-    medium->random ^= medium->random >> 7;
-    medium->random ^= medium->random << 17;
-    unsigned levels = 1 + (unsigned)__builtin_ctzll(medium->random | 1ULL << 63) / 2;
-    return levels < LEVELS_MAX ? levels : LEVELS_MAX;
-}
-
-static struct node *family_find_or_insert(struct disk_medium *medium, struct family *family,
-                                          struct bytes key)
-{
-    struct node **links[LEVELS_MAX];
-    struct node *node = node_after(family, family_find_below(family, key, links));
-    if (node && bytes_equal(node_key(node), key)) {
-        return node;
-    }
-    unsigned levels = random_levels(medium);
-    size_t head_bytes = sizeof *node + levels * sizeof node->next[0];
-    node = malloc(head_bytes + key.length);
-    if (!node) {
-        return NULL;
-    }
-    *node = (struct node){.key_length = key.length, .levels = levels};
-    node->key = (uint8_t *)node + head_bytes;
-    memcpy(node->key, key.data, key.length);
-    for (unsigned level = 0; level < levels; level++) {
-        node->next[level] = *links[level];
-        *links[level] = node;
-    }
-    return node;
-}
-
-static struct version *node_version(const struct node *node, uint64_t number)
-{
-    struct version *version = node->newest;
-    while (version && version->number > number) {
-        version = version->older;
-    }
-    return version && !version->is_deletion ? version : NULL;
-}
-
-static void versions_free(struct version *version)
-{
-    while (version) {
-        struct version *older = version->older;
-        free(version);
-        version = older;
-    }
-}
-
-static uint64_t version_bytes(const struct node *node, const struct version *version)
-{
-    return node->key_length + version->length;
-}
-
-// Frees what lies under the newest version that `number` still sees.
-static void node_forget_old(struct disk_medium *medium, struct node *node, uint64_t number)
-{
-    struct version *version = node->newest;
-    while (version && version->number > number) {
-        version = version->older;
-    }
-    if (!version) {
-        return;
-    }
-    for (struct version *old = version->older; old; old = old->older) {
-        medium->used_bytes -= version_bytes(node, old);
-    }
-    versions_free(version->older);
-    version->older = NULL;
-}
-
-static void node_forget_new(struct disk_medium *medium, struct node *node, uint64_t number)
-{
-    while (node->newest && node->newest->number > number) {
-        struct version *version = node->newest;
-        node->newest = version->older;
-        medium->used_bytes -= version_bytes(node, version);
-        free(version);
-    }
-}
-
 // --- The medium
 
 struct disk_medium *disk_medium_new(void)
@@ -245,38 +89,26 @@ struct disk_medium *disk_medium_new(void)
     }
     int result = pthread_mutex_init(&medium->mutex, NULL);
     assert(result == 0);
-    medium->random = 0x9e3779b97f4a7c15;
     medium->free_bytes = UINT64_MAX;
     medium->certain = UINT64_MAX;
     return medium;
 }
 
-// Keys without a version left go; nobody points at them while no handle is open.
-static void medium_purge(struct disk_medium *medium)
+// Goes back to `number`: what is above it never happened.
+static void medium_go_back(struct disk_medium *medium, uint64_t number)
 {
     assert(!medium->disk);
     versions_free(medium->removed);
     medium->removed = NULL;
     for (unsigned family = 0; family < DISK_FAMILIES_MAX; family++) {
-        struct node **ends[LEVELS_MAX];
-        for (unsigned level = 0; level < LEVELS_MAX; level++) {
-            ends[level] = &medium->families[family].head[level];
+        struct versioned_map *map = &medium->families[family];
+        for (struct versioned_key *key = map->head[0]; key; key = key->next[0]) {
+            versioned_map_forget_new(map, key, number);
+            versioned_map_forget_old(map, key, medium->synced < number ? medium->synced : number);
         }
-        struct node *next;
-        for (struct node *node = *ends[0]; node; node = next) {
-            next = node->next[0];
-            bool is_empty = !node->newest ||
-                            (node->newest->is_deletion && node->newest->number <= medium->synced);
-            for (unsigned level = 0; level < node->levels; level++) {
-                *ends[level] = is_empty ? node->next[level] : node;
-                ends[level] = is_empty ? ends[level] : &node->next[level];
-            }
-            if (is_empty) {
-                node_forget_new(medium, node, 0);
-                free(node);
-            }
-        }
+        versioned_map_purge(map, medium->synced < number ? medium->synced : number);
     }
+    medium->written = number;
 }
 
 void disk_medium_free(struct disk_medium *medium)
@@ -285,14 +117,10 @@ void disk_medium_free(struct disk_medium *medium)
         return;
     }
     assert(!medium->disk);
-    disk_medium_crash(medium, 0);
+    versions_free(medium->removed);
     for (unsigned family = 0; family < DISK_FAMILIES_MAX; family++) {
-        for (struct node *node = medium->families[family].head[0]; node; node = node->next[0]) {
-            node_forget_new(medium, node, 0);
-        }
+        versioned_map_deinit(&medium->families[family]);
     }
-    medium_purge(medium);
-    assert(medium->used_bytes == 0);
     pthread_mutex_destroy(&medium->mutex);
     free(medium);
 }
@@ -315,16 +143,9 @@ void disk_medium_crash(struct disk_medium *medium, size_t dropped)
     if (number > medium->certain) {
         number = medium->certain;
     }
-    for (unsigned family = 0; family < DISK_FAMILIES_MAX; family++) {
-        for (struct node *node = medium->families[family].head[0]; node; node = node->next[0]) {
-            node_forget_new(medium, node, number);
-            node_forget_old(medium, node, number);
-        }
-    }
-    medium->written = number;
+    medium_go_back(medium, number);
     medium->synced = number;
     medium->certain = UINT64_MAX;
-    medium_purge(medium);
     medium_unlock(medium);
 }
 
@@ -347,8 +168,8 @@ int disk_medium_flip(struct disk_medium *medium, unsigned family, struct bytes k
 {
     assert(family < DISK_FAMILIES_MAX);
     medium_lock(medium);
-    struct node *node = family_find(&medium->families[family], key);
-    struct version *version = node ? node_version(node, medium->written) : NULL;
+    struct versioned_key *found = versioned_map_find(&medium->families[family], key);
+    struct version *version = found ? versioned_key_at(found, medium->written) : NULL;
     if (version) {
         assert(bit / 8 < version->length);
         version->value[bit / 8] ^= (uint8_t)(1U << bit % 8);
@@ -361,14 +182,15 @@ int disk_medium_remove(struct disk_medium *medium, unsigned family, struct bytes
 {
     assert(family < DISK_FAMILIES_MAX);
     medium_lock(medium);
-    struct node *node = family_find(&medium->families[family], key);
-    bool is_there = node && node_version(node, medium->written);
-    while (is_there && node->newest) {
-        struct version *version = node->newest;
-        node->newest = version->older;
-        medium->used_bytes -= version_bytes(node, version);
-        version->older = medium->removed;
-        medium->removed = version;
+    struct versioned_map *map = &medium->families[family];
+    struct versioned_key *found = versioned_map_find(map, key);
+    bool is_there = found && versioned_key_at(found, medium->written);
+    struct version *stolen = is_there ? versioned_map_steal(map, found) : NULL;
+    while (stolen) {
+        struct version *older = stolen->older;
+        stolen->older = medium->removed;
+        medium->removed = stolen;
+        stolen = older;
     }
     medium_unlock(medium);
     return is_there ? 0 : DISK_NOT_FOUND;
@@ -440,15 +262,17 @@ static size_t memory_batch_bytes(const struct disk_batch *base)
     return ((const struct memory_batch *)base)->entries.length;
 }
 
-static struct version *version_new(struct node *node, const struct entry *entry,
+static struct version *version_new(struct versioned_key *key, const struct entry *entry,
                                    const uint8_t *value)
 {
-    struct version *version = node ? malloc(sizeof *version + entry->value_length) : NULL;
+    struct version *version = key ? malloc(sizeof *version + entry->value_length) : NULL;
     if (!version) {
         return NULL;
     }
-    *version = (struct version){
-        .node = node, .is_deletion = entry->is_deletion, .length = entry->value_length};
+    *version = (struct version){.key = key,
+                                .family = entry->family,
+                                .is_deletion = entry->is_deletion,
+                                .length = entry->value_length};
     if (entry->value_length > 0) {
         memcpy(version->value, value, entry->value_length);
     }
@@ -465,9 +289,9 @@ static int batch_prepare(struct disk_medium *medium, const struct memory_batch *
         struct entry entry;
         memcpy(&entry, batch->entries.data + at, sizeof entry);
         const uint8_t *key = batch->entries.data + at + sizeof entry;
-        struct node *node = family_find_or_insert(medium, &medium->families[entry.family],
-                                                  bytes_of(key, entry.key_length));
-        struct version *version = version_new(node, &entry, key + entry.key_length);
+        struct version *version = version_new(
+            versioned_map_insert(&medium->families[entry.family], bytes_of(key, entry.key_length)),
+            &entry, key + entry.key_length);
         if (!version) {
             versions_free(prepared);
             return ERR_MEMORY;
@@ -503,13 +327,11 @@ static void batch_apply(struct memory_disk *disk, struct version *prepared)
     uint64_t oldest = oldest_needed(disk);
     while (in_order) {
         struct version *version = in_order;
-        struct node *node = version->node;
+        struct versioned_map *map = &medium->families[version->family];
         in_order = version->older;
         version->number = medium->written;
-        version->older = node->newest;
-        node->newest = version;
-        medium->used_bytes += version_bytes(node, version);
-        node_forget_old(medium, node, oldest);
+        versioned_map_take(map, version);
+        versioned_map_forget_old(map, version->key, oldest);
     }
 }
 
@@ -565,8 +387,8 @@ static int memory_get(struct disk *base, unsigned family, struct bytes key, stru
     assert(family < disk->families);
     medium_lock(medium);
     int result = medium_fails_now(medium, DISK_FAULT_READ) ? ERR_IO : DISK_NOT_FOUND;
-    struct node *node = family_find(&medium->families[family], key);
-    struct version *version = node ? node_version(node, medium->written) : NULL;
+    struct versioned_key *found = versioned_map_find(&medium->families[family], key);
+    struct version *version = found ? versioned_key_at(found, medium->written) : NULL;
     if (result == DISK_NOT_FOUND && version) {
         result = buffer_append(value, bytes_of(version->value, version->length));
     }
@@ -628,31 +450,30 @@ static void iterator_end_move(struct memory_iterator *iterator)
     medium_unlock(medium_of(&iterator->iterator));
 }
 
-// Settles on the first node from `node` on that this iterator sees.
-static void iterator_settle_forward(struct memory_iterator *iterator, struct node *node)
+// Settles on the first key from `key` on that this iterator sees.
+static void iterator_settle_forward(struct memory_iterator *iterator, struct versioned_key *key)
 {
-    while (node && !node_version(node, iterator->number)) {
-        node = node->next[0];
+    while (key && !versioned_key_at(key, iterator->number)) {
+        key = key->next[0];
     }
-    iterator->node = node;
-    iterator->version = node ? node_version(node, iterator->number) : NULL;
+    iterator->key = key;
+    iterator->version = key ? versioned_key_at(key, iterator->number) : NULL;
 }
 
-static void iterator_settle_backward(struct memory_iterator *iterator, struct node *node)
+static void iterator_settle_backward(struct memory_iterator *iterator, struct versioned_key *key)
 {
-    while (node && !node_version(node, iterator->number)) {
-        node = family_find_below(iterator->family, node_key(node), NULL);
+    while (key && !versioned_key_at(key, iterator->number)) {
+        key = versioned_map_below(iterator->family, versioned_key_bytes(key));
     }
-    iterator->node = node;
-    iterator->version = node ? node_version(node, iterator->number) : NULL;
+    iterator->key = key;
+    iterator->version = key ? versioned_key_at(key, iterator->number) : NULL;
 }
 
 static void memory_iterator_seek(struct disk_iterator *base, struct bytes key)
 {
     struct memory_iterator *iterator = (struct memory_iterator *)base;
     if (iterator_begin_move(iterator)) {
-        struct node *below = family_find_below(iterator->family, key, NULL);
-        iterator_settle_forward(iterator, node_after(iterator->family, below));
+        iterator_settle_forward(iterator, versioned_map_from(iterator->family, key));
     }
     iterator_end_move(iterator);
 }
@@ -661,10 +482,9 @@ static void memory_iterator_seek_for_prev(struct disk_iterator *base, struct byt
 {
     struct memory_iterator *iterator = (struct memory_iterator *)base;
     if (iterator_begin_move(iterator)) {
-        struct node *below = family_find_below(iterator->family, key, NULL);
-        struct node *node = node_after(iterator->family, below);
-        bool is_exact = node && bytes_equal(node_key(node), key);
-        iterator_settle_backward(iterator, is_exact ? node : below);
+        struct versioned_key *exact = versioned_map_find(iterator->family, key);
+        iterator_settle_backward(iterator,
+                                 exact ? exact : versioned_map_below(iterator->family, key));
     }
     iterator_end_move(iterator);
 }
@@ -673,7 +493,7 @@ static void memory_iterator_seek_to_last(struct disk_iterator *base)
 {
     struct memory_iterator *iterator = (struct memory_iterator *)base;
     if (iterator_begin_move(iterator)) {
-        iterator_settle_backward(iterator, family_find_last(iterator->family));
+        iterator_settle_backward(iterator, versioned_map_last(iterator->family));
     }
     iterator_end_move(iterator);
 }
@@ -682,7 +502,7 @@ static void memory_iterator_next(struct disk_iterator *base)
 {
     struct memory_iterator *iterator = (struct memory_iterator *)base;
     if (iterator_begin_move(iterator)) {
-        iterator_settle_forward(iterator, iterator->node->next[0]);
+        iterator_settle_forward(iterator, iterator->key->next[0]);
     }
     iterator_end_move(iterator);
 }
@@ -691,8 +511,8 @@ static void memory_iterator_previous(struct disk_iterator *base)
 {
     struct memory_iterator *iterator = (struct memory_iterator *)base;
     if (iterator_begin_move(iterator)) {
-        struct bytes key = node_key(iterator->node);
-        iterator_settle_backward(iterator, family_find_below(iterator->family, key, NULL));
+        struct bytes key = versioned_key_bytes(iterator->key);
+        iterator_settle_backward(iterator, versioned_map_below(iterator->family, key));
     }
     iterator_end_move(iterator);
 }
@@ -704,7 +524,7 @@ static bool memory_iterator_is_valid(const struct disk_iterator *base)
 
 static struct bytes memory_iterator_key(const struct disk_iterator *base)
 {
-    return node_key(((const struct memory_iterator *)base)->node);
+    return versioned_key_bytes(((const struct memory_iterator *)base)->key);
 }
 
 static struct bytes memory_iterator_value(const struct disk_iterator *base)
@@ -724,7 +544,10 @@ static uint64_t memory_used_bytes(struct disk *disk)
 {
     struct disk_medium *medium = disk_of(disk)->medium;
     medium_lock(medium);
-    uint64_t bytes = medium->used_bytes;
+    uint64_t bytes = 0;
+    for (unsigned family = 0; family < DISK_FAMILIES_MAX; family++) {
+        bytes += medium->families[family].used_bytes;
+    }
     medium_unlock(medium);
     return bytes;
 }
@@ -788,6 +611,10 @@ int disk_memory_open(struct disk_medium *medium, unsigned families, struct disk 
     disk->medium = medium;
     disk->families = families;
     medium_lock(medium);
+    if (medium->certain < medium->written) {
+        medium_go_back(medium, medium->certain); // a failed sync has lost the rest
+    }
+    medium->certain = UINT64_MAX;
     assert(!medium->disk);
     medium->disk = disk;
     medium_unlock(medium);
