@@ -77,8 +77,8 @@ static int set_scalar(struct reader *reader, enum config_key key, struct fy_node
         return fail_at(reader, name, name, why.text);
     }
     if (!is_scalar || (config_key_is_number(key) && !is_plain(node))) {
-        reason_set(&why, ERR_INVALID, "%s: must be a %s", key_name,
-                   config_key_is_number(key) ? "number" : "plain text");
+        reason_set(&why, ERR_INVALID, "%s: must be %s", key_name,
+                   config_key_is_number(key) ? "a number" : "text");
         return fail_at(reader, node, name, why.text);
     }
     snprintf(text, sizeof text, "%s%s", prefix, value);

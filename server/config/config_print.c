@@ -49,7 +49,7 @@ static void format_text(const char *text, char *out, size_t size)
 static void print_line(FILE *out, const char *indent, const char *name, const char *value,
                        const char *source)
 {
-    int width = 36 - (int)strlen(indent) - (int)strlen(name) - 2;
+    int width = 36 - (int)strlen(indent) - (int)strlen(name) - (value[0] == '\0' ? 1 : 2);
     fprintf(out, "%s%s:%s%-*s # %s\n", indent, name, value[0] == '\0' ? "" : " ",
             width > 1 ? width : 1, value, source);
 }
@@ -163,7 +163,8 @@ static unsigned edit_distance(const char *a, const char *b)
 const char *config_key_similar(const char *name)
 {
     const char *best = NULL;
-    unsigned best_distance = (unsigned)strlen(name) / 3 + 1;
+    unsigned best_distance = (unsigned)strlen(name) / 2 + 1;
+    best_distance = best_distance < 4 ? best_distance : 4;
     for (enum config_key key = 0; key < CONFIG_KEYS; key++) {
         unsigned distance = edit_distance(name, config_key_name(key));
         if (distance < best_distance) {
