@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+// Check writes a line to a file at every assertion that holds, to tell where a crash was. Tests
+// here make millions: only those that fail speak.
+#define _mark_point(file, line) ((void)0)
+
 static inline int check_main(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

@@ -1,11 +1,11 @@
 #include "tests/unit/storage/log_fixture.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
 #include "proto/model/slice.h"
+#include "tests/unit/check_main.h"
 
 static void ignore_wake(void *context)
 {
