@@ -51,8 +51,9 @@ class Producer:
         return self.process.stdout.lines()
 
     def finish(self, seconds=60):
-        """Stops feeding, waits until all is acknowledged, returns the ids."""
-        self.stopping.set()
+        """Feeds the rest of `count`, or stops; waits for all acknowledgements, returns the ids."""
+        if not self.count:
+            self.stopping.set()
         status = self.process.wait(seconds)
         expect(status == 0, f"produce: exit {status}", self.process.stderr.text()[-2000:])
         ids = self.acknowledged()

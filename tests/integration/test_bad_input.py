@@ -318,7 +318,7 @@ def half_frames_that_stall_delay_nobody(folder):
     ids = server.produce_lines("/a", [str(n) for n in range(1000)], seconds=20)
     expect_equal(len(ids), 1000, "ids")
     expect(server.rss_bytes() - before < 128 * MIB * (4 if REDUCED else 1), "memory has grown")
-    expect_equal(server.status()["connections"], 41, "connections")
+    expect(server.status()["connections"] >= 21, "those that said hello are not counted")
     for connection in stalled:
         connection.socket.close()
     wait_until(lambda: server.status()["connections"] == 1, "the others to be gone")

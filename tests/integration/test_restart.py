@@ -32,7 +32,7 @@ def consumers_reconnect_and_resume_after_a_clean_restart(folder):
         server.restart()
     server.produce_lines("/a/b", ["last"])
     for tail in tails:
-        found = numbers(tail.stdout.wait_count(len(expected) + 1, 20))
+        found = numbers(tail.stdout.wait_lines(len(expected) + 1, 20))
         expect_equal(found, expected + ["last"], "what a consumer saw")
         expect(tail.is_running(), "a tail ended")
         expect("connect" in tail.stderr.text(), "no word of reconnecting", tail.stderr.text())
@@ -50,7 +50,7 @@ def consumers_resume_after_kill_9_of_the_server(folder):
         tail.stdout.wait_count(len(expected) if part else 1, 20)
         server.kill()
         server.start()
-    found = numbers(tail.stdout.wait_count(len(expected), 20))
+    found = numbers(tail.stdout.wait_lines(len(expected), 20))
     expect_equal(found, expected, "what the consumer saw")
 
 

@@ -86,6 +86,7 @@ class Output:
     def __init__(self, pipe):
         self.changed = threading.Condition()
         self.data = bytearray()
+        self.newlines = 0
         self.ended = False
         self.thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
         self.thread.start()
@@ -95,6 +96,7 @@ class Output:
             while piece := os.read(pipe.fileno(), 1 << 16):
                 with self.changed:
                     self.data += piece
+                    self.newlines += piece.count(b"\n")
                     self.changed.notify_all()
         with self.changed:
             self.ended = True
@@ -111,11 +113,11 @@ class Output:
             return self.data[: self.data.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines()
 
     def wait(self, condition, what, seconds=10):
-        """Waits until condition(lines) is true and returns what it said."""
+        """Waits until condition() is true and returns what it said; called when there is more."""
         deadline = deadline_in(seconds)
         with self.changed:
             while True:
-                answer = condition(self.lines_locked())
+                answer = condition()
                 if answer:
                     return answer
                 left = deadline - time.monotonic()
@@ -124,23 +126,28 @@ class Output:
                     raise Failure(f"{how}: {what}; output: {self.data[-2000:]!r}")
                 self.changed.wait(left)
 
-    def lines_locked(self):
-        return self.data[: self.data.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines()
-
     def wait_line(self, pattern, seconds=10):
         """The match of the first line in which the pattern is found."""
         expression = re.compile(pattern) if isinstance(pattern, str) else pattern
+        looked_at = 0
 
-        def first(lines):
-            return next((m for m in map(expression.search, lines) if m), None)
+        def first():
+            nonlocal looked_at
+            end = self.data.rfind(b"\n") + 1
+            new = self.data[looked_at:end].decode("utf-8", "replace").splitlines()
+            looked_at = end
+            return next((m for m in map(expression.search, new) if m), None)
 
         return self.wait(first, f"a line with {expression.pattern!r}", seconds)
 
     def wait_count(self, count, seconds=10):
-        """Waits for that many lines and returns them."""
-        return self.wait(
-            lambda lines: lines if len(lines) >= count else None, f"{count} lines", seconds
-        )
+        """Waits for that many lines."""
+        self.wait(lambda: self.newlines >= count, f"{count} lines", seconds)
+
+    def wait_lines(self, count, seconds=10):
+        """Waits for that many lines and returns all there are."""
+        self.wait_count(count, seconds)
+        return self.lines()
 
 
 class Process:
