@@ -7,18 +7,22 @@
 #include <assert.h>
 #include <msgpack/pack.h>
 
-static int append(void *data, const char *bytes, size_t length)
+static int append_growing(struct pack *pack, const char *bytes, size_t length)
+{
+    if (pack->err == 0) {
+        pack->err = buffer_append(pack->out, bytes_of(bytes, length));
+    }
+    return pack->err;
+}
+
+// After a failure that which still fits is written; pack_finish takes it away.
+static inline __attribute__((always_inline)) int append(void *data, const char *bytes,
+                                                        size_t length)
 {
     struct pack *pack = data;
     struct buffer *out = pack->out;
-    if (pack->err) {
-        return pack->err;
-    }
     if (length > out->capacity - out->length) {
-        pack->err = buffer_reserve(out, length);
-        if (pack->err) {
-            return pack->err;
-        }
+        return append_growing(pack, bytes, length);
     }
     memcpy(out->data + out->length, bytes, length);
     out->length += length;
