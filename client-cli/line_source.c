@@ -32,9 +32,9 @@ void line_source_close(struct line_source *source)
 
 int line_source_peek(struct line_source *source, struct bytes *line_out)
 {
-    const uint8_t *from = source->buffer.data + source->searched;
     size_t left = source->buffer.length - source->searched;
-    const uint8_t *end = left > 0 ? memchr(from, '\n', left) : NULL;
+    const uint8_t *end =
+        left > 0 ? memchr(source->buffer.data + source->searched, '\n', left) : NULL;
     size_t length;
     if (end) {
         length = (size_t)(end - source->buffer.data) - source->start;
