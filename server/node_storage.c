@@ -30,7 +30,7 @@ static int make_identity(struct identity *identity, const struct config *config,
                          struct reason *reason)
 {
     *identity = (struct identity){.actor = (uint16_t)config->actor_id};
-    strcpy(identity->cluster_name, config->cluster_name);
+    memcpy(identity->cluster_name, config->cluster_name, sizeof identity->cluster_name);
     if (uuid_random(&identity->cluster) != 0 || uuid_random(&identity->node) != 0) {
         return reason_set(reason, ERR_IO, "the system gives no random numbers");
     }

@@ -465,7 +465,8 @@ uint64_t config_number(const struct config *config, enum config_key key,
         return number;
     }
     if (key == CONFIG_IO_THREADS) {
-        return machine->cores > 1 ? machine->cores - 1 : 1;
+        uint64_t spare = machine->cores > 1 ? machine->cores - 1 : 1;
+        return spare < SETTINGS[key].max ? spare : SETTINGS[key].max;
     }
     if (key == CONFIG_READ_THREADS) {
         return machine->cores < 2 ? 2 : machine->cores < 4 ? machine->cores : 4;

@@ -12,7 +12,7 @@ static int set_list(struct config *config, enum config_key key, struct config_so
     if (strlen(text) >= sizeof copy) {
         return reason_set(reason, ERR_LIMIT, "%s: too long", config_key_name(key));
     }
-    strcpy(copy, text);
+    memcpy(copy, text, strlen(text) + 1);
     char *state = NULL;
     for (char *word = strtok_r(copy, ", ", &state); word != NULL;
          word = strtok_r(NULL, ", ", &state)) {
@@ -39,7 +39,7 @@ static int set_variable(struct config *config, const char *name, const char *tex
             return reason_set(reason, ERR_LIMIT, "the path is too long");
         }
         if (config->file[0] == '\0') {
-            strcpy(config->file, text);
+            memcpy(config->file, text, strlen(text) + 1);
         }
         return 0;
     }

@@ -31,6 +31,11 @@ static struct fy_mark mark_of(struct fy_node *node, struct fy_node *key)
     }
     mark.line++;
     mark.column++;
+    if (node != NULL && mark.column > 1 &&
+        (fy_node_get_style(node) == FYNS_SINGLE_QUOTED ||
+         fy_node_get_style(node) == FYNS_DOUBLE_QUOTED)) {
+        mark.column--; // a quoted token begins behind its quote
+    }
     return mark;
 }
 

@@ -66,7 +66,7 @@ static int copy_path(char out[CONFIG_PATH_BYTES_MAX + 1], const char *text, stru
     if (text[0] == '\0' || strlen(text) > CONFIG_PATH_BYTES_MAX) {
         return reason_set(reason, ERR_INVALID, "the path is empty or too long");
     }
-    strcpy(out, text);
+    memcpy(out, text, strlen(text) + 1);
     return 0;
 }
 

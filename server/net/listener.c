@@ -346,7 +346,7 @@ int listeners_add_unix(struct listeners *listeners, const char *path, struct rea
                           "cannot listen on unix:%s: the path is longer than %zu bytes", path,
                           sizeof address.sun_path - 1);
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int err = clear_stale(&address, reason);
     if (err != 0) {
         return err;

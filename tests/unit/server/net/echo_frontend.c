@@ -1,0 +1,296 @@
+// The service keeps a list of sessions that are ready, as the real one does; a session that was
+// saturated becomes ready when half of what waited is sent.
+#include <check.h>
+#include <stdlib.h>
+
+#include "proto/base/list.h"
+#include "server/frontend/frontend.h"
+#include "server/node/service.h"
+#include "tests/unit/server/net/echo.h"
+
+struct service {
+    const struct node_env *env;
+    unsigned loop;
+    struct list_node sessions;
+    struct list_node ready;
+    struct list_node later;
+    atomic_int connections;
+    atomic_bool fails;
+    atomic_bool is_held;
+    bool is_shut_down;
+};
+
+struct echo {
+    struct frontend frontend;
+    struct service *service;
+    void *owner;
+    struct list_node session;
+    struct list_node ready;
+    struct list_node later;
+    struct buffer out;
+    size_t sent;
+    struct instant due;
+    bool ends_when_due;
+    bool is_saturated;
+    bool is_subscribed;
+};
+
+static void make_ready(struct echo *echo)
+{
+    if (list_is_empty(&echo->ready)) {
+        list_append(&echo->service->ready, &echo->ready);
+    }
+}
+
+static size_t waiting(const struct echo *echo)
+{
+    return echo->out.length - echo->sent;
+}
+
+static void answer(struct echo *echo, struct bytes payload)
+{
+    uint8_t head[4];
+    store_be32(head, (uint32_t)payload.length);
+    ck_assert_int_eq(buffer_append(&echo->out, bytes_of(head, sizeof head)), 0);
+    ck_assert_int_eq(buffer_append(&echo->out, payload), 0);
+}
+
+static int echo_open(const struct frontend_config *config, struct frontend **frontend_out)
+{
+    struct echo *echo = calloc(1, sizeof *echo);
+    ck_assert_ptr_nonnull(echo);
+    echo->frontend.ops = &FRONTEND_ECHO;
+    echo->service = config->service;
+    echo->owner = config->owner;
+    echo->due = INSTANT_NEVER;
+    list_init(&echo->session);
+    list_init(&echo->ready);
+    list_init(&echo->later);
+    list_append(&echo->service->sessions, &echo->session);
+    *frontend_out = &echo->frontend;
+    return 0;
+}
+
+static bool is_command(struct bytes payload, const char *text)
+{
+    return bytes_equal(payload, bytes_of_text(text));
+}
+
+static int take(struct echo *echo, struct bytes payload, struct instant now)
+{
+    uint8_t loop = (uint8_t)echo->service->loop;
+    if (is_command(payload, "refuse")) {
+        answer(echo, bytes_of_text("refused"));
+        return ERR_INVALID;
+    }
+    if (is_command(payload, "loop")) {
+        answer(echo, bytes_of(&loop, 1));
+    } else if (is_command(payload, "later")) {
+        list_append(&echo->service->later, &echo->later);
+    } else if (is_command(payload, "subscribe")) {
+        echo->is_subscribed = true;
+    } else if (is_command(payload, "soon") || is_command(payload, "late")) {
+        echo->due = instant_add(now, duration_ms(20));
+        echo->ends_when_due = is_command(payload, "late");
+    } else {
+        answer(echo, payload);
+    }
+    return 0;
+}
+
+static int echo_feed(struct frontend *frontend, struct bytes bytes, struct instant now,
+                     size_t *taken_out, size_t *wanted_out)
+{
+    struct echo *echo = (struct echo *)frontend;
+    while (true) {
+        struct bytes rest = bytes_of(bytes.data + *taken_out, bytes.length - *taken_out);
+        size_t length = rest.length < 4 ? 0 : load_be32(rest.data);
+        if (rest.length < 4 + length) {
+            *wanted_out = 4 + length;
+            return 0;
+        }
+        if (waiting(echo) > ECHO_OUT_MAX) {
+            echo->is_saturated = true;
+            *wanted_out = 0;
+            return 0;
+        }
+        *taken_out += 4 + length;
+        int err = take(echo, bytes_of(rest.data + 4, length), now);
+        if (err != 0) {
+            return err;
+        }
+    }
+}
+
+// In pieces that grow, so that what a message is cut into varies.
+static size_t echo_peek(struct frontend *frontend, struct iovec *out, size_t max)
+{
+    const struct echo *echo = (const struct echo *)frontend;
+    size_t at = echo->sent;
+    size_t count = 0;
+    while (count < max && at < echo->out.length) {
+        size_t piece = (count + 1) * (count + 1);
+        size_t left = echo->out.length - at;
+        piece = count + 1 == max || piece > left ? left : piece;
+        out[count++] = (struct iovec){.iov_base = echo->out.data + at, .iov_len = piece};
+        at += piece;
+    }
+    return count;
+}
+
+static void echo_sent(struct frontend *frontend, size_t length)
+{
+    struct echo *echo = (struct echo *)frontend;
+    ck_assert_uint_le(length, waiting(echo));
+    echo->sent += length;
+    if (waiting(echo) == 0) {
+        buffer_clear(&echo->out);
+        echo->sent = 0;
+    }
+    if (echo->is_saturated && waiting(echo) < ECHO_OUT_MAX / 2) {
+        echo->is_saturated = false;
+        make_ready(echo);
+    }
+}
+
+static bool echo_is_idle(const struct frontend *frontend)
+{
+    const struct echo *echo = (const struct echo *)frontend;
+    return waiting(echo) == 0 && !echo->is_subscribed && list_is_empty(&echo->later);
+}
+
+static struct instant echo_deadline(const struct frontend *frontend)
+{
+    return ((const struct echo *)frontend)->due;
+}
+
+static int echo_tick(struct frontend *frontend, struct instant now)
+{
+    struct echo *echo = (struct echo *)frontend;
+    ck_assert(instant_reached(echo->due, now));
+    answer(echo, bytes_of_text(echo->ends_when_due ? "late" : "soon"));
+    echo->due = INSTANT_NEVER;
+    return echo->ends_when_due ? ERR_TIMEOUT : 0;
+}
+
+static void echo_close(struct frontend *frontend)
+{
+    struct echo *echo = (struct echo *)frontend;
+    list_remove(&echo->session);
+    list_remove(&echo->ready);
+    list_remove(&echo->later);
+    buffer_deinit(&echo->out);
+    free(echo);
+}
+
+const struct frontend_ops FRONTEND_ECHO = {
+    .name = "echo",
+    .open = echo_open,
+    .feed = echo_feed,
+    .peek = echo_peek,
+    .sent = echo_sent,
+    .is_idle = echo_is_idle,
+    .deadline = echo_deadline,
+    .tick = echo_tick,
+    .close = echo_close,
+};
+
+struct service *echo_service_new(const struct node_env *env, unsigned loop)
+{
+    struct service *service = calloc(1, sizeof *service);
+    ck_assert_ptr_nonnull(service);
+    service->env = env;
+    service->loop = loop;
+    list_init(&service->sessions);
+    list_init(&service->ready);
+    list_init(&service->later);
+    return service;
+}
+
+void echo_service_free(struct service *service)
+{
+    ck_assert(list_is_empty(&service->sessions));
+    ck_assert_int_eq(atomic_load(&service->connections), 0);
+    free(service);
+}
+
+int echo_service_connections(struct service *service)
+{
+    return atomic_load(&service->connections);
+}
+
+void echo_service_fail(struct service *service)
+{
+    atomic_store(&service->fails, true);
+    service->env->wake(service->env->context);
+}
+
+void echo_service_hold(struct service *service)
+{
+    atomic_store(&service->is_held, true);
+}
+
+void service_turn(struct service *service, struct instant now)
+{
+    ck_assert(instant_reached(now, service->env->now(service->env->context)));
+    LIST_FOR_EACH(&service->later, node)
+    {
+        struct echo *echo = container_of(node, struct echo, later);
+        list_remove(node);
+        answer(echo, bytes_of_text("later"));
+        make_ready(echo);
+    }
+}
+
+struct instant service_deadline(const struct service *service)
+{
+    return INSTANT_NEVER;
+}
+
+void service_tick(struct service *service, struct instant now)
+{
+    ck_abort_msg("nothing is due");
+}
+
+void service_shut_down(struct service *service)
+{
+    service->is_shut_down = true;
+    LIST_FOR_EACH(&service->sessions, node)
+    {
+        struct echo *echo = container_of(node, struct echo, session);
+        if (echo->is_subscribed) {
+            echo->is_subscribed = false;
+            answer(echo, bytes_of_text("end"));
+            make_ready(echo);
+        }
+    }
+}
+
+bool service_is_idle(const struct service *service)
+{
+    return !atomic_load(&service->is_held);
+}
+
+bool service_is_fatal(const struct service *service, struct reason *fatal_out)
+{
+    if (atomic_load(&service->fails)) {
+        reason_set(fatal_out, ERR_IO, "the disk is gone");
+        return true;
+    }
+    return false;
+}
+
+void *service_take_ready(struct service *service)
+{
+    struct list_node *node = list_first(&service->ready);
+    if (node == NULL) {
+        return NULL;
+    }
+    list_remove(node);
+    return container_of(node, struct echo, ready)->owner;
+}
+
+void service_count_connection(struct service *service, int change)
+{
+    atomic_fetch_add(&service->connections, change);
+}
