@@ -1,6 +1,6 @@
-// Payloads are cut from one text, at pseudo-random places, so that making one costs no more than
-// copying it. The text is records as applications log them, which LZ4 shrinks to about half; or,
-// with --random, random letters, which it cannot shrink.
+// Payloads are made once, a few thousand of them, and then copied at random: making an event must
+// not cost more than sending it. Each is a record as applications write them, which LZ4 shrinks to
+// about a third; or, with --random, random letters, which it cannot shrink.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,44 +9,50 @@
 #include "client-cli/bench.h"
 #include "proto/base/random.h"
 
-enum { TEXT_BYTES = 1024 * 1024, NAME_BYTES = 32, SEED = 1 };
+enum { POOL_BYTES = 256 * 1024, PAYLOADS_MAX = 4096, NAME_BYTES = 32, SEED = 1 };
 
 struct bench_events {
     struct random random;
     uint64_t payload_bytes;
-    size_t text_length;
-    char *text;
+    uint64_t payloads_count;
+    char *payloads; // back to back
     uint64_t names_count;
     uint64_t name_next;
     char (*names)[NAME_BYTES];
 };
 
-static size_t write_record(struct random *random, char *out, size_t length)
+// Fills out[0..length) with records, the last one cut.
+static void write_records(struct random *random, char *out, size_t length)
 {
-    static const char *const items[] = {"eggs", "bacon", "salad", "bread", "cheese", "coffee"};
-    static const char *const cities[] = {"Lisbon", "Oslo", "Prague", "Dublin", "Turin"};
-    int count =
-        snprintf(out, length,
-                 "{\"order\":%u,\"customer\":\"c-%05u\",\"item\":\"%s\",\"quantity\":%u,"
-                 "\"price\":%u.%02u,\"city\":\"%s\"}\n",
-                 (unsigned)random_below(random, 10000000), (unsigned)random_below(random, 100000),
-                 items[random_below(random, 6)], (unsigned)random_below(random, 20) + 1,
-                 (unsigned)random_below(random, 100), (unsigned)random_below(random, 100),
-                 cities[random_below(random, 5)]);
-    return (size_t)count < length ? (size_t)count : length;
+    static const char *const meals[] = {"breakfast", "lunch", "dinner", "supper"};
+    char record[160];
+    while (length > 0) {
+        int written = snprintf(
+            record, sizeof record,
+            "{\"type\":\"order\",\"id\":%07u,\"customer\":\"c-%05u\","
+            "\"meal\":\"%s\",\"eggs\":%u,\"bacon\":true,\"note\":\"as usual\"}\n",
+            (unsigned)random_below(random, 10000000), (unsigned)random_below(random, 100000),
+            meals[random_below(random, 4)], (unsigned)random_below(random, 10));
+        size_t more = (size_t)written < length ? (size_t)written : length;
+        memcpy(out, record, more);
+        out += more;
+        length -= more;
+    }
 }
 
-static void write_text(struct bench_events *events, bool is_random)
+static void write_letters(struct random *random, char *out, size_t length)
 {
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    size_t i = 0;
-    while (i < events->text_length && is_random) {
-        events->text[i++] = letters[random_below(&events->random, 64)];
+    for (size_t i = 0; i < length; i++) {
+        out[i] = letters[random_below(random, 64)];
     }
-    while (i < events->text_length) {
-        i += write_record(&events->random, events->text + i, events->text_length - i);
-    }
+}
+
+static uint64_t payloads_count(uint64_t payload_bytes)
+{
+    uint64_t count = POOL_BYTES / (payload_bytes + 1);
+    return count < 2 ? 2 : count > PAYLOADS_MAX ? PAYLOADS_MAX : count;
 }
 
 struct bench_events *bench_events_new(const struct bench_options *options)
@@ -57,15 +63,19 @@ struct bench_events *bench_events_new(const struct bench_options *options)
     }
     random_init(&events->random, SEED);
     events->payload_bytes = options->payload_bytes;
-    events->text_length = TEXT_BYTES + options->payload_bytes;
-    events->text = malloc(events->text_length);
+    events->payloads_count = payloads_count(options->payload_bytes);
+    events->payloads = malloc(events->payloads_count * options->payload_bytes + 1);
     events->names_count = options->namespaces;
     events->names = calloc(events->names_count, sizeof *events->names);
-    if (!events->text || !events->names) {
+    if (!events->payloads || !events->names) {
         bench_events_free(events);
         return NULL;
     }
-    write_text(events, options->is_random);
+    for (uint64_t i = 0; i < events->payloads_count; i++) {
+        char *payload = events->payloads + i * options->payload_bytes;
+        (options->is_random ? write_letters : write_records)(&events->random, payload,
+                                                             options->payload_bytes);
+    }
     for (uint64_t i = 0; i < events->names_count; i++) {
         snprintf(events->names[i], NAME_BYTES, "/bench/%u", (unsigned)i);
     }
@@ -75,7 +85,7 @@ struct bench_events *bench_events_new(const struct bench_options *options)
 void bench_events_free(struct bench_events *events)
 {
     if (events) {
-        free(events->text);
+        free(events->payloads);
         free(events->names);
         free(events);
     }
@@ -90,6 +100,6 @@ struct bytes bench_events_name(struct bench_events *events)
 
 struct bytes bench_events_payload(struct bench_events *events)
 {
-    size_t offset = random_u64(&events->random) % TEXT_BYTES;
-    return bytes_of(events->text + offset, events->payload_bytes);
+    uint64_t which = random_below(&events->random, events->payloads_count);
+    return bytes_of(events->payloads + which * events->payload_bytes, events->payload_bytes);
 }

@@ -83,7 +83,7 @@ int cli_connect(const struct cli *cli, uint32_t silence_ms, struct weir_client *
     }
     if (err != 0) {
         cli_say("%s", reason.text);
-        return err == ERR_INVALID ? STATUS_USAGE : cli_status(err);
+        return cli_status(err);
     }
     if (config.address.socket_path) {
         cli_say_verbose(cli, "connected to %s", config.address.socket_path);

@@ -3,6 +3,7 @@
 #include "client-cli/connection_options.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "client-cli/parse.h"
 
@@ -24,6 +25,14 @@ static void check_port(struct argp_state *state, const char *text, const char *w
     }
 }
 
+static void check_socket_path(struct argp_state *state, const char *path)
+{
+    if (strlen(path) > CONNECTION_SOCKET_PATH_MAX || !*path) {
+        argp_error(state, "--socket: a path of 1 to %d bytes is needed, not '%s'",
+                   CONNECTION_SOCKET_PATH_MAX, path);
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct connection_options *connection = state->input;
@@ -36,6 +45,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         connection->port = argument;
         return 0;
     case OPTION_SOCKET:
+        check_socket_path(state, argument);
         connection->socket_path = argument;
         return 0;
     case 'v':

@@ -5,7 +5,7 @@
 
 #include "client-cli/print_event.h"
 
-#include <stdio.h>
+#include <assert.h>
 
 #include "client-cli/calendar.h"
 #include "client-cli/json.h"
@@ -52,30 +52,63 @@ static int append_shown(struct buffer *out, struct bytes data)
     return 0;
 }
 
+// What is printed around an event's own bytes, of bounded length.
+struct line {
+    char text[192];
+    size_t length;
+};
+
+static void line_text(struct line *line, const char *text)
+{
+    size_t length = strlen(text);
+    assert(length <= sizeof line->text - line->length);
+    memcpy(line->text + line->length, text, length);
+    line->length += length;
+}
+
+static void line_id(struct line *line, struct event_id id)
+{
+    char text[EVENT_ID_TEXT_LENGTH + 1];
+    event_id_format(id, text);
+    line_text(line, text);
+}
+
+static void line_timestamp(struct line *line, uint64_t ms)
+{
+    char text[TIMESTAMP_TEXT_LENGTH + 1];
+    timestamp_format(ms, text);
+    line_text(line, text);
+}
+
+static int line_append(const struct line *line, struct buffer *out)
+{
+    return buffer_append(out, bytes_of(line->text, line->length));
+}
+
 static int print_human(struct output *output, const struct weir_event *event)
 {
     struct buffer *out = &output->buffer;
-    char id[EVENT_ID_TEXT_LENGTH + 1];
-    char parent[EVENT_ID_TEXT_LENGTH + 1];
-    char timestamp[TIMESTAMP_TEXT_LENGTH + 1];
-    struct event_id parent_id = event_parent(&event->fields);
-    bool has_parent = !event_id_is_none(parent_id);
-    event_id_format(event->id, id);
-    event_id_format(parent_id, parent);
-    timestamp_format(event->timestamp_ms, timestamp);
-    int err = output_text(output, "\nEventId: %s%s%s\nNamespace: ", id,
-                          has_parent ? ", Parent: " : "", has_parent ? parent : "");
-    if (err == 0) {
-        err = buffer_append(out, event->fields.name);
+    struct bytes data = event->fields.data;
+    struct event_id parent = event_parent(&event->fields);
+    struct line head = {0};
+    line_text(&head, "\nEventId: ");
+    line_id(&head, event->id);
+    if (!event_id_is_none(parent)) {
+        line_text(&head, ", Parent: ");
+        line_id(&head, parent);
     }
-    if (err == 0) {
-        err = output_text(output, "\nTimestamp: %s\n", timestamp);
-    }
-    if (err != 0 || event->fields.data.length == 0) {
+    line_text(&head, "\nNamespace: ");
+    struct line time = {0};
+    line_text(&time, "\nTimestamp: ");
+    line_timestamp(&time, event->timestamp_ms);
+    line_text(&time, "\n");
+    int err = line_append(&head, out);
+    err = err != 0 ? err : buffer_append(out, event->fields.name);
+    err = err != 0 ? err : line_append(&time, out);
+    if (err != 0 || data.length == 0) {
         return err;
     }
-    err = output->is_terminal ? append_shown(out, event->fields.data)
-                              : buffer_append(out, event->fields.data);
+    err = output->is_terminal ? append_shown(out, data) : buffer_append(out, data);
     return err != 0 ? err : buffer_append(out, bytes_of("\n", 1));
 }
 
@@ -156,40 +189,60 @@ static int append_attributes(struct buffer *out, const struct weir_event *event)
     return err != 0 ? err : json_append(out, "}");
 }
 
+// Most text is ASCII, and that is seen eight bytes at a time.
+static bool is_text(struct bytes bytes)
+{
+    uint64_t seen = 0;
+    size_t i = 0;
+    for (; i + 8 <= bytes.length; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, bytes.data + i, 8);
+        seen |= eight;
+    }
+    for (; i < bytes.length; i++) {
+        seen |= bytes.data[i];
+    }
+    return (seen & 0x8080808080808080u) == 0 || utf8_is_valid(bytes);
+}
+
 static int print_json(struct output *output, const struct weir_event *event)
 {
     struct buffer *out = &output->buffer;
-    char text[128];
-    char id[EVENT_ID_TEXT_LENGTH + 1];
-    char timestamp[TIMESTAMP_TEXT_LENGTH + 1];
-    if (!utf8_is_valid(event->fields.name)) {
+    struct event_id parent = event_parent(&event->fields);
+    struct line head = {0};
+    if (!is_text(event->fields.name)) {
         return ERR_CORRUPT;
     }
-    event_id_format(event->id, id);
-    int length = snprintf(text, sizeof text, "{\"id\":\"%s\",\"namespace\":", id);
-    int err = buffer_append(out, bytes_of(text, (size_t)length));
+    line_text(&head, "{\"id\":\"");
+    line_id(&head, event->id);
+    line_text(&head, "\",\"namespace\":");
+    int err = line_append(&head, out);
     err = err != 0 ? err : json_append_string(out, event->fields.name);
 
-    timestamp_format(event->timestamp_ms, timestamp);
-    struct event_id parent = event_parent(&event->fields);
+    struct line middle = {0};
+    line_text(&middle, ",\"timestamp\":\"");
+    line_timestamp(&middle, event->timestamp_ms);
     if (event_id_is_none(parent)) {
-        length = snprintf(text, sizeof text, ",\"timestamp\":\"%s\",\"parent\":null", timestamp);
+        line_text(&middle, "\",\"parent\":null,\"attributes\":");
     } else {
-        event_id_format(parent, id);
-        length =
-            snprintf(text, sizeof text, ",\"timestamp\":\"%s\",\"parent\":\"%s\"", timestamp, id);
+        line_text(&middle, "\",\"parent\":\"");
+        line_id(&middle, parent);
+        line_text(&middle, "\",\"attributes\":");
     }
-    err = err != 0 ? err : buffer_append(out, bytes_of(text, (size_t)length));
-    err = err != 0 ? err : json_append(out, ",\"attributes\":");
-    err = err != 0 ? err : append_attributes(out, event);
+    err = err != 0 ? err : line_append(&middle, out);
+    if (err == 0) {
+        err = event->fields.attributes.length == 0 ? json_append(out, "null")
+                                                   : append_attributes(out, event);
+    }
     if (err != 0) {
         return err;
     }
-    bool is_text = utf8_is_valid(event->fields.data);
-    err = json_append(out, is_text ? ",\"data\":" : ",\"data_base64\":");
-    if (err == 0) {
-        err = is_text ? json_append_string(out, event->fields.data)
-                      : json_append_base64(out, event->fields.data);
+    if (is_text(event->fields.data)) {
+        err = json_append(out, ",\"data\":");
+        err = err != 0 ? err : json_append_string(out, event->fields.data);
+    } else {
+        err = json_append(out, ",\"data_base64\":");
+        err = err != 0 ? err : json_append_base64(out, event->fields.data);
     }
     return err != 0 ? err : json_append(out, "}\n");
 }

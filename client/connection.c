@@ -3,6 +3,7 @@
 
 #include "client/connection.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -80,9 +81,11 @@ static int open_unix(const char *path, struct instant until, int wake_fd, int *f
                      struct reason *reason)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        return reason_set(reason, ERR_INVALID, "socket path is too long (at most %zu bytes): %s",
-                          sizeof address.sun_path - 1, path);
+    static_assert(CONNECTION_SOCKET_PATH_MAX + 1 == sizeof address.sun_path,
+                  "as the kernel has it");
+    if (strlen(path) > CONNECTION_SOCKET_PATH_MAX) {
+        return reason_set(reason, ERR_INVALID, "socket path is too long (at most %d bytes): %s",
+                          CONNECTION_SOCKET_PATH_MAX, path);
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     int error = try_address((struct sockaddr *)&address, sizeof address, until, wake_fd, fd_out);

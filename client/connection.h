@@ -4,6 +4,8 @@
 #include "proto/base/err.h"
 #include "proto/base/instant.h"
 
+enum { CONNECTION_SOCKET_PATH_MAX = 107 };
+
 // Where a node is. socket_path counts when it is set.
 struct weir_address {
     const char *host; // a name or an address, IPv4 or IPv6
