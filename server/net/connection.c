@@ -55,14 +55,27 @@ struct connection *connection_new(struct loop *loop, int fd, const char *peer_na
     ev_io_init(&connection->writable, on_writable, fd, EV_WRITE);
     ev_init(&connection->timer, on_timer);
     list_append(&loop->connections, &connection->node);
-    ev_io_start(loop->ev, &connection->readable);
     atomic_fetch_add_explicit(&loop->net->connections_count, 1, memory_order_relaxed);
-    connection_touch(connection);
+    connection->is_greeting = greeter_add(&loop->net->greeter, connection) == 0;
+    if (connection->is_greeting) {
+        connection_touch(connection); // sets the timer
+    } else {
+        connection_kill(connection);
+    }
     return connection;
+}
+
+static void stop_greeting(struct connection *connection)
+{
+    if (connection->is_greeting) {
+        greeter_remove(&connection->loop->net->greeter, connection);
+        connection->is_greeting = false;
+    }
 }
 
 static void stop_watchers(struct connection *connection)
 {
+    stop_greeting(connection);
     ev_io_stop(connection->loop->ev, &connection->readable);
     ev_io_stop(connection->loop->ev, &connection->writable);
     ev_timer_stop(connection->loop->ev, &connection->timer);
@@ -84,6 +97,7 @@ void connection_attach(struct connection *connection, struct loop *loop, struct 
         .peer_name = connection->peer_name,
         .owner = connection,
     };
+    stop_greeting(connection);
     connection->loop = loop;
     if (!connection->is_counted) {
         connection->is_counted = true;

@@ -43,6 +43,7 @@ struct connection {
     size_t charged; // of loop->grown_bytes
     int fd;
     enum connection_state state;
+    bool is_greeting;  // in the greeter's set
     bool is_large;     // its unfinished frame counts in loop->large_count
     bool is_saturated; // the front end takes nothing until its session is ready
     bool is_refused;   // the front end gave up: what is unanswered stays so

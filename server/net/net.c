@@ -16,10 +16,14 @@ int net_new(const struct net_config *config, struct net **net_out, struct reason
     }
     net->config = *config;
     pthread_mutex_init(&net->fatal_lock, NULL);
+    net->greeter.epoll_fd = -1;
     net->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = net->event_fd < 0 ? ERR_IO : 0;
     for (unsigned i = 0; i < config->loops_count && err == 0; i++) {
         err = loop_init(&net->loops[i], net, i);
+    }
+    if (err == 0) {
+        err = greeter_init(&net->greeter, net->loops[0].ev);
     }
     if (err != 0) {
         reason_set(reason, err, "cannot set up the I/O loops: %s", err_text(err));
@@ -44,6 +48,7 @@ void net_free(struct net *net)
             loop_deinit(&net->loops[i]);
         }
     }
+    greeter_deinit(&net->greeter);
     if (net->event_fd >= 0) {
         close(net->event_fd);
     }

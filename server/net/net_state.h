@@ -1,12 +1,14 @@
 // What the loops share. Internal to server/net.
 #pragma once
 
+#include "server/net/greeter.h"
 #include "server/net/listener.h"
 #include "server/net/loop.h"
 
 struct net {
     struct net_config config;
     struct loop loops[NET_LOOPS_MAX];
+    struct greeter greeter;     // the first loop's
     struct listeners listeners; // the first loop's
     int event_fd;
     atomic_bool is_shutting_down;
