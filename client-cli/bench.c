@@ -228,7 +228,7 @@ static int measure(const struct cli *cli, const struct options *options,
                    struct bench_result *result)
 {
     struct progress progress;
-    progress_init(&progress, false, connection_now());
+    progress_init(&progress, false, weir_clock_now());
     if (!progress.is_wanted) {
         progress.next = INSTANT_NEVER; // and nobody need be woken for it
     }

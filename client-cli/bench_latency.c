@@ -104,7 +104,7 @@ static int send_one(struct latency_bench *bench)
 // Everything that is due. 0 or the exit status.
 static int send_due(struct latency_bench *bench)
 {
-    struct instant now = connection_now();
+    struct instant now = weir_clock_now();
     while (bench->sent < bench->total && instant_reached(due(bench, bench->sent), now)) {
         int err = send_one(bench);
         if (err == ERR_BUSY) {
@@ -138,10 +138,10 @@ static int subscribe(struct latency_bench *bench, const struct bench_handler *ha
         bench_loop_send(&bench->loop, &bench->loop.connections[i]);
     }
     int status = 0;
-    struct instant until = instant_add(connection_now(), duration_ms(DRAIN_MS));
+    struct instant until = instant_add(weir_clock_now(), duration_ms(DRAIN_MS));
     while (status == 0 && bench->caught_up + 1 < bench->loop.count) {
         status = bench_loop_turn(&bench->loop, until, handler);
-        if (status == 0 && instant_reached(until, connection_now())) {
+        if (status == 0 && instant_reached(until, weir_clock_now())) {
             cli_say("the consumers did not catch up in time");
             status = STATUS_TIMED_OUT;
         }
@@ -153,7 +153,7 @@ static int run(struct latency_bench *bench)
 {
     struct bench_handler handler = {.on_notice = on_notice, .context = bench};
     int status = subscribe(bench, &handler);
-    bench->start = instant_add(connection_now(), duration_ms(1));
+    bench->start = instant_add(weir_clock_now(), duration_ms(1));
     struct instant until = instant_add(due(bench, bench->total), duration_ms(DRAIN_MS));
     while (status == 0 &&
            (bench->complete + 1 < bench->loop.count || bench->acknowledged < bench->total)) {
@@ -161,13 +161,13 @@ static int run(struct latency_bench *bench)
         next = instant_earlier(next, bench->progress->next);
         status = bench_loop_turn(&bench->loop, next, &handler);
         status = status != 0 ? status : send_due(bench);
-        progress_update(bench->progress, bench->sent, connection_now());
-        if (instant_reached(until, connection_now())) {
+        progress_update(bench->progress, bench->sent, weir_clock_now());
+        if (instant_reached(until, weir_clock_now())) {
             break;
         }
     }
     bench->result->events = bench->acknowledged;
-    bench->result->seconds = (double)(connection_now().ns - bench->start.ns) / 1e9;
+    bench->result->seconds = (double)(weir_clock_now().ns - bench->start.ns) / 1e9;
     for (uint32_t i = 1; i < bench->loop.count; i++) {
         bench->result->missing += bench->total - bench->expected[i];
     }
@@ -186,7 +186,7 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
         .options = options,
         .progress = progress,
         .result = result,
-        .run = (uint64_t)connection_now().ns ^ (uint64_t)getpid() << 48,
+        .run = (uint64_t)weir_clock_now().ns ^ (uint64_t)getpid() << 48,
         .total = options->rate * options->duration_s,
     };
     struct bench_options stamped = *options;

@@ -29,13 +29,13 @@ static int open_connection(struct bench_loop *loop, const struct weir_address *a
 {
     struct reason reason = {0};
     struct weir_core_config config = {.name = "weir bench " WEIR_VERSION};
-    struct instant until = instant_add(connection_now(), duration_ms(CONNECT_TIMEOUT_MS));
-    int err = connection_open(address, until, loop->cli->wake_fd, &connection->fd, &reason);
-    if (err == CONNECTION_WOKEN) {
+    struct instant until = instant_add(weir_clock_now(), duration_ms(CONNECT_TIMEOUT_MS));
+    int err = dial_open(address, until, loop->cli->wake_fd, &connection->fd, &reason);
+    if (err == DIAL_WOKEN) {
         return cli_status_of_signal(loop->cli);
     }
     if (err == 0) {
-        err = weir_core_new(&config, connection_now(), &connection->core);
+        err = weir_core_new(&config, weir_clock_now(), &connection->core);
     }
     if (err == 0 && watch(loop, EPOLL_CTL_ADD, connection) < 0) {
         err = reason_set(&reason, ERR_IO, "epoll: %s", strerror(errno));
@@ -86,7 +86,7 @@ int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t cou
         status = open_connection(loop, &address, &loop->connections[i]);
         while (status == 0 && !loop->connections[i].is_ready) {
             status = bench_loop_turn(loop, weir_core_deadline(loop->connections[i].core), &ignore);
-            weir_core_tick(loop->connections[i].core, connection_now());
+            weir_core_tick(loop->connections[i].core, weir_clock_now());
         }
     }
     return status;
@@ -131,7 +131,7 @@ static void receive(struct bench_loop *loop, struct bench_connection *connection
         return;
     }
     ssize_t received = read(connection->fd, space, length);
-    loop->now = connection_now();
+    loop->now = weir_clock_now();
     if (received > 0) {
         weir_core_received(connection->core, (size_t)received, loop->now);
     } else if (received == 0) {
@@ -171,7 +171,7 @@ int bench_loop_turn(struct bench_loop *loop, struct instant until,
                     const struct bench_handler *handler)
 {
     struct epoll_event ready[READY_MAX];
-    int64_t left_ns = until.ns == INSTANT_NEVER.ns ? 0 : until.ns - connection_now().ns;
+    int64_t left_ns = until.ns == INSTANT_NEVER.ns ? 0 : until.ns - weir_clock_now().ns;
     left_ns = left_ns > 0 ? left_ns : 0;
     struct timespec wait = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
     int count = epoll_pwait2(loop->epoll_fd, ready, READY_MAX,

@@ -36,7 +36,7 @@ static int fill(struct produce_bench *bench, struct bench_connection *connection
             err = weir_batch_add_trusted(&bench->batch, name, payload, (struct bytes){0});
         }
         if (err == 0) {
-            uint64_t now = (uint64_t)connection_now().ns;
+            uint64_t now = (uint64_t)weir_clock_now().ns;
             err = weir_core_produce(connection->core, &bench->batch, NULL, now);
         }
         if (err != 0) {
@@ -68,7 +68,7 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
 static int run(struct produce_bench *bench)
 {
     struct bench_handler handler = {.on_notice = on_notice, .context = bench};
-    struct instant start = connection_now();
+    struct instant start = weir_clock_now();
     bench->loop.now = start;
     bench->until = instant_add(start, duration_ms((int64_t)bench->options->duration_s * 1000));
     struct instant drained = instant_add(bench->until, duration_ms(DRAIN_MS));
@@ -80,7 +80,7 @@ static int run(struct produce_bench *bench)
     while (status == 0 && bench->in_flight_all > 0) {
         status = bench_loop_turn(&bench->loop, instant_earlier(drained, bench->progress->next),
                                  &handler);
-        struct instant now = connection_now();
+        struct instant now = weir_clock_now();
         progress_update(bench->progress, bench->result->events, now);
         if (status == 0 && instant_reached(drained, now)) {
             cli_say("%" PRIu64 " events were not acknowledged in time", bench->in_flight_all);

@@ -43,7 +43,7 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
 static int run(struct replay_bench *bench, const struct bench_options *options)
 {
     struct bench_handler handler = {.on_notice = on_notice, .context = bench};
-    struct instant start = connection_now();
+    struct instant start = weir_clock_now();
     struct instant until =
         options->duration_s > 0
             ? instant_add(start, duration_ms((int64_t)options->duration_s * 1000))
@@ -66,7 +66,7 @@ static int run(struct replay_bench *bench, const struct bench_options *options)
     while (status == 0 && bench->open > 0 && !instant_reached(until, now)) {
         status =
             bench_loop_turn(&bench->loop, instant_earlier(until, bench->progress->next), &handler);
-        now = connection_now();
+        now = weir_clock_now();
         progress_update(bench->progress, bench->result->events, now);
     }
     bench->result->seconds = (double)(now.ns - start.ns) / 1e9;

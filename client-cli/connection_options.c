@@ -27,9 +27,9 @@ static void check_port(struct argp_state *state, const char *text, const char *w
 
 static void check_socket_path(struct argp_state *state, const char *path)
 {
-    if (strlen(path) > CONNECTION_SOCKET_PATH_MAX || !*path) {
+    if (strlen(path) > DIAL_SOCKET_PATH_MAX || !*path) {
         argp_error(state, "--socket: a path of 1 to %d bytes is needed, not '%s'",
-                   CONNECTION_SOCKET_PATH_MAX, path);
+                   DIAL_SOCKET_PATH_MAX, path);
     }
 }
 

@@ -4,7 +4,7 @@
 #include <argp.h>
 #include <stdbool.h>
 
-#include "client/connection.h"
+#include "client/dial.h"
 
 struct connection_options {
     const char *host; // NULL: not given

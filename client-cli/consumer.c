@@ -58,7 +58,7 @@ static enum step write_cursor(struct consumer *consumer)
     if (!consumer->has_cursor) {
         return STEP_ON;
     }
-    int err = cursor_file_write(&consumer->file, &consumer->cursor, connection_now(), &reason);
+    int err = cursor_file_write(&consumer->file, &consumer->cursor, weir_clock_now(), &reason);
     if (err != 0) {
         progress_clear(&consumer->progress);
         cli_say("%s", reason.text);
@@ -83,7 +83,7 @@ static enum step note_cursor(struct consumer *consumer)
         return STEP_ON;
     }
     consumer->file_due = instant_add(consumer->file.changed, duration_ms(CURSOR_FILE_PERIOD_MS));
-    return instant_reached(consumer->file_due, connection_now()) ? write_cursor(consumer) : STEP_ON;
+    return instant_reached(consumer->file_due, weir_clock_now()) ? write_cursor(consumer) : STEP_ON;
 }
 
 static enum step flush(struct consumer *consumer)
@@ -98,7 +98,7 @@ static enum step flush(struct consumer *consumer)
     if (outcome != 0) {
         return done(consumer, STATUS_FAILURE);
     }
-    progress_update(&consumer->progress, consumer->printed, connection_now());
+    progress_update(&consumer->progress, consumer->printed, weir_clock_now());
     return note_cursor(consumer);
 }
 
@@ -332,7 +332,7 @@ int consumer_run(const struct cli *cli, const struct consumer_options *options)
     struct reason reason = {0};
     int status = STATUS_FAILURE;
     output_init(&consumer.output, cli->signal);
-    progress_init(&consumer.progress, consumer.output.is_terminal, connection_now());
+    progress_init(&consumer.progress, consumer.output.is_terminal, weir_clock_now());
     int outcome = cursor_file_open(&consumer.file, options->cursor_file, &consumer.cursor, &reason);
     if (outcome < 0) {
         cli_say("%s", reason.text);

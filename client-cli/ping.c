@@ -58,11 +58,11 @@ static int run(struct cli *cli, int argc, char **argv)
     struct weir_notice notice;
     struct request request = {.kind = REQUEST_PING};
     output_init(&output, cli->signal);
-    struct instant start = connection_now();
+    struct instant start = weir_clock_now();
     int err = weir_core_request(weir_client_core(client), &request, 0);
     status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
     if (status == 0) {
-        double microseconds = (double)(connection_now().ns - start.ns) / 1000;
+        double microseconds = (double)(weir_clock_now().ns - start.ns) / 1000;
         err = options.format == FORMAT_JSON
                   ? output_text(&output, "{\"round_trip_us\":%.1f}\n", microseconds)
                   : output_text(&output, "pong after %.3f ms\n", microseconds / 1000);

@@ -11,7 +11,7 @@ int producer_open(struct producer *producer, const struct cli *cli, enum format 
 {
     *producer = (struct producer){.cli = cli, .format = format, .is_quiet = is_quiet};
     output_init(&producer->output, cli->signal);
-    progress_init(&producer->progress, producer->output.is_terminal && !is_quiet, connection_now());
+    progress_init(&producer->progress, producer->output.is_terminal && !is_quiet, weir_clock_now());
     return cli_connect(cli, 0, &producer->client);
 }
 
@@ -81,7 +81,7 @@ static int flush(struct producer *producer)
         }
         return STATUS_FAILURE;
     }
-    progress_update(&producer->progress, producer->acknowledged, connection_now());
+    progress_update(&producer->progress, producer->acknowledged, weir_clock_now());
     return 0;
 }
 
@@ -132,7 +132,7 @@ int producer_turn(struct producer *producer, struct pollfd *others, size_t other
     if (status != 0 || (others_count == 0 && producer->in_flight == 0)) {
         return status;
     }
-    struct instant until = !waits                         ? connection_now()
+    struct instant until = !waits                         ? weir_clock_now()
                            : producer->progress.is_wanted ? producer->progress.next
                                                           : INSTANT_NEVER;
     int outcome = weir_client_wait(producer->client, others, others_count, until);

@@ -74,7 +74,7 @@ static bool receive_some(struct weir_client *client)
     }
     ssize_t received = recv(client->fd, space, length, 0);
     if (received > 0) {
-        weir_core_received(client->core, (size_t)received, connection_now());
+        weir_core_received(client->core, (size_t)received, weir_clock_now());
         return true;
     }
     if (received == 0 || errno == ECONNRESET || errno == EPIPE) {
@@ -100,7 +100,7 @@ static int wait_ms(struct instant until)
     if (until.ns == INSTANT_NEVER.ns) {
         return -1;
     }
-    int64_t left_ms = (until.ns - connection_now().ns + 999999) / 1000000;
+    int64_t left_ms = (until.ns - weir_clock_now().ns + 999999) / 1000000;
     return left_ms < 0 ? 0 : left_ms > 1000000 ? 1000000 : (int)left_ms;
 }
 
@@ -118,7 +118,7 @@ int weir_client_wait(struct weir_client *client, struct pollfd *others, size_t o
     if (receive_some(client)) {
         return 0;
     }
-    weir_core_tick(client->core, connection_now());
+    weir_core_tick(client->core, weir_clock_now());
     struct instant deadline = instant_earlier(until, weir_core_deadline(client->core));
     bool wants_to_send = weir_core_output(client->core).length > 0;
     struct pollfd polled[2 + WEIR_OTHERS_MAX] = {
@@ -145,8 +145,8 @@ int weir_client_wait(struct weir_client *client, struct pollfd *others, size_t o
         receive_some(client);
         return 0;
     }
-    weir_core_tick(client->core, connection_now());
-    return count == 0 && instant_reached(until, connection_now()) ? WEIR_LATE : 0;
+    weir_core_tick(client->core, weir_clock_now());
+    return count == 0 && instant_reached(until, weir_clock_now()) ? WEIR_LATE : 0;
 }
 
 int weir_client_next(struct weir_client *client, struct instant until,
@@ -170,7 +170,7 @@ static int connect_once(struct weir_client *client, struct reason *reason)
     client->is_failed = false;
     uint32_t timeout_ms = client->config.connect_timeout_ms ? client->config.connect_timeout_ms
                                                             : CONNECT_TIMEOUT_MS_DEFAULT;
-    struct instant now = connection_now();
+    struct instant now = weir_clock_now();
     struct instant until = instant_add(now, duration_ms(timeout_ms));
     struct weir_core_config config = {
         .name = client->config.name,
@@ -181,10 +181,9 @@ static int connect_once(struct weir_client *client, struct reason *reason)
     if (err != 0) {
         return reason_set(reason, err, "%s", err_text(err));
     }
-    err = connection_open(&client->config.address, until, client->config.wake_fd, &client->fd,
-                          reason);
+    err = dial_open(&client->config.address, until, client->config.wake_fd, &client->fd, reason);
     if (err != 0) {
-        return err == CONNECTION_WOKEN ? WEIR_WOKEN : err;
+        return err == DIAL_WOKEN ? WEIR_WOKEN : err;
     }
     struct weir_notice notice;
     int outcome = weir_client_next(client, INSTANT_NEVER, &notice);
@@ -210,7 +209,7 @@ int weir_client_open(const struct weir_client_config *config, struct weir_client
     }
     client->config = *config;
     client->fd = -1;
-    uint64_t seed = (uint64_t)connection_now().ns;
+    uint64_t seed = (uint64_t)weir_clock_now().ns;
     (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK);
     backoff_init(&client->backoff, seed);
     int err = connect_once(client, reason);
@@ -234,12 +233,12 @@ int weir_client_reconnect(struct weir_client *client, struct instant until, stru
 {
     for (;;) {
         struct duration pause = backoff_next(&client->backoff);
-        struct instant next = instant_earlier(instant_add(connection_now(), pause), until);
+        struct instant next = instant_earlier(instant_add(weir_clock_now(), pause), until);
         struct pollfd wake = {.fd = client->config.wake_fd, .events = POLLIN};
         if (poll(&wake, 1, wait_ms(next)) > 0) {
             return WEIR_WOKEN;
         }
-        if (instant_reached(until, connection_now())) {
+        if (instant_reached(until, weir_clock_now())) {
             return WEIR_LATE;
         }
         int err = connect_once(client, reason);

@@ -4,8 +4,8 @@
 
 #include <poll.h>
 
-#include "client/connection.h"
 #include "client/core.h"
+#include "client/dial.h"
 
 struct weir_client;
 

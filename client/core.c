@@ -1,6 +1,6 @@
-// Notices are pulled: a message stays in the inbox until the program asks for it, so a program that
-// does not ask receives no more (credit), and every view points into the inbox. Asking for the next
-// notice finishes the one before: the cursor is raised, credit is counted.
+// Notices are pulled: a message stays among the incoming bytes until the program asks for it, so a
+// program that does not ask receives no more (credit), and every view points there. Asking for the
+// next notice finishes the one before: the cursor is raised, credit is counted.
 //
 // Answers to produce requests are handed out in the order of the requests, which the node need not
 // keep (it refuses a bad one at once while others are being stored): one that comes early waits as
@@ -11,9 +11,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "client/inbox.h"
+#include "client/client_subscription.h"
+#include "client/incoming.h"
 #include "client/pending.h"
-#include "client/subscription.h"
 #include "proto/base/limits.h"
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
@@ -24,19 +24,19 @@ enum { HELLO_TIMEOUT_MS_DEFAULT = 10000, SILENCE_MS_DEFAULT = 20000 };
 enum { QUIET = 2 };
 
 struct weir_core {
-    struct inbox inbox;
+    struct incoming incoming;
     struct buffer out;
     size_t out_sent;
     uint64_t id_last;
     struct pending produces; // in order
     struct pending others;
-    struct subscription *subscriptions;
+    struct client_subscription *subscriptions;
     bool is_ready;
     uint64_t data_bytes_max;
 
     struct weir_events events; // of the notice handed out last
     bool has_events;
-    struct subscription *delivering; // whose they are
+    struct client_subscription *delivering; // whose they are
     size_t delivering_bytes;
     struct buffer scratch;
     struct buffer early; // the message, handed out last, that had waited for its turn
@@ -47,7 +47,7 @@ struct weir_core {
     struct instant pinged; // INSTANT_NEVER: no ping is out
 
     int err;
-    bool is_closing; // err counts once the inbox is empty
+    bool is_closing; // err counts once nothing incoming is left
     struct reason reason;
 };
 
@@ -119,11 +119,11 @@ void weir_core_free(struct weir_core *core)
         return;
     }
     while (core->subscriptions) {
-        struct subscription *subscription = core->subscriptions;
+        struct client_subscription *subscription = core->subscriptions;
         core->subscriptions = subscription->next;
-        subscription_free(subscription);
+        client_subscription_free(subscription);
     }
-    inbox_deinit(&core->inbox);
+    incoming_deinit(&core->incoming);
     buffer_deinit(&core->out);
     buffer_deinit(&core->scratch);
     buffer_deinit(&core->early);
@@ -134,12 +134,12 @@ void weir_core_free(struct weir_core *core)
 
 int weir_core_space(struct weir_core *core, uint8_t **space_out, size_t *length_out)
 {
-    return inbox_space(&core->inbox, space_out, length_out);
+    return incoming_space(&core->incoming, space_out, length_out);
 }
 
 void weir_core_received(struct weir_core *core, size_t length, struct instant now)
 {
-    inbox_add(&core->inbox, length);
+    incoming_add(&core->incoming, length);
     core->heard = now;
     core->pinged = INSTANT_NEVER;
 }
@@ -149,7 +149,7 @@ int weir_core_feed(struct weir_core *core, struct bytes bytes, struct instant no
     while (bytes.length > 0) {
         uint8_t *space;
         size_t length;
-        int err = inbox_space(&core->inbox, &space, &length);
+        int err = incoming_space(&core->incoming, &space, &length);
         if (err != 0) {
             return err;
         }
@@ -313,14 +313,14 @@ int weir_core_subscribe(struct weir_core *core, struct request *request, uint64_
     if (request->subscribe.credit_bytes == 0) {
         request->subscribe.credit_bytes = SUBSCRIPTION_CREDIT_BYTES_DEFAULT;
     }
-    struct subscription *subscription;
-    int err = subscription_new(&request->subscribe, core->id_last + 1, tag, &subscription);
+    struct client_subscription *subscription;
+    int err = client_subscription_new(&request->subscribe, core->id_last + 1, tag, &subscription);
     if (err != 0) {
         return err;
     }
     err = request_add(core, NULL, request, &(struct pending_request){0}, (struct bytes){0});
     if (err != 0) {
-        subscription_free(subscription);
+        client_subscription_free(subscription);
         return err;
     }
     subscription->next = core->subscriptions;
@@ -328,9 +328,9 @@ int weir_core_subscribe(struct weir_core *core, struct request *request, uint64_
     return 0;
 }
 
-static struct subscription *subscription_find(const struct weir_core *core, uint64_t id)
+static struct client_subscription *subscription_find(const struct weir_core *core, uint64_t id)
 {
-    struct subscription *subscription = core->subscriptions;
+    struct client_subscription *subscription = core->subscriptions;
     while (subscription && subscription->id != id) {
         subscription = subscription->next;
     }
@@ -344,7 +344,7 @@ static int append_plain(struct weir_core *core, const struct request *request)
 
 int weir_core_stop(struct weir_core *core, uint64_t subscription_id)
 {
-    struct subscription *subscription = subscription_find(core, subscription_id);
+    struct client_subscription *subscription = subscription_find(core, subscription_id);
     if (!subscription || subscription->is_ended) {
         return 0;
     }
@@ -354,7 +354,7 @@ int weir_core_stop(struct weir_core *core, uint64_t subscription_id)
 
 const struct version_vector *weir_core_cursor(struct weir_core *core, uint64_t subscription_id)
 {
-    struct subscription *subscription = subscription_find(core, subscription_id);
+    struct client_subscription *subscription = subscription_find(core, subscription_id);
     if (!subscription || !subscription->has_cursor) {
         return NULL;
     }
@@ -374,12 +374,12 @@ static int protocol_error(struct weir_core *core, const char *text)
 
 static void drop_ended(struct weir_core *core)
 {
-    struct subscription **link = &core->subscriptions;
+    struct client_subscription **link = &core->subscriptions;
     while (*link) {
-        struct subscription *subscription = *link;
+        struct client_subscription *subscription = *link;
         if (subscription->is_ended) {
             *link = subscription->next;
-            subscription_free(subscription);
+            client_subscription_free(subscription);
         } else {
             link = &subscription->next;
         }
@@ -402,10 +402,10 @@ static int finish(struct weir_core *core)
                               err_text(core->events.err));
         }
     }
-    struct subscription *subscription = core->delivering;
+    struct client_subscription *subscription = core->delivering;
     core->delivering = NULL;
     if (subscription) {
-        uint64_t grant = subscription_consumed(subscription, core->delivering_bytes);
+        uint64_t grant = client_subscription_consumed(subscription, core->delivering_bytes);
         struct request credit = {
             .kind = REQUEST_CREDIT, .id = subscription->id, .credit = {.bytes = grant}};
         if (grant > 0 && core->err == 0) {
@@ -419,7 +419,7 @@ static int finish(struct weir_core *core)
     return 0;
 }
 
-static void hand_out_events(struct weir_core *core, struct subscription *subscription,
+static void hand_out_events(struct weir_core *core, struct client_subscription *subscription,
                             struct weir_notice *notice)
 {
     weir_events_init(&core->events, notice->reply.events, notice->reply.kind == DELIVERY_CHUNKS,
@@ -431,7 +431,7 @@ static void hand_out_events(struct weir_core *core, struct subscription *subscri
 }
 
 // A message of an open subscription.
-static int on_subscription(struct weir_core *core, struct subscription *subscription,
+static int on_subscription(struct weir_core *core, struct client_subscription *subscription,
                            struct weir_notice *notice)
 {
     const struct reply *reply = &notice->reply;
@@ -440,7 +440,8 @@ static int on_subscription(struct weir_core *core, struct subscription *subscrip
         reply->kind != REPLY_ERROR) {
         return protocol_error(core, "a subscription that begins twice, or not at all");
     }
-    int err = reply->kind == REPLY_ERROR ? 0 : subscription_merge(subscription, reply->cursor);
+    int err =
+        reply->kind == REPLY_ERROR ? 0 : client_subscription_merge(subscription, reply->cursor);
     if (err != 0) {
         return err == ERR_MEMORY ? err : protocol_error(core, "a cursor that is none");
     }
@@ -605,7 +606,7 @@ static int on_message(struct weir_core *core, struct bytes message, struct weir_
     if (request) {
         return on_answer(core, request, notice);
     }
-    struct subscription *subscription = subscription_find(core, reply->id);
+    struct client_subscription *subscription = subscription_find(core, reply->id);
     if (subscription && !subscription->is_ended) {
         return on_subscription(core, subscription, notice);
     }
@@ -630,7 +631,7 @@ static int take(struct weir_core *core, struct weir_notice *notice)
     }
     for (;;) {
         struct bytes message;
-        int outcome = inbox_next(&core->inbox, &message);
+        int outcome = incoming_next(&core->incoming, &message);
         if (outcome == FRAME_INCOMPLETE) {
             return WEIR_NOTHING;
         }

@@ -2,16 +2,16 @@
 // a stream never waits for a round trip, and a grant is rare. Credit comes back only for what the
 // program has taken: that is the back-pressure.
 
-#include "client/subscription.h"
+#include "client/client_subscription.h"
 
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
 
-int subscription_new(const struct request_subscribe *request, uint64_t id, uint64_t tag,
-                     struct subscription **subscription_out)
+int client_subscription_new(const struct request_subscribe *request, uint64_t id, uint64_t tag,
+                            struct client_subscription **subscription_out)
 {
-    struct subscription *subscription = calloc(1, sizeof *subscription);
+    struct client_subscription *subscription = calloc(1, sizeof *subscription);
     if (!subscription) {
         return ERR_MEMORY;
     }
@@ -19,9 +19,9 @@ int subscription_new(const struct request_subscribe *request, uint64_t id, uint6
     subscription->tag = tag;
     subscription->window_bytes = request->credit_bytes;
     if (request->start == START_AT_CURSOR) {
-        int err = subscription_merge(subscription, request->start_cursor);
+        int err = client_subscription_merge(subscription, request->start_cursor);
         if (err != 0) {
-            subscription_free(subscription);
+            client_subscription_free(subscription);
             return err;
         }
         subscription->has_cursor = true;
@@ -30,7 +30,7 @@ int subscription_new(const struct request_subscribe *request, uint64_t id, uint6
     return 0;
 }
 
-void subscription_free(struct subscription *subscription)
+void client_subscription_free(struct client_subscription *subscription)
 {
     if (subscription) {
         version_vector_deinit(&subscription->cursor);
@@ -38,7 +38,7 @@ void subscription_free(struct subscription *subscription)
     }
 }
 
-int subscription_merge(struct subscription *subscription, struct bytes cursor)
+int client_subscription_merge(struct client_subscription *subscription, struct bytes cursor)
 {
     if (cursor.length == 0) {
         return 0;
@@ -55,7 +55,7 @@ int subscription_merge(struct subscription *subscription, struct bytes cursor)
     return err;
 }
 
-uint64_t subscription_consumed(struct subscription *subscription, size_t length)
+uint64_t client_subscription_consumed(struct client_subscription *subscription, size_t length)
 {
     subscription->consumed_bytes += length;
     uint64_t consumed = subscription->consumed_bytes;

@@ -1,7 +1,7 @@
 // Non-blocking connects with poll, so that a host that swallows packets costs the time allowed and
 // not the kernel's two minutes. The time that is left is shared evenly between the addresses left.
 
-#include "client/connection.h"
+#include "client/dial.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct instant connection_now(void)
+struct instant weir_clock_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -25,7 +25,7 @@ struct instant connection_now(void)
 
 static int wait_ms(struct instant until)
 {
-    int64_t left_ms = (until.ns - connection_now().ns + 999999) / 1000000;
+    int64_t left_ms = (until.ns - weir_clock_now().ns + 999999) / 1000000;
     return left_ms < 0 ? 0 : left_ms > 1000000 ? 1000000 : (int)left_ms;
 }
 
@@ -81,16 +81,15 @@ static int open_unix(const char *path, struct instant until, int wake_fd, int *f
                      struct reason *reason)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    static_assert(CONNECTION_SOCKET_PATH_MAX + 1 == sizeof address.sun_path,
-                  "as the kernel has it");
-    if (strlen(path) > CONNECTION_SOCKET_PATH_MAX) {
+    static_assert(DIAL_SOCKET_PATH_MAX + 1 == sizeof address.sun_path, "as the kernel has it");
+    if (strlen(path) > DIAL_SOCKET_PATH_MAX) {
         return reason_set(reason, ERR_INVALID, "socket path is too long (at most %d bytes): %s",
-                          CONNECTION_SOCKET_PATH_MAX, path);
+                          DIAL_SOCKET_PATH_MAX, path);
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     int error = try_address((struct sockaddr *)&address, sizeof address, until, wake_fd, fd_out);
     if (error == EINTR) {
-        return CONNECTION_WOKEN;
+        return DIAL_WOKEN;
     }
     if (error != 0) {
         return reason_set(reason, ERR_CONNECT,
@@ -116,7 +115,7 @@ static int open_tcp(const struct weir_address *where, struct instant until, int 
     }
     int error = 0;
     for (const struct addrinfo *each = found; each; each = each->ai_next, left--) {
-        struct instant now = connection_now();
+        struct instant now = weir_clock_now();
         int64_t share_ns = until.ns > now.ns ? (until.ns - now.ns) / left : 0;
         struct instant share = instant_add(now, (struct duration){.ns = share_ns});
         error = try_address(each->ai_addr, each->ai_addrlen, share, wake_fd, fd_out);
@@ -126,7 +125,7 @@ static int open_tcp(const struct weir_address *where, struct instant until, int 
     }
     freeaddrinfo(found);
     if (error == EINTR) {
-        return CONNECTION_WOKEN;
+        return DIAL_WOKEN;
     }
     if (error != 0) {
         return reason_set(reason, ERR_CONNECT,
@@ -136,8 +135,8 @@ static int open_tcp(const struct weir_address *where, struct instant until, int 
     return 0;
 }
 
-int connection_open(const struct weir_address *address, struct instant until, int wake_fd,
-                    int *fd_out, struct reason *reason)
+int dial_open(const struct weir_address *address, struct instant until, int wake_fd, int *fd_out,
+              struct reason *reason)
 {
     if (address->socket_path) {
         return open_unix(address->socket_path, until, wake_fd, fd_out, reason);

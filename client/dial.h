@@ -4,7 +4,7 @@
 #include "proto/base/err.h"
 #include "proto/base/instant.h"
 
-enum { CONNECTION_SOCKET_PATH_MAX = 107 };
+enum { DIAL_SOCKET_PATH_MAX = 107 };
 
 // Where a node is. socket_path counts when it is set.
 struct weir_address {
@@ -14,11 +14,11 @@ struct weir_address {
 };
 
 // Connects, trying each address of the host in turn, until `until`; `wake_fd` (-1: none) ends the
-// wait when it becomes readable (CONNECTION_WOKEN). ERR_CONNECT with a reason that says what to do;
+// wait when it becomes readable (DIAL_WOKEN). ERR_CONNECT with a reason that says what to do;
 // ERR_INVALID when the address is none.
-enum { CONNECTION_WOKEN = 1 };
-int connection_open(const struct weir_address *address, struct instant until, int wake_fd,
-                    int *fd_out, struct reason *reason) MUST_CHECK;
+enum { DIAL_WOKEN = 1 };
+int dial_open(const struct weir_address *address, struct instant until, int wake_fd, int *fd_out,
+              struct reason *reason) MUST_CHECK;
 
 // The monotonic clock.
-struct instant connection_now(void);
+struct instant weir_clock_now(void);

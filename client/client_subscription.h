@@ -5,8 +5,8 @@
 #include "proto/model/request.h"
 #include "proto/model/version_vector.h"
 
-struct subscription {
-    struct subscription *next;
+struct client_subscription {
+    struct client_subscription *next;
     uint64_t id;
     uint64_t tag;
     struct version_vector cursor;
@@ -18,12 +18,13 @@ struct subscription {
 };
 
 // ERR_MEMORY; ERR_INVALID when its start cursor is none.
-int subscription_new(const struct request_subscribe *request, uint64_t id, uint64_t tag,
-                     struct subscription **subscription_out) MUST_CHECK;
-void subscription_free(struct subscription *subscription);
+int client_subscription_new(const struct request_subscribe *request, uint64_t id, uint64_t tag,
+                            struct client_subscription **subscription_out) MUST_CHECK;
+void client_subscription_free(struct client_subscription *subscription);
 
 // Merges an encoded cursor that the node sent; empty: nothing to do. ERR_INVALID, ERR_MEMORY.
-int subscription_merge(struct subscription *subscription, struct bytes cursor) MUST_CHECK;
+int client_subscription_merge(struct client_subscription *subscription,
+                              struct bytes cursor) MUST_CHECK;
 
 // `length` bytes of events are done with. How much to grant, 0: not yet.
-uint64_t subscription_consumed(struct subscription *subscription, size_t length);
+uint64_t client_subscription_consumed(struct client_subscription *subscription, size_t length);
