@@ -497,24 +497,23 @@ static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache, bool 
     rocksdb_block_based_options_destroy(table);
 }
 
-// A column of large values gets most of the write buffers. Three each for those, so that one can
-// fill while one is flushed; never more than three, beyond which RocksDB slows writes down.
+// Two buffers per column: one fills while the other is flushed. A flush of a column of large values
+// becomes a table that is never rewritten, so these get most of the memory: small tables are many.
 static void set_write_buffers(rocksdb_options_t *options, const struct disk_rocksdb_config *config,
                               bool is_large)
 {
     unsigned large_count = (unsigned)__builtin_popcount(config->scan_family_mask);
     unsigned small_count = config->families_count + 1 - large_count;
     uint64_t share = config->write_buffer_bytes;
-    int buffers = is_large ? 3 : 2;
     if (config->has_write_log && large_count > 0) {
         share = is_large ? share / 4 * 3 / large_count : share / 4 / small_count;
     } else if (config->has_write_log) {
         share /= small_count;
     }
-    uint64_t bytes = share / (unsigned)buffers;
+    uint64_t bytes = share / 2;
     rocksdb_options_set_write_buffer_size(
         options, bytes < WRITE_BUFFER_BYTES_MIN ? WRITE_BUFFER_BYTES_MIN : bytes);
-    rocksdb_options_set_max_write_buffer_number(options, buffers);
+    rocksdb_options_set_max_write_buffer_number(options, 2);
 }
 
 static rocksdb_options_t *options_new(const struct disk_rocksdb_config *config,
