@@ -60,7 +60,7 @@ def check_c(root, path):
         if name in BANNED:
             yield f"{path}:{line}: {name}(): {BANNED[name]}"
         elif not path.startswith(MAY_END):
-            yield f"{path}:{line}: {name}(): only main, run, supervisor and the command line end the process"
+            yield f"{path}:{line}: {name}(): the process ends in main, run, supervisor and weir"
     for match in NDEBUG.finditer(text):
         yield f"{path}:{tidy.line_of(text, match.start())}: NDEBUG: assertions stay on"
 
