@@ -138,11 +138,13 @@ static void tell_systemd(struct supervisor *supervisor, const struct watch *watc
 static void look_for_life(struct supervisor *supervisor, struct watch *watch)
 {
     const char *hung = NULL;
+    uint64_t hung_ms = (uint64_t)watch->period_ms;
     uint64_t step_ms = store_threads_commit_step_ms(supervisor->threads);
     if (!net_has_answered(supervisor->net)) {
         hung = "an I/O loop";
     } else if (step_ms > (uint64_t)watch->period_ms * 2) {
         hung = "the committing thread";
+        hung_ms = step_ms;
     }
     if (hung == NULL) {
         watch->has_complained = false;
@@ -151,7 +153,7 @@ static void look_for_life(struct supervisor *supervisor, struct watch *watch)
     } else if (!watch->has_complained) {
         watch->has_complained = true;
         logger_write(supervisor->logger, LOG_ERROR, "server",
-                     "%s has given no sign of life for %" PRId64 " ms%s", hung, watch->period_ms,
+                     "%s has given no sign of life for %" PRIu64 " ms%s", hung, hung_ms,
                      watch->is_watched ? "; systemd will restart the server" : "");
     }
 }
