@@ -320,6 +320,31 @@ static int recover_meta(struct store *store, struct store_recovery *recovery)
     return result == 0 ? recover_ordinal(store) : result;
 }
 
+// After a loss nobody knows what the missing chunks held: what is left is counted anew.
+static int recover_totals(struct store *store)
+{
+    struct disk_iterator *chunks;
+    struct chunk_header header;
+    struct totals totals = {0};
+    int result = disk_iterator_open(store->log, LOG_CHUNKS, DISK_READ_SCAN, &chunks);
+    if (result != 0) {
+        return result;
+    }
+    for (disk_iterator_seek(chunks, bytes_of(NULL, 0)); disk_iterator_is_valid(chunks);
+         disk_iterator_next(chunks)) {
+        if (chunk_header_parse(disk_iterator_value(chunks), &header) == 0) {
+            totals.chunks++;
+            totals.events += header.count;
+            totals.bytes += header.plain_length;
+        }
+    }
+    result = disk_iterator_status(chunks);
+    disk_iterator_close(chunks);
+    store->commit.totals = totals;
+    store->published.totals = totals;
+    return result;
+}
+
 // The vector of the heads, and the clock: above the lease, so that an id that might have been
 // written is never issued again. A clean stop has set the lease back to the clock.
 static int recover_clock(struct store *store)
@@ -367,6 +392,9 @@ int store_recover(struct store *store, struct store_recovery *recovery, bool *lo
     if (result == 0) {
         result = disk_sync(store->log); // nothing recovered is visible before it is synced again
     }
+    if (result == 0 && *lost_out) {
+        result = recover_totals(store);
+    }
     recovery->counter_next = store->commit.clock + 1;
     if (result != 0 && reason->text[0] == '\0') {
         reason_set(reason, result, "cannot recover the log: %s", err_text(result));
@@ -380,6 +408,9 @@ int store_mark_clean(struct store *store)
     disk_batch_clear(batch);
     batch_put_u64(batch, META_LEASE, store->commit.clock);
     batch_put_u64(batch, META_CLEAN, 1);
+    uint8_t totals[TOTALS_LENGTH];
+    totals_encode(&store->commit.totals, totals);
+    disk_batch_put(batch, LOG_META, bytes_of_text(META_TOTALS), bytes_of(totals, sizeof totals));
     int result = disk_write(store->log, batch);
     return result == 0 ? disk_sync(store->log) : result;
 }

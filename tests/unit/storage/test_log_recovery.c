@@ -219,6 +219,9 @@ START_TEST(a_hole_below_the_head_is_refused_and_named_and_can_be_accepted)
     fixture.config.accept_loss = false;
     fixture_open(&fixture);
     check_all(&fixture);
+    struct store_status status;
+    store_status(fixture.store, &status);
+    ck_assert_uint_eq(status.events, 60);
     fixture_close(&fixture);
     fixture_deinit(&fixture);
 }
