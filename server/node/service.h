@@ -18,13 +18,13 @@ struct identity;
 struct node;
 
 struct node_config {
-    const struct identity *identity;  // copied
-    struct store *store;              // outlives the node
-    uint64_t data_bytes_max;          // per event
-    uint32_t after_timeout_ms;        // default of `after` and of waiting for a parent
-    uint64_t seed;                    // for keyed hashes
+    const struct identity *identity; // copied
+    struct store *store;             // outlives the node
+    uint64_t data_bytes_max;         // per event
+    uint32_t after_timeout_ms;       // default of `after` and of waiting for a parent
+    uint64_t seed;                   // for keyed hashes
     struct instant started;
-    uint32_t services_max;            // loops
+    uint32_t services_max; // loops
 };
 
 int node_new(const struct node_config *config, struct node **node_out) MUST_CHECK;
