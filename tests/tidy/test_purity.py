@@ -19,6 +19,7 @@ LIBRARIES = {
     "libweir-model.a": r"",
     "libweir-wire.a": r"msgpack_\w+",
     "libweir-replication.a": r"",
+    "libweir-client-core.a": r"",
 }
 REQUIRED = ("libweir-base.a", "libweir-model.a", "libweir-wire.a")
 
