@@ -122,10 +122,11 @@ static bool feed_inbox(struct connection *connection, struct bytes *fresh)
             connection_kill(connection);
             return false;
         }
-        *fresh = bytes_of(fresh->data + moved, fresh->length - moved);
         if (moved < missing) {
+            *fresh = (struct bytes){0};
             return false;
         }
+        *fresh = bytes_of(fresh->data + moved, fresh->length - moved);
     }
     return false;
 }
