@@ -196,6 +196,8 @@ static void produce_end(struct produce *produce)
 {
     struct session *session = produce->session;
     session->append_bytes -= produce->append.bytes.length;
+    atomic_fetch_sub_explicit(&session->service->node->append_bytes, produce->append.bytes.length,
+                              memory_order_relaxed);
     list_remove(&produce->link);
     produce_free(produce);
     session_relieve(session);
@@ -337,10 +339,19 @@ static int produce_add_wait(struct produce *produce, const struct request *reque
 
 // --- Requests ----------------------------------------------------------------------------------
 
+// Whether the node as a whole has as much of produces in memory as it may: those of all sessions.
+static bool node_is_loaded(const struct node *node, size_t more)
+{
+    uint64_t bytes = atomic_load_explicit(&node->append_bytes, memory_order_relaxed);
+    return bytes > 0 && bytes + more > node->append_bytes_max;
+}
+
 static void congestion_expired(struct timer *timer)
 {
     struct service *service = container_of(timer, struct service, congestion);
-    if (store_is_congested(service->node->store) &&
+    bool is_congested =
+        store_is_congested(service->node->store) || node_is_loaded(service->node, 0);
+    if (is_congested &&
         timer_set(&service->timers, timer,
                   instant_add(service->now, duration_ms(CONGESTION_POLL_MS))) == 0) {
         return;
@@ -352,10 +363,11 @@ static void congestion_expired(struct timer *timer)
     }
 }
 
-static bool waits_for_indexer(struct session *session)
+// Whether the indexer is too far behind, or memory for produces is used up: asked again by a timer.
+static bool waits_for_node(struct session *session, size_t length)
 {
     struct service *service = session->service;
-    if (!store_is_congested(service->node->store)) {
+    if (!store_is_congested(service->node->store) && !node_is_loaded(service->node, length)) {
         return false;
     }
     if (!timer_is_set(&service->congestion)) {
@@ -377,7 +389,7 @@ bool produce_must_wait(struct session *session, const struct request *request)
     if (session->append_bytes > 0 && session->append_bytes + length > SESSION_APPEND_BYTES_MAX) {
         return true;
     }
-    return waits_for_indexer(session);
+    return waits_for_node(session, length);
 }
 
 void produce_submit(struct session *session, const struct request *request)
@@ -394,6 +406,8 @@ void produce_submit(struct session *session, const struct request *request)
         return;
     }
     session->append_bytes += produce->append.bytes.length;
+    atomic_fetch_add_explicit(&service->node->append_bytes, produce->append.bytes.length,
+                              memory_order_relaxed);
     produce->remarks = draft.has_orphans ? REMARK_NOT_AFTER_PARENT : 0;
     int err = produce_add_wait(produce, request, &draft);
     if (err == ERR_INVALID) {

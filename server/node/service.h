@@ -21,6 +21,7 @@ struct node_config {
     const struct identity *identity; // copied
     struct store *store;             // outlives the node
     uint64_t data_bytes_max;         // per event
+    uint64_t append_bytes_max;       // of produces in memory, over all sessions; 0: no limit
     uint32_t after_timeout_ms;       // default of `after` and of waiting for a parent
     uint64_t seed;                   // for keyed hashes
     struct instant started;

@@ -38,7 +38,7 @@ struct service {
     struct list_node sessions;
     struct list_node ready;
     struct list_node live;      // subscriptions that wait for the next chunk
-    struct list_node congested; // sessions whose produce waits for the indexer
+    struct list_node congested; // sessions whose produce waits for the node
     struct timer congestion;
 
     struct filter_table filters;

@@ -18,7 +18,11 @@ struct node_fixture {
     bool is_woken;
 };
 
-enum { NODE_AFTER_TIMEOUT_MS = 1000, NODE_DATA_BYTES_MAX = 64 * 1024 };
+enum {
+    NODE_AFTER_TIMEOUT_MS = 1000,
+    NODE_DATA_BYTES_MAX = 64 * 1024,
+    NODE_APPEND_BYTES_MAX = 48 * 1024 * 1024,
+};
 
 void node_fixture_init(struct node_fixture *fixture, uint64_t seed);
 // With a change of the configuration of the log made between begin and open.

@@ -78,6 +78,32 @@ START_TEST(produce_is_not_taken_beyond_what_may_be_outstanding)
 }
 END_TEST
 
+START_TEST(produce_of_all_sessions_is_bounded_together)
+{
+    struct buffer events = {0};
+    struct client other;
+    begin();
+    client_open(&other, &fixture);
+    struct request request = produce_of(&events, 1, 60000, 100);
+    uint64_t taken = 0;
+    while (submit(&client, &request) == 0 || submit(&other, &request) == 0) {
+        request.id++;
+        taken += request.produce.events.length;
+        ck_assert_uint_le(taken, NODE_APPEND_BYTES_MAX);
+    }
+    ck_assert_uint_gt(taken + request.produce.events.length, NODE_APPEND_BYTES_MAX);
+    is_told(&other);
+    node_settle(&fixture);
+    node_pass_ms(&fixture, 10);
+    ck_assert_int_eq(submit(&other, &request), 0);
+    ck_assert_int_eq(submit(&client, &request), 0);
+    node_settle(&fixture);
+    client_close(&other);
+    buffer_deinit(&events);
+    end();
+}
+END_TEST
+
 START_TEST(one_large_event_is_always_taken)
 {
     struct buffer events = {0};
@@ -339,6 +365,7 @@ int main(void)
 {
     Suite *suite = suite_create("server/service_session");
     suite_add(suite, produce_is_not_taken_beyond_what_may_be_outstanding);
+    suite_add(suite, produce_of_all_sessions_is_bounded_together);
     suite_add(suite, one_large_event_is_always_taken);
     suite_add(suite, replies_that_are_not_taken_saturate);
     suite_add(suite, refusals_that_are_not_taken_saturate);
