@@ -18,6 +18,7 @@ static void begin(void)
 static void end(void)
 {
     buffer_deinit(&events);
+    events_count = 0;
     client_close(&client);
     node_fixture_deinit(&fixture);
 }
