@@ -172,28 +172,41 @@ static void write_quoted(FILE *out, const char *text)
     }
 }
 
+static bool is_file(const struct argp_option *option)
+{
+    return option->arg && strstr("FILE|-PATH", option->arg);
+}
+
+static void write_zsh_option(FILE *out, const struct argp *argp, const struct argp_option *option,
+                             bool is_short)
+{
+    const char *values = values_of(argp, option);
+    if (is_short) {
+        fprintf(out, " \\\n        '*-%c[", option->key);
+    } else {
+        fprintf(out, " \\\n        '*--%s%s[", option->name, option->arg ? "=" : "");
+    }
+    write_quoted(out, option->doc);
+    putc(']', out);
+    if (option->arg) {
+        putc(':', out);
+        write_quoted(out, option->arg);
+        if (values) {
+            fprintf(out, ":(%s)", values);
+        } else {
+            fputs(is_file(option) ? ":_files" : ": ", out);
+        }
+    }
+    putc('\'', out);
+}
+
 static void write_zsh_options(FILE *out, const struct argp *argp)
 {
     const struct argp_option *option;
     for (size_t i = 0; (option = option_at(argp, i)); i++) {
-        const char *values = option->arg ? values_of(argp, option) : NULL;
-        for (int is_short = 0; is_short <= isprint(option->key); is_short += 1) {
-            if (is_short > 0) {
-                fprintf(out, " \\\n        '*-%c[", option->key);
-            } else {
-                fprintf(out, " \\\n        '*--%s%s[", option->name, option->arg ? "=" : "");
-            }
-            write_quoted(out, option->doc);
-            fputs("]", out);
-            if (option->arg) {
-                fputs(":", out);
-                write_quoted(out, option->arg);
-                fprintf(out, values ? ":(%s)" : ":_files", values);
-            }
-            fputs("'", out);
-            if (!isprint(option->key) || is_short > 0) {
-                break;
-            }
+        write_zsh_option(out, argp, option, false);
+        if (isprint(option->key)) {
+            write_zsh_option(out, argp, option, true);
         }
     }
 }
@@ -246,7 +259,7 @@ static void write_fish_option(FILE *out, const char *condition, const struct arg
     if (values) {
         fprintf(out, " -x -a '%s'", values);
     } else if (option->arg) {
-        fputs(strstr("FILE|-PATH", option->arg) ? " -r -F" : " -x", out);
+        fputs(is_file(option) ? " -r -F" : " -x", out);
     }
     fputs(" -d '", out);
     for (const char *text = option->doc; *text; text++) {

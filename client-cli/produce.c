@@ -82,7 +82,7 @@ static void add_attribute(struct options *options, const char *text, struct argp
     }
     struct bytes key = bytes_of(text, (size_t)(equals - text));
     if (bytes_equal(key, bytes_of_text(ATTRIBUTE_PARENT))) {
-        argp_error(state, "--attr: p is the parent: use -P");
+        argp_error(state, "--attr: '%s': p is the parent, use -P", text);
     }
     options->attributes[options->attributes_count++] = (struct attribute){
         .key = key,
