@@ -63,9 +63,9 @@ def wrong_values_are_named(_):
         ("bench", "replay", "-n", "/***"),
         ("ping", "--output", "xml"),
         ("completion",),
-        ("-p", "0", "ping"),
+        ("ping", "-p", "0"),
         ("ping", "-p", "65536"),
-        ("--socket", "/" + "x" * 200, "ping"),
+        ("ping", "--socket", "/" + "x" * 200),
     ):
         refused(arguments, arguments[-1][:20])
     refused(("produce", "-n", "/a", "--attr", "$x=1"), '"$x"')
