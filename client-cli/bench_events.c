@@ -24,15 +24,13 @@ struct bench_events {
 // Fills out[0..length) with records, the last one cut.
 static void write_records(struct random *random, char *out, size_t length)
 {
-    static const char *const meals[] = {"breakfast", "lunch", "dinner", "supper"};
     char record[160];
     while (length > 0) {
-        int written = snprintf(
-            record, sizeof record,
-            "{\"type\":\"order\",\"id\":%07u,\"customer\":\"c-%05u\","
-            "\"meal\":\"%s\",\"eggs\":%u,\"bacon\":true,\"note\":\"as usual\"}\n",
-            (unsigned)random_below(random, 10000000), (unsigned)random_below(random, 100000),
-            meals[random_below(random, 4)], (unsigned)random_below(random, 10));
+        int written = snprintf(record, sizeof record,
+                               "{\"type\":\"order\",\"id\":%07u,\"meal\":\"breakfast\",\"eggs\":2,"
+                               "\"bacon\":true,\"customer\":\"c-%05u\",\"note\":\"as usual\"}\n",
+                               (unsigned)random_below(random, 10000000),
+                               (unsigned)random_below(random, 100000));
         size_t more = (size_t)written < length ? (size_t)written : length;
         memcpy(out, record, more);
         out += more;
