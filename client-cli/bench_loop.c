@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MAX = 512, CONNECT_TIMEOUT_MS = 10000, DESCRIPTORS_EXTRA = 64 };
+enum { READY_MAX = 64, CONNECT_TIMEOUT_MS = 10000, DESCRIPTORS_EXTRA = 64 };
 
 static int watch(struct bench_loop *loop, int operation, struct bench_connection *connection)
 {

@@ -72,7 +72,7 @@ static enum step note_cursor(struct consumer *consumer)
 {
     const struct version_vector *cursor =
         weir_core_cursor(weir_client_core(consumer->client), consumer->subscription);
-    if (!cursor) {
+    if (!cursor || (consumer->has_cursor && version_vector_equal(&consumer->cursor, cursor))) {
         return STEP_ON;
     }
     if (version_vector_copy(&consumer->cursor, cursor) != 0) {
