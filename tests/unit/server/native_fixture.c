@@ -129,6 +129,9 @@ void native_run(struct native_client *client)
 
 bool native_reply(struct native_client *client, struct reply *reply_out)
 {
+    if (client->decoded == client->received.length) {
+        return false;
+    }
     struct bytes rest = bytes_of(client->received.data + client->decoded,
                                  client->received.length - client->decoded);
     struct bytes message;
