@@ -1,5 +1,7 @@
-// Written beside itself, synced, then renamed over the old one: rename is atomic, and the sync
-// keeps a power failure from leaving an empty file under the new name.
+// Written beside itself and renamed over the old one, which is atomic. Then, not before, it is
+// synced: a consumer that is killed as soon as it has printed must still have moved on, and a sync
+// takes milliseconds. A power failure in just these may, on a file system that renames before it
+// writes, leave an empty file, which is refused with what to do.
 
 #include "client-cli/cursor_file.h"
 
@@ -107,15 +109,16 @@ static bool replace(const struct cursor_file *file, struct bytes text)
             text = bytes_of(text.data + count, text.length - (size_t)count);
         }
     }
-    is_written = is_written && fdatasync(fd) == 0;
+    is_written = is_written && rename(file->path_temporary, file->path) == 0;
     int error = errno;
-    close(fd);
-    if (!is_written) {
+    if (is_written) {
+        (void)fdatasync(fd); // not all files can be synced
+    } else {
         unlink(file->path_temporary);
-        errno = error;
-        return false;
     }
-    return rename(file->path_temporary, file->path) == 0;
+    close(fd);
+    errno = error;
+    return is_written;
 }
 
 int cursor_file_write(struct cursor_file *file, const struct version_vector *cursor,

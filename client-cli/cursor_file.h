@@ -19,7 +19,7 @@ int cursor_file_open(struct cursor_file *file, const char *path, struct version_
                      struct reason *reason) MUST_CHECK;
 void cursor_file_close(struct cursor_file *file);
 
-// Replaces the file, unless it holds this cursor already: after a crash at any moment it holds the
-// old one or the new one. ERR_IO with a reason, ERR_MEMORY.
+// Replaces the file, unless it holds this cursor already: whenever the process ends, the file
+// holds the old one or the new one. ERR_IO with a reason, ERR_MEMORY.
 int cursor_file_write(struct cursor_file *file, const struct version_vector *cursor,
                       struct instant now, struct reason *reason) MUST_CHECK;
