@@ -327,7 +327,8 @@ class Server:
 
     def events(self, *options, seconds=60):
         """What `consume --output json` with these options prints."""
-        return self.weir("consume", "--output", "json", *options, seconds=seconds).json_lines()
+        arguments = ("consume", "--no-reconnect", "--output", "json", *options)
+        return self.weir(*arguments, seconds=seconds).json_lines()
 
     def status(self):
         return json.loads(self.weir("status", "--output", "json").stdout)
