@@ -1,14 +1,18 @@
-// Opening reads one value, the state; everything else is found when it is wanted. What is missing
-// there while other keys exist, damaged or of another format is not repaired but emptied: the log
-// has it all. The state is removed first, so that an emptying which is cut goes on at the next
-// start.
+// Opening reads one value, the state; everything else is found when it is wanted. An index whose
+// state is damaged, of another format, or missing while other keys exist, is not repaired but
+// emptied: the log has it all. The state is removed first and written anew last, so that an
+// emptying which is cut goes on at the next start.
 
 #include "storage/index_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { PART_EVENTS_MIN = 32768, PART_EVENTS_MAX = 131072, EMPTY_BATCH_KEYS = 1000 };
+enum {
+    PART_EVENTS_MIN = 1 << (POSTING_WINDOW_BITS - 1),
+    PART_EVENTS_MAX = 1 << (POSTING_WINDOW_BITS + 1),
+    EMPTY_BATCH_KEYS = 1000,
+};
 
 static const struct name_table NO_TABLE;
 
@@ -125,18 +129,23 @@ static int begin_at_state(struct index *index)
     return err;
 }
 
-static void forget_state(struct index *index)
+static int begin_anew(struct index *index)
 {
+    struct buffer *value = &index->scratch.value;
     index_state_deinit(&index->state);
     index->redo_ordinal = 0;
     index->redo_vector_hash = 0;
+    buffer_clear(value);
+    int err = index_state_encode(&index->state, value);
+    err = err ? err : index_batch_put(index, INDEX_META, INDEX_STATE_KEY, buffer_bytes(value));
+    err = err ? err : index_batch_write(index);
+    return err ? err : begin_at_state(index);
 }
 
 int index_reset(struct index *index)
 {
-    forget_state(index);
     int err = disk_empty(index);
-    err = err ? err : begin_at_state(index);
+    err = err ? err : begin_anew(index);
     index->failed = err;
     return err;
 }
@@ -149,7 +158,10 @@ static int recover(struct index *index, bool *reset_out)
         result = load_intent(index);
     } else if (result == DISK_NOT_FOUND) {
         int err = is_disk_empty(index, &is_new);
-        result = err ? err : is_new ? 0 : ERR_CORRUPT;
+        if (err || is_new) {
+            return err ? err : begin_anew(index);
+        }
+        result = ERR_CORRUPT;
     }
     if (result == ERR_CORRUPT || result == ERR_VERSION) {
         *reset_out = true;

@@ -1,7 +1,6 @@
 // A cursor selects the namespaces that its filter matches, once, and merges their sources in a
-// heap by chunk key. It is opened only when that promises to be cheaper than scanning the log: the
-// totals of what is selected say how many chunks would be fetched, and the groups how many blocks
-// would be looked at. Of many groups a sample is counted.
+// heap by chunk key. It is opened only when that promises to be cheaper than scanning the log:
+// estimates say how many chunks would be fetched, and the groups how many blocks looked at.
 
 #include "storage/index_internal.h"
 
@@ -13,15 +12,15 @@
 enum {
     SELECTED_MAX = 4096,
     EXAMINED_MIN = 65536, // names; beyond it as many as a scan of the log is worth
-    EXAMINED_EVENTS = 16,
-    SAMPLED_GROUPS_MAX = 64,
+    EXAMINED_EVENTS = 64,
+    SAMPLED_MAX = 64,       // namespaces whose hits are estimated
     HITS_AHEAD_MAX = 65536, // over all sources
     HITS_AHEAD_EACH_MAX = 1024,
     HITS_AHEAD_EACH_MIN = 16,
 };
 
 // Nanoseconds, measured roughly; only their ratios matter.
-enum { COST_SCAN_EVENT = 50, COST_SCAN_CHUNK = 300, COST_HIT = 8000, COST_BLOCK = 600 };
+enum { COST_SCAN_EVENT = 50, COST_SCAN_CHUNK = 300, COST_HIT = 8000, COST_BLOCK = 1000 };
 
 struct index_cursor {
     struct index *index;
@@ -38,6 +37,8 @@ struct index_cursor {
 struct selection {
     uint32_t *numbers; // ascending
     uint32_t count;
+    uint64_t hits;                            // estimated
+    struct index_extent extents[SAMPLED_MAX]; // of all numbers, if they are not more
 };
 
 static int compare_numbers(const void *left, const void *right)
@@ -96,33 +97,23 @@ static uint32_t groups_count(const struct selection *selection)
     return groups;
 }
 
-// About how many chunks hold matching events, by counting every so manieth group.
-static int estimate_hits(const struct index_cursor *cursor, const struct selection *selection,
-                         uint32_t groups, uint64_t *hits_out)
+// About how many chunks hold matching events, from a sample of the namespaces.
+static int estimate_hits(const struct index_cursor *cursor, struct selection *selection)
 {
-    uint32_t stride = (groups + SAMPLED_GROUPS_MAX - 1) / SAMPLED_GROUPS_MAX;
-    uint64_t hits = 0;
-    uint64_t sampled = 0;
-    uint32_t group = 0;
-    uint32_t end;
-    for (uint32_t i = 0; i < selection->count; i = end, group++) {
-        struct posting_totals totals[GROUP_MEMBERS];
-        uint64_t members[GROUP_BITMAP_WORDS];
-        end = group_end(selection, i, members);
-        if (group % stride != 0) {
-            continue;
-        }
-        int err = index_group_totals(cursor->read.iterator, cursor->view,
-                                     selection->numbers[i] / GROUP_MEMBERS, members, totals);
+    uint32_t count = selection->count;
+    uint32_t sampled = count < SAMPLED_MAX ? count : SAMPLED_MAX;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < sampled; i++) {
+        uint32_t number = selection->numbers[(uint64_t)i * count / sampled];
+        uint64_t hits;
+        int err = index_number_estimate(cursor->read.iterator, cursor->view, number, &hits,
+                                        &selection->extents[i]);
         if (err) {
             return err;
         }
-        for (uint32_t j = i; j < end; j++) {
-            hits += totals[selection->numbers[j] % GROUP_MEMBERS].hits;
-        }
-        sampled += end - i;
+        sum += hits;
     }
-    *hits_out = sampled == 0 ? 0 : hits * selection->count / sampled;
+    selection->hits = sampled == 0 ? 0 : sum * count / sampled;
     return 0;
 }
 
@@ -130,13 +121,8 @@ static int decide(const struct index_cursor *cursor, const struct selection *sel
 {
     const struct index_state *state = &cursor->view->state;
     uint32_t groups = groups_count(selection);
-    uint64_t hits;
-    int err = estimate_hits(cursor, selection, groups, &hits);
-    if (err) {
-        return err;
-    }
     uint64_t scan = state->events * COST_SCAN_EVENT + state->chunks * COST_SCAN_CHUNK;
-    uint64_t merge = hits * COST_HIT + (uint64_t)groups * state->parts * COST_BLOCK;
+    uint64_t merge = selection->hits * COST_HIT + (uint64_t)groups * state->parts * COST_BLOCK;
     return merge > scan ? INDEX_SCAN : 0;
 }
 
@@ -157,11 +143,30 @@ static int add_tail_source(struct index_cursor *cursor, const struct selection *
     return 0;
 }
 
-// For each group one source over the shared blocks, for each namespace one over its own, and one
-// over the tail.
+// What holds for each of several namespaces; there is a gap only where all have it.
+static struct index_extent group_extent(const struct selection *selection, uint32_t from,
+                                        uint32_t end)
+{
+    struct index_extent extent = {0};
+    if (selection->count > SAMPLED_MAX) {
+        return extent; // not all are known
+    }
+    extent = selection->extents[from];
+    for (uint32_t i = from + 1; i < end; i++) {
+        const struct index_extent *other = &selection->extents[i];
+        if (other->window_first < extent.window_first) {
+            extent.window_first = other->window_first;
+        }
+        extent.gap_from = other->gap_from > extent.gap_from ? other->gap_from : extent.gap_from;
+        extent.gap_to = other->gap_to < extent.gap_to ? other->gap_to : extent.gap_to;
+    }
+    return extent;
+}
+
+// For each group one source, and one over the tail.
 static int add_sources(struct index_cursor *cursor, const struct selection *selection)
 {
-    size_t count_max = 2 * (size_t)selection->count + 1;
+    size_t count_max = (size_t)selection->count + 1;
     cursor->sources = calloc(count_max, sizeof *cursor->sources);
     cursor->heap = calloc(count_max, sizeof(struct index_source *));
     if (!cursor->sources || !cursor->heap) {
@@ -169,17 +174,10 @@ static int add_sources(struct index_cursor *cursor, const struct selection *sele
     }
     uint32_t end;
     for (uint32_t i = 0; i < selection->count; i = end) {
-        struct index_source *shared = &cursor->sources[cursor->sources_count++];
-        shared->group = selection->numbers[i] / GROUP_MEMBERS;
-        shared->slot = POSTING_SLOT_SHARED;
-        end = group_end(selection, i, shared->members);
-        for (uint32_t j = i; j < end; j++) {
-            unsigned member = selection->numbers[j] % GROUP_MEMBERS;
-            struct index_source *own = &cursor->sources[cursor->sources_count++];
-            own->group = shared->group;
-            own->slot = (uint16_t)(POSTING_SLOT_OWN + member);
-            bitmap_set(own->members, member);
-        }
+        struct index_source *source = &cursor->sources[cursor->sources_count++];
+        source->group = selection->numbers[i] / GROUP_MEMBERS;
+        end = group_end(selection, i, source->members);
+        source->extent = group_extent(selection, i, end);
     }
     size_t ahead = HITS_AHEAD_MAX / (cursor->sources_count + 1);
     ahead = ahead > HITS_AHEAD_EACH_MAX ? HITS_AHEAD_EACH_MAX : ahead;
@@ -200,6 +198,9 @@ static int cursor_build(struct index_cursor *cursor, const struct filter *filter
     if (result == 0) {
         result = disk_iterator_open(index->disk, INDEX_POSTINGS, DISK_READ_POINT,
                                     &cursor->read.iterator);
+    }
+    if (result == 0) {
+        result = estimate_hits(cursor, &selection);
     }
     if (result == 0 && may_scan) {
         result = decide(cursor, &selection);

@@ -237,6 +237,31 @@ void name_walk_seek(struct name_walk *walk, struct bytes name);
 // 0, a positive outcome, or ERR_*. *name_out is a view until the next call; PAUSE sets it too.
 int name_walk_next(struct name_walk *walk, struct bytes *name_out, uint32_t *number_out) MUST_CHECK;
 
+// --- Groups (index_group.c) --------------------------------------------------------------------
+
+// A walk over the blocks of one group, window by window. `iterator` is over postings.
+struct group_walk {
+    struct disk_iterator *iterator;
+    const uint64_t *wanted; // members; NULL: all
+    uint32_t group;
+    uint32_t part_from; // blocks of these parts
+    uint32_t part_end;
+    int (*section)(void *context, uint8_t member, const struct posting_block *block,
+                   struct bytes bytes);
+    void *context;
+    bool is_between; // the iterator stands right behind the last window, or before it
+};
+
+// Gives the sections of the wanted members in the next window from `window` on (previous: down)
+// to `section`, in no order. 0 (*window_out; perhaps nothing in it was wanted), GROUP_END, ERR_*.
+// A walk goes in one direction.
+enum { GROUP_END = 1 };
+int group_walk_next(struct group_walk *walk, uint64_t window, uint64_t *window_out) MUST_CHECK;
+int group_walk_previous(struct group_walk *walk, uint64_t window, uint64_t *window_out) MUST_CHECK;
+// Gives only the windows of `marks`, ascending, that were touched by part_from or later.
+int group_walk_marks(struct group_walk *walk, const struct window_mark *marks,
+                     uint32_t count) MUST_CHECK;
+
 // --- Summaries (index_summary.c) ---------------------------------------------------------------
 
 // After a part: brings the summaries of a share of the groups up to date.
@@ -248,18 +273,31 @@ int index_group_totals(struct disk_iterator *iterator, const struct index_view *
                        uint32_t group, const uint64_t wanted[GROUP_BITMAP_WORDS],
                        struct posting_totals totals_out[GROUP_MEMBERS]) MUST_CHECK;
 
+// Where a namespace's hits are: in no window below `window_first`, and in none from gap_from to
+// before gap_to.
+struct index_extent {
+    uint64_t window_first;
+    uint64_t gap_from;
+    uint64_t gap_to;
+};
+
+// About how many hits a namespace has, and where; quick.
+int index_number_estimate(struct disk_iterator *iterator, const struct index_view *view,
+                          uint32_t number, uint64_t *hits_out,
+                          struct index_extent *extent_out) MUST_CHECK;
+
 // --- Sources (index_source.c) ------------------------------------------------------------------
 
 enum index_direction { INDEX_FORWARD, INDEX_BACKWARD };
 
-// The hits of some members of one group, from the shared blocks or from a member's own, read ahead
-// in batches; or hits given from memory. Zero-initialise, then set group, slot and members.
+// The hits of some members of one group, read ahead in batches; or hits given from memory.
+// Zero-initialise, then set group, members and extent.
 struct index_source {
     uint32_t group;
-    uint16_t slot;
     bool is_memory;       // hits are all there is, ascending
     bool is_exhausted;    // nothing further behind the hits
     uint64_t window_next; // where the next batch begins
+    struct index_extent extent;
     uint64_t members[GROUP_BITMAP_WORDS];
     struct buffer hits; // struct index_hit, in the order in which they are read
     size_t at;          // the next of them

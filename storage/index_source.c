@@ -1,15 +1,14 @@
-// A cursor over many namespaces has many sources and one iterator, so a source seeks to its place,
-// reads ahead over several windows while the iterator is there, and keeps their hits until they are
-// wanted. The first batch after a seek is small, later ones grow: a look at the neighbouring event
-// stays cheap, and long reads seek rarely. A batch ends between windows: parts of one window can
-// overlap, and only after all of them its hits are sorted.
+// A cursor over many namespaces has many sources and one iterator, so a source reads ahead and
+// keeps hits until they are wanted. The first batch after a seek is small, later ones grow: a look
+// at the neighbouring event stays cheap. A batch is whole windows: parts of one window can overlap,
+// and only after all of them its hits are sorted.
 
 #include "storage/index_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { HITS_WANTED_FIRST = 8, BATCH_BLOCKS_MAX = 64 };
+enum { HITS_WANTED_FIRST = 8, BATCH_WINDOWS_MAX = 64 };
 
 int index_hit_compare(const struct index_hit *a, const struct index_hit *b)
 {
@@ -88,107 +87,75 @@ static bool is_in_bounds(const struct source_read *read, uint64_t first)
     return read->direction == INDEX_FORWARD ? first >= read->first : first <= read->first;
 }
 
-static int section_read(struct index_source *source, const struct source_read *read,
-                        struct posting_section *section)
-{
-    struct index_hit hit;
-    int result;
-    int err = buffer_reserve(&source->hits, sizeof hit);
-    while (!err && (result = posting_section_next(section, &hit)) != POSTING_END) {
-        err = result;
-        if (!err && is_in_bounds(read, hit.first)) {
-            err = buffer_append(&source->hits, bytes_of(&hit, sizeof hit));
-        }
-    }
-    return err;
-}
+struct section_context {
+    struct index_source *source;
+    const struct source_read *read;
+};
 
-static int block_read(struct index_source *source, const struct source_read *read, uint64_t window)
+static int read_section(void *context, uint8_t member, const struct posting_block *block,
+                        struct bytes bytes)
 {
-    struct posting_block block;
-    int result = posting_block_parse(disk_iterator_value(read->iterator), window, &block);
-    while (result == 0) {
-        uint8_t member;
-        struct bytes bytes;
-        struct posting_section section;
-        result = posting_block_next(&block, &member, &bytes);
-        if (result == 0 && bitmap_has(source->members, member)) {
-            result = posting_section_parse(&block, bytes, &section);
-            result = result ? result : section_read(source, read, &section);
+    const struct section_context *to = context;
+    struct posting_section section;
+    struct index_hit hit;
+    int result = posting_section_parse(block, bytes, &section);
+    while (result == 0 && (result = posting_section_next(&section, &hit)) == 0) {
+        if (is_in_bounds(to->read, hit.first)) {
+            result = buffer_append(&to->source->hits, bytes_of(&hit, sizeof hit));
         }
     }
     return result == POSTING_END ? 0 : result;
 }
 
-static void source_seek(const struct index_source *source, const struct source_read *read)
+// Reads the next window that may have hits, in the direction of the read. 0, GROUP_END, ERR_*.
+static int read_window(struct index_source *source, const struct source_read *read,
+                       struct group_walk *walk)
 {
-    struct posting_key key = {
-        .group = source->group,
-        .slot = source->slot,
-        .window = source->window_next,
-        .part = read->direction == INDEX_FORWARD ? 0 : UINT32_MAX,
-    };
-    uint8_t bytes[POSTING_KEY_LENGTH];
-    posting_key_encode(&key, bytes);
+    const struct index_extent *extent = &source->extent;
+    uint64_t window = source->window_next;
+    bool is_in_gap = window >= extent->gap_from && window < extent->gap_to;
+    int result;
     if (read->direction == INDEX_FORWARD) {
-        disk_iterator_seek(read->iterator, bytes_of(bytes, sizeof bytes));
+        window = is_in_gap ? extent->gap_to : window;
+        window = window < extent->window_first ? extent->window_first : window;
+        result = window > POSTING_WINDOW_MAX ? GROUP_END : group_walk_next(walk, window, &window);
+        source->window_next = window + 1;
     } else {
-        disk_iterator_seek_for_prev(read->iterator, bytes_of(bytes, sizeof bytes));
+        window = is_in_gap ? extent->gap_from - 1 : window;
+        bool is_below = window < extent->window_first || window > POSTING_WINDOW_MAX;
+        result = is_below ? GROUP_END : group_walk_previous(walk, window, &window);
+        source->window_next = window - 1; // below 0: beyond the maximum
     }
-}
-
-static void source_step(const struct source_read *read)
-{
-    if (read->direction == INDEX_FORWARD) {
-        disk_iterator_next(read->iterator);
-    } else {
-        disk_iterator_previous(read->iterator);
-    }
-}
-
-static bool is_batch_full(const struct index_source *source, uint32_t blocks)
-{
-    size_t count = hits_count(&source->hits);
-    return count >= source->hits_wanted || (count > 0 && blocks >= BATCH_BLOCKS_MAX);
+    return result;
 }
 
 // Reads the next batch: at least one hit, or the source is exhausted.
 static int source_fill(struct index_source *source, const struct source_read *read)
 {
-    uint64_t window = source->window_next;
-    size_t window_from = 0;
-    uint32_t blocks = 0;
+    struct section_context context = {.source = source, .read = read};
+    struct group_walk walk = {
+        .iterator = read->iterator,
+        .wanted = source->members,
+        .group = source->group,
+        .part_end = read->parts,
+        .section = read_section,
+        .context = &context,
+    };
     buffer_clear(&source->hits);
     source->at = 0;
-    for (source_seek(source, read); disk_iterator_is_valid(read->iterator); source_step(read)) {
-        struct posting_key key;
-        int err = posting_key_decode(disk_iterator_key(read->iterator), &key);
-        if (err) {
-            return err;
-        }
-        if (key.group != source->group || key.slot != source->slot) {
-            window_end(source, read, window_from);
+    for (uint32_t windows = 1;; windows++) {
+        size_t from = hits_count(&source->hits);
+        int result = read_window(source, read, &walk);
+        if (result) {
             source->is_exhausted = true;
+            return result == GROUP_END ? 0 : result;
+        }
+        window_end(source, read, from);
+        size_t count = hits_count(&source->hits);
+        if (count >= source->hits_wanted || (count > 0 && windows >= BATCH_WINDOWS_MAX)) {
             return 0;
         }
-        if (key.window != window) {
-            window_end(source, read, window_from);
-            window = key.window;
-            window_from = hits_count(&source->hits);
-            if (is_batch_full(source, blocks)) {
-                source->window_next = window;
-                return 0;
-            }
-        }
-        blocks++;
-        err = key.part < read->parts ? block_read(source, read, window) : 0;
-        if (err) {
-            return err;
-        }
     }
-    window_end(source, read, window_from);
-    source->is_exhausted = true;
-    return disk_iterator_status(read->iterator);
 }
 
 // The place in hits from memory, which are ascending whatever the direction.
@@ -216,8 +183,8 @@ int index_source_rewind(struct index_source *source, const struct source_read *r
         memory_rewind(source, read);
         return 0;
     }
-    uint64_t window = read->first >> POSTING_WINDOW_BITS;
-    source->window_next = window > POSTING_WINDOW_MAX ? POSTING_WINDOW_MAX : window;
+    uint64_t window = read->first >> POSTING_WINDOW_BITS; // at most 46 bits
+    source->window_next = window;
     source->is_exhausted = false;
     source->hits_wanted = HITS_WANTED_FIRST;
     return source_fill(source, read);

@@ -1,13 +1,13 @@
 // What is in each namespace of a long log must not be counted from all its windows. So every group
 // has a summary: the totals of its members over all parts below one. After each part the summaries
-// of a few groups are brought up to date, in rounds, so that every group's turn comes once in 64
-// parts; totals are a summary, the windows touched by the parts since (the state's marks), and the
-// tail. A summary names the part up to which it counts, so one written twice or before a crash is
-// right all the same.
+// of some groups are brought up to date, in rounds, so that every group's turn comes about once in
+// 32 parts; totals are a summary, the windows touched by the parts since (the state's marks), and
+// the tail. A summary names the part up to which it counts, so one written twice or before a crash
+// is right all the same.
 //
-// Key: the group, slot 0xffff, window and part 0. Value: part (4, big-endian), then for each member
-// the member (1) and varints: events, bytes, hits, first counter, first actor, last counter above
-// it, last actor, first time, last time (signed, above it).
+// Key: as a block's, behind all windows of the group. Value: part (4, big-endian), then for each
+// member the member (1) and varints: events, bytes, hits, first counter, first actor, last counter
+// above it, last actor, first time, last time (signed, above it).
 
 #include "storage/index_internal.h"
 
@@ -17,25 +17,11 @@
 #include "storage/varint.h"
 
 enum {
-    ROUND_PARTS = 64,
+    ROUND_PARTS = 32,
     MARKS_MAX = 2048, // beyond it a whole round is made at once
+    SAMPLED_MARKS_MAX = 6,
     SUMMARY_ENTRY_LENGTH_MAX = 1 + 9 * VARINT_LENGTH_MAX,
 };
-
-// A count over the blocks of one group.
-struct group_count {
-    struct disk_iterator *iterator;
-    const struct index_state *state;
-    const uint64_t *wanted; // NULL: all members
-    uint32_t group;
-    uint32_t part_from;
-    struct posting_totals *totals;
-};
-
-static bool is_wanted(const struct group_count *count, uint8_t member)
-{
-    return !count->wanted || bitmap_has(count->wanted, member);
-}
 
 static uint8_t *summary_entry_put(uint8_t *out, uint8_t member, const struct posting_totals *totals)
 {
@@ -76,179 +62,55 @@ static bool summary_entry_take(const uint8_t **at, const uint8_t *end, uint8_t *
 
 static void summary_key(uint32_t group, uint8_t out[POSTING_KEY_LENGTH])
 {
-    struct posting_key key = {.group = group, .slot = POSTING_SLOT_SUMMARY};
+    struct posting_key key = {.window = POSTING_WINDOW_SUMMARY, .group = group};
     posting_key_encode(&key, out);
 }
 
-// Reads the group's summary, if there is one, and sets where counting goes on.
-static int summary_read(struct group_count *count)
+static int summary_decode(struct bytes value, const uint64_t *wanted, uint32_t *part_out,
+                          struct posting_totals totals[GROUP_MEMBERS])
 {
-    uint8_t key[POSTING_KEY_LENGTH];
-    summary_key(count->group, key);
-    disk_iterator_seek(count->iterator, bytes_of(key, sizeof key));
-    if (!disk_iterator_is_valid(count->iterator)) {
-        return disk_iterator_status(count->iterator);
-    }
-    if (!bytes_equal(disk_iterator_key(count->iterator), bytes_of(key, sizeof key))) {
-        return 0;
-    }
-    struct bytes value = disk_iterator_value(count->iterator);
     if (value.length < 4) {
         return ERR_CORRUPT;
     }
-    count->part_from = load_be32(value.data);
+    *part_out = load_be32(value.data);
     const uint8_t *at = value.data + 4;
     const uint8_t *end = value.data + value.length;
     while (at < end) {
         uint8_t member;
-        struct posting_totals totals;
-        if (!summary_entry_take(&at, end, &member, &totals)) {
+        struct posting_totals entry;
+        if (!summary_entry_take(&at, end, &member, &entry)) {
             return ERR_CORRUPT;
         }
-        if (is_wanted(count, member)) {
-            count->totals[member] = totals;
+        if (!wanted || bitmap_has(wanted, member)) {
+            totals[member] = entry;
         }
     }
     return 0;
 }
 
-static int count_block(struct group_count *count, uint64_t window)
+// Reads the group's summary, if there is one: part 0 and no totals if not.
+static int summary_read(struct disk_iterator *iterator, uint32_t group, const uint64_t *wanted,
+                        uint32_t *part_out, struct posting_totals totals[GROUP_MEMBERS])
 {
-    struct posting_block block;
-    int result = posting_block_parse(disk_iterator_value(count->iterator), window, &block);
-    while (result == 0) {
-        uint8_t member;
-        struct bytes bytes;
-        struct posting_section section;
-        result = posting_block_next(&block, &member, &bytes);
-        if (result == 0 && is_wanted(count, member)) {
-            result = posting_section_parse(&block, bytes, &section);
-            if (result == 0) {
-                posting_totals_merge(&count->totals[member], &section.totals);
-            }
-        }
+    uint8_t key[POSTING_KEY_LENGTH];
+    summary_key(group, key);
+    *part_out = 0;
+    disk_iterator_seek(iterator, bytes_of(key, sizeof key));
+    if (!disk_iterator_is_valid(iterator)) {
+        return disk_iterator_status(iterator);
     }
-    return result == POSTING_END ? 0 : result;
-}
-
-static void seek_block(const struct group_count *count, uint16_t slot, uint64_t window)
-{
-    struct posting_key key = {.group = count->group, .slot = slot, .window = window};
-    uint8_t bytes[POSTING_KEY_LENGTH];
-    posting_key_encode(&key, bytes);
-    disk_iterator_seek(count->iterator, bytes_of(bytes, sizeof bytes));
-}
-
-// The key the iterator stands at; false: it is at the end, or behind the group's blocks.
-static int block_key(const struct group_count *count, struct posting_key *key_out, bool *is_there)
-{
-    *is_there = disk_iterator_is_valid(count->iterator);
-    if (!*is_there) {
-        return disk_iterator_status(count->iterator);
-    }
-    int err = posting_key_decode(disk_iterator_key(count->iterator), key_out);
-    *is_there = !err && key_out->group == count->group && key_out->slot != POSTING_SLOT_SUMMARY;
-    return err;
-}
-
-// Counts the slot's blocks in the marked windows, by going through them where the marks are close
-// and seeking where they are not.
-static int count_slot(struct group_count *count, uint16_t slot)
-{
-    const struct window_mark *marks = count->state->marks;
-    const struct window_mark *marks_end = marks + count->state->marks_count;
-    while (marks < marks_end && marks->part_last < count->part_from) {
-        marks++;
-    }
-    if (marks == marks_end) {
+    if (!bytes_equal(disk_iterator_key(iterator), bytes_of(key, sizeof key))) {
         return 0;
     }
-    seek_block(count, slot, marks->window);
-    for (;;) {
-        struct posting_key key;
-        bool is_there;
-        int err = block_key(count, &key, &is_there);
-        if (err || !is_there || key.slot != slot) {
-            return err;
-        }
-        while (marks < marks_end &&
-               (marks->window < key.window || marks->part_last < count->part_from)) {
-            marks++;
-        }
-        if (marks == marks_end) {
-            return 0;
-        }
-        if (marks->window > key.window) {
-            seek_block(count, slot, marks->window);
-            continue;
-        }
-        if (key.part >= count->part_from && key.part < count->state->parts) {
-            err = count_block(count, key.window);
-            if (err) {
-                return err;
-            }
-        }
-        disk_iterator_next(count->iterator);
-    }
+    return summary_decode(disk_iterator_value(iterator), wanted, part_out, totals);
 }
 
-static int count_all_slots(struct group_count *count)
-{
-    uint16_t slot = POSTING_SLOT_SHARED;
-    for (;;) {
-        int err = count_slot(count, slot);
-        if (err) {
-            return err;
-        }
-        struct posting_key key;
-        bool is_there;
-        seek_block(count, (uint16_t)(slot + 1), 0);
-        err = block_key(count, &key, &is_there);
-        if (err || !is_there) {
-            return err;
-        }
-        slot = key.slot;
-    }
-}
-
-static int count_wanted_slots(struct group_count *count)
-{
-    int err = count_slot(count, POSTING_SLOT_SHARED);
-    for (unsigned member = 0; !err && member < GROUP_MEMBERS; member++) {
-        if (bitmap_has(count->wanted, member)) {
-            err = count_slot(count, (uint16_t)(POSTING_SLOT_OWN + member));
-        }
-    }
-    return err;
-}
-
-int index_group_totals(struct disk_iterator *iterator, const struct index_view *view,
-                       uint32_t group, const uint64_t wanted[GROUP_BITMAP_WORDS],
-                       struct posting_totals totals_out[GROUP_MEMBERS])
-{
-    struct group_count count = {
-        .iterator = iterator,
-        .state = &view->state,
-        .wanted = wanted,
-        .group = group,
-        .totals = totals_out,
-    };
-    memset(totals_out, 0, GROUP_MEMBERS * sizeof *totals_out);
-    int err = summary_read(&count);
-    err = err ? err : count_wanted_slots(&count);
-    for (unsigned member = 0; !err && member < GROUP_MEMBERS; member++) {
-        if (bitmap_has(wanted, member)) {
-            index_tail_totals(view, group * GROUP_MEMBERS + member, &totals_out[member]);
-        }
-    }
-    return err;
-}
-
-static int summary_write(struct index *index, const struct group_count *count)
+static int summary_write(struct index *index, uint32_t group,
+                         const struct posting_totals totals[GROUP_MEMBERS])
 {
     struct buffer *value = &index->scratch.value;
     uint8_t key[POSTING_KEY_LENGTH];
-    summary_key(count->group, key);
+    summary_key(group, key);
     buffer_clear(value);
     int err = buffer_reserve(value, 4 + (size_t)GROUP_MEMBERS * SUMMARY_ENTRY_LENGTH_MAX);
     if (err) {
@@ -257,26 +119,129 @@ static int summary_write(struct index *index, const struct group_count *count)
     store_be32(value->data, index->state.parts);
     uint8_t *out = value->data + 4;
     for (unsigned member = 0; member < GROUP_MEMBERS; member++) {
-        if (count->totals[member].events > 0) {
-            out = summary_entry_put(out, (uint8_t)member, &count->totals[member]);
+        if (totals[member].events > 0) {
+            out = summary_entry_put(out, (uint8_t)member, &totals[member]);
         }
     }
     value->length = (size_t)(out - value->data);
     return index_batch_put(index, INDEX_POSTINGS, bytes_of(key, sizeof key), buffer_bytes(value));
 }
 
+static int totals_section(void *context, uint8_t member, const struct posting_block *block,
+                          struct bytes bytes)
+{
+    struct posting_totals *totals = context;
+    struct posting_totals of;
+    int err = posting_section_totals(block, bytes, &of);
+    if (!err) {
+        posting_totals_merge(&totals[member], &of);
+    }
+    return err;
+}
+
+int index_group_totals(struct disk_iterator *iterator, const struct index_view *view,
+                       uint32_t group, const uint64_t wanted[GROUP_BITMAP_WORDS],
+                       struct posting_totals totals_out[GROUP_MEMBERS])
+{
+    struct group_walk walk = {
+        .iterator = iterator,
+        .wanted = wanted,
+        .group = group,
+        .part_end = view->state.parts,
+        .section = totals_section,
+        .context = totals_out,
+    };
+    memset(totals_out, 0, GROUP_MEMBERS * sizeof *totals_out);
+    int err = summary_read(iterator, group, wanted, &walk.part_from, totals_out);
+    err = err ? err : group_walk_marks(&walk, view->state.marks, view->state.marks_count);
+    for (unsigned member = 0; !err && member < GROUP_MEMBERS; member++) {
+        if (bitmap_has(wanted, member)) {
+            index_tail_totals(view, group * GROUP_MEMBERS + member, &totals_out[member]);
+        }
+    }
+    return err;
+}
+
+// Some of the marked windows, evenly, into `sample`; returns how many.
+static uint32_t marks_sample(const struct index_state *state, struct window_mark *sample)
+{
+    uint32_t count = state->marks_count;
+    uint32_t sampled = count < SAMPLED_MARKS_MAX ? count : SAMPLED_MARKS_MAX;
+    for (uint32_t i = 0; i < sampled; i++) {
+        sample[i] = state->marks[(uint64_t)i * count / sampled];
+    }
+    return sampled;
+}
+
+// What is not in the summary is in marked windows.
+static struct index_extent extent_of(const struct index_state *state,
+                                     const struct posting_totals *summed)
+{
+    uint64_t marks_first = state->marks_count > 0 ? state->marks[0].window : UINT64_MAX;
+    struct index_extent extent = {.window_first = marks_first};
+    if (summed->events > 0) {
+        uint64_t first = summed->first.counter - (CHUNK_EVENTS_MAX - 1); // of its chunk, at least
+        first = summed->first.counter < CHUNK_EVENTS_MAX ? 0 : first >> POSTING_WINDOW_BITS;
+        extent.window_first = first < marks_first ? first : marks_first;
+        extent.gap_from = (summed->last.counter >> POSTING_WINDOW_BITS) + 1;
+        extent.gap_to = marks_first > extent.gap_from ? marks_first : extent.gap_from;
+    }
+    return extent;
+}
+
+int index_number_estimate(struct disk_iterator *iterator, const struct index_view *view,
+                          uint32_t number, uint64_t *hits_out, struct index_extent *extent_out)
+{
+    const struct index_state *state = &view->state;
+    uint64_t wanted[GROUP_BITMAP_WORDS] = {0};
+    struct posting_totals totals[GROUP_MEMBERS];
+    struct posting_totals *of = &totals[number % GROUP_MEMBERS];
+    struct group_walk walk = {
+        .iterator = iterator,
+        .wanted = wanted,
+        .group = number / GROUP_MEMBERS,
+        .part_end = state->parts,
+        .section = totals_section,
+        .context = totals,
+    };
+    bitmap_set(wanted, number % GROUP_MEMBERS);
+    *of = (struct posting_totals){0};
+    int err = summary_read(iterator, walk.group, wanted, &walk.part_from, totals);
+    if (err) {
+        return err;
+    }
+    struct index_extent extent = extent_of(state, of);
+    if (walk.part_from > 0) {
+        of->hits = of->hits * state->parts / walk.part_from;
+    } else if (state->marks_count > 0) {
+        struct window_mark sample[SAMPLED_MARKS_MAX];
+        uint32_t sampled = marks_sample(state, sample);
+        err = group_walk_marks(&walk, sample, sampled);
+        of->hits = of->hits * state->marks_count / sampled;
+    }
+    if (err) {
+        return err;
+    }
+    index_tail_totals(view, number, of);
+    *hits_out = of->hits;
+    *extent_out = extent;
+    return 0;
+}
+
 static int fold_group(struct index *index, struct disk_iterator *iterator, uint32_t group)
 {
+    const struct index_state *state = &index->state;
     struct posting_totals totals[GROUP_MEMBERS] = {0};
-    struct group_count count = {
+    struct group_walk walk = {
         .iterator = iterator,
-        .state = &index->state,
         .group = group,
-        .totals = totals,
+        .part_end = state->parts,
+        .section = totals_section,
+        .context = totals,
     };
-    int err = summary_read(&count);
-    err = err ? err : count_all_slots(&count);
-    return err ? err : summary_write(index, &count);
+    int err = summary_read(iterator, group, NULL, &walk.part_from, totals);
+    err = err ? err : group_walk_marks(&walk, state->marks, state->marks_count);
+    return err ? err : summary_write(index, group, totals);
 }
 
 // How many groups have their turn after this part.

@@ -8,13 +8,15 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
     BUCKET_SLOTS = 4,
     BUCKET_BYTES = 64,
     BUCKETS_MIN = 64,
     BUCKETS_CEILING = 1 << 30,
-    PROBE_BUCKETS_MAX = 8,
+    PROBE_BUCKETS_MAX = 16,
+    HUGE_PAGE_BYTES = 2 << 20,
 };
 
 struct name_slot {
@@ -28,9 +30,13 @@ static_assert(sizeof(struct name_slot) * BUCKET_SLOTS == BUCKET_BYTES, "a bucket
 static int slots_new(uint32_t buckets, struct name_slot **slots_out)
 {
     size_t bytes = (size_t)buckets * BUCKET_BYTES;
-    struct name_slot *slots = aligned_alloc(BUCKET_BYTES, bytes);
+    size_t alignment = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : BUCKET_BYTES;
+    struct name_slot *slots = aligned_alloc(alignment, (bytes + alignment - 1) & -alignment);
     if (!slots) {
         return ERR_MEMORY;
+    }
+    if (bytes >= HUGE_PAGE_BYTES) {
+        madvise(slots, bytes, MADV_HUGEPAGE); // a wish: each lookup is in another page
     }
     memset(slots, 0, bytes);
     *slots_out = slots;
@@ -161,13 +167,14 @@ int name_table_add(struct name_table *table, const struct hash128 *hash, uint32_
     assert(number < UINT32_MAX);
     struct name_slot slot = slot_of(hash, number);
     bool is_tight = table->count >= (uint64_t)table->buckets * BUCKET_SLOTS * 3 / 4;
-    if (is_tight && table->buckets < table->buckets_max) {
+    bool is_placed = !is_tight && put_slot(table, slot);
+    if (!is_placed && table->buckets < table->buckets_max) {
         int err = grow(table);
         if (err && !table->is_bounded) {
             return err;
         }
     }
-    if (!put_slot(table, slot)) {
+    if (!is_placed && !put_slot(table, slot)) {
         assert(table->is_bounded);
         replace_slot(table, slot);
     }

@@ -23,10 +23,9 @@ enum {
 
 void posting_key_encode(const struct posting_key *key, uint8_t out[POSTING_KEY_LENGTH])
 {
-    assert(key->window <= POSTING_WINDOW_MAX);
+    assert(key->window <= POSTING_WINDOW_SUMMARY);
     store_be32(out, key->group);
-    store_be64(out + 4, key->window);
-    store_be16(out + 4, key->slot);
+    store_be64(out + 4, key->window << 16 | key->slot);
     store_be32(out + 12, key->part);
 }
 
@@ -36,8 +35,8 @@ int posting_key_decode(struct bytes bytes, struct posting_key *key_out)
         return ERR_CORRUPT;
     }
     key_out->group = load_be32(bytes.data);
-    key_out->slot = load_be16(bytes.data + 4);
-    key_out->window = load_be64(bytes.data + 4) & POSTING_WINDOW_MAX;
+    key_out->window = load_be64(bytes.data + 4) >> 16;
+    key_out->slot = load_be16(bytes.data + 10);
     key_out->part = load_be32(bytes.data + 12);
     return 0;
 }
@@ -383,6 +382,39 @@ int posting_section_parse(const struct posting_block *block, struct bytes bytes,
     section.hits_left = totals->hits;
     section.events_left = totals->events;
     *section_out = section;
+    return 0;
+}
+
+// The usual section of a namespace with few events has one: no hit is made of it.
+int posting_section_totals(const struct posting_block *block, struct bytes bytes,
+                           struct posting_totals *totals_out)
+{
+    const uint8_t *at = bytes.data;
+    const uint8_t *end = bytes.data + bytes.length;
+    uint64_t length;
+    uint64_t later;
+    uint64_t delta;
+    uint64_t actor = block->actor;
+    bool is_single = at < end && *at++ == 1 && varint_take(&at, end, &length) &&
+                     varint_take(&at, end, &later) && varint_take(&at, end, &delta) &&
+                     (actor != 0 || varint_take(&at, end, &actor)) && end - at == 1 && *at < 64;
+    if (!is_single) {
+        struct posting_section section;
+        int err = posting_section_parse(block, bytes, &section);
+        if (!err) {
+            *totals_out = section.totals;
+        }
+        return err;
+    }
+    if (delta >= WINDOW_COUNTERS || actor == 0 || actor > ACTORS_MAX) {
+        return ERR_CORRUPT;
+    }
+    struct event_id id = {
+        .counter = (block->window << POSTING_WINDOW_BITS) + delta + *at,
+        .actor = (uint16_t)actor,
+    };
+    uint64_t timestamp_ms = block->timestamp_base_ms + later;
+    *totals_out = (struct posting_totals){1, length, 1, id, id, timestamp_ms, timestamp_ms};
     return 0;
 }
 

@@ -1,10 +1,10 @@
 // A posting block: the hits of up to 256 neighbouring namespaces in one window of counters, as one
-// flush of the index found them; and the keys under which blocks are stored.
+// part of the index holds them; and the keys under which blocks are stored.
 //
 // Namespaces are numbered; 256 consecutive numbers are a group, a number's place in it is its
-// member. A window is 65,536 counters; a chunk belongs to the window of its first counter.
-// Key: group (4), slot (2), window (6), part (4), big-endian. Slot 0 holds a block of all members
-// with few events, slot 1 + member a block of that one alone. The part is the flush's number.
+// member. A window is 262,144 counters; a chunk belongs to the window of its first counter.
+// Key: group (4), window (6), slot (2), part (4), big-endian. Slot 0 holds a block of all members
+// with few events, slot 1 + member a block of that one alone. Parts are numbered.
 //
 // Block: time base, actor (0: each hit names its own), count of members, length of the lengths
 // (varints); the members (a byte each, ascending); the lengths of their sections (varints); the
@@ -22,11 +22,12 @@
 enum {
     POSTING_KEY_LENGTH = 16,
     POSTING_MEMBERS_MAX = 256,
-    POSTING_WINDOW_BITS = 16,
+    POSTING_WINDOW_BITS = 18,
 };
-enum { POSTING_SLOT_SHARED = 0, POSTING_SLOT_OWN = 1, POSTING_SLOT_SUMMARY = 0xffff };
+enum { POSTING_SLOT_SHARED = 0, POSTING_SLOT_OWN = 1, POSTING_SLOT_MAX = 0xffff };
 
-#define POSTING_WINDOW_MAX (((uint64_t)1 << 48) - 1)
+#define POSTING_WINDOW_MAX (((uint64_t)1 << 48) - 2)
+#define POSTING_WINDOW_SUMMARY (POSTING_WINDOW_MAX + 1) // behind all windows, see index_summary.c
 
 // Positive outcome: nothing further.
 enum { POSTING_END = 1 };
@@ -120,7 +121,11 @@ int posting_block_parse(struct bytes value, uint64_t window,
 int posting_block_next(struct posting_block *block, uint8_t *member_out,
                        struct bytes *section_out) MUST_CHECK;
 
-// Reads what a section says about its whole. ERR_CORRUPT.
+// What is in a section, without going through its hits. ERR_CORRUPT.
+int posting_section_totals(const struct posting_block *block, struct bytes bytes,
+                           struct posting_totals *totals_out) MUST_CHECK;
+
+// As that, to go through the hits after it.
 int posting_section_parse(const struct posting_block *block, struct bytes bytes,
                           struct posting_section *section_out) MUST_CHECK;
 
