@@ -103,7 +103,10 @@ static bool grow_batch(struct stream *stream)
         return false;
     }
     if (outcome != 0) {
-        end_with_line(stream, "longer than any event may be");
+        char text[96];
+        snprintf(text, sizeof text, "longer than %zu bytes, the most that this node takes",
+                 stream->source.line_max);
+        end_with_line(stream, text);
         return false;
     }
     outcome = add_line(stream, line, &reason);
