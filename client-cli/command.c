@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void say(const char *format, va_list arguments)
+static PRINTF_LIKE(1, 0) void say(const char *format, va_list arguments)
 {
     flockfile(stderr);
     fputs("weir: ", stderr);
