@@ -2,8 +2,8 @@
 // gives the same numbers: a name found on the disk with a number that is not given yet was written
 // by a part that the crash has cut, counts as unknown, and will get that very number again.
 // Most names are found in the table of known ones; a miss costs a read of the disk, unless the
-// table is known to hold all there are. New names are written in byte order, because the disk's buffer
-// takes a key near the one before faster.
+// table is known to hold all there are. New names are written in byte order, because the disk's
+// buffer takes a key near the one before faster.
 
 #include "storage/index_internal.h"
 
