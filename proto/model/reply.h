@@ -11,38 +11,38 @@ enum reply_kind {
     REPLY_PONG = 66,
     REPLY_PRODUCED = 67,
     REPLY_SUBSCRIBED = 68,
-    REPLY_EVENTS = 69,     // to GET, LAST and NEIGHBOR: slices
+    REPLY_EVENTS = 69, // to GET, LAST and NEIGHBOR: slices
     REPLY_NAMESPACES = 70,
     REPLY_STATUS = 71,
-    REPLY_ERROR = 72,      // to any request; ends a subscription
-    DELIVERY_CHUNKS = 80,  // of a subscription: whole chunks back to back
-    DELIVERY_SLICES = 81,  // of a subscription: slices back to back
-    DELIVERY_MARK = 82,    // of a subscription: see mark_kind
-    DELIVERY_END = 83,     // the subscription's last message
+    REPLY_ERROR = 72,     // to any request; ends a subscription
+    DELIVERY_CHUNKS = 80, // of a subscription: whole chunks back to back
+    DELIVERY_SLICES = 81, // of a subscription: slices back to back
+    DELIVERY_MARK = 82,   // of a subscription: see mark_kind
+    DELIVERY_END = 83,    // the subscription's last message
 };
 
 // Errors on the wire: frozen numbers, never reused (docs/protocol.md).
 enum wire_error {
-    WIRE_MALFORMED = 1,      // not a message of this protocol: the connection ends
+    WIRE_MALFORMED = 1, // not a message of this protocol: the connection ends
     WIRE_UNKNOWN_MESSAGE = 2,
-    WIRE_VERSION = 3,        // no common protocol version: the connection ends
-    WIRE_NO_HELLO = 4,       // the first message must be hello: the connection ends
+    WIRE_VERSION = 3,         // no common protocol version: the connection ends
+    WIRE_NO_HELLO = 4,        // the first message must be hello: the connection ends
     WIRE_FRAME_TOO_LARGE = 5, // the connection ends
-    WIRE_DUPLICATE_ID = 6,   // the request's id is in use
+    WIRE_DUPLICATE_ID = 6,    // the request's id is in use
     WIRE_INVALID_NAMESPACE = 16,
     WIRE_INVALID_GLOB = 17,
     WIRE_INVALID_ID = 18,
     WIRE_INVALID_CURSOR = 19,
     WIRE_INVALID_EVENT = 20,
     WIRE_INVALID_ARGUMENT = 21,
-    WIRE_TOO_LARGE = 22,     // an event or a produce beyond a limit
+    WIRE_TOO_LARGE = 22, // an event or a produce beyond a limit
     WIRE_NOT_FOUND = 32,
-    WIRE_TIMEOUT = 33,       // `after` was not reached in time
+    WIRE_TIMEOUT = 33, // `after` was not reached in time
     WIRE_DISK_FULL = 34,
     WIRE_UNKNOWN_OUTCOME = 35, // the events may or may not have been stored
-    WIRE_CORRUPT = 36,       // the named chunk is damaged on this node
+    WIRE_CORRUPT = 36,         // the named chunk is damaged on this node
     WIRE_SHUTTING_DOWN = 37,
-    WIRE_BUSY = 38,          // a limit of this connection or node is reached
+    WIRE_BUSY = 38, // a limit of this connection or node is reached
     WIRE_UNSUPPORTED = 39,
     WIRE_INTERNAL = 40,
 };
@@ -72,13 +72,13 @@ struct reply_produced {
 enum mark_kind {
     MARK_CAUGHT_UP = 1, // everything the node held when the subscription started is delivered
     MARK_HEARTBEAT = 2,
-    MARK_PROGRESS = 3,  // a long stretch without a match was passed
+    MARK_PROGRESS = 3, // a long stretch without a match was passed
 };
 
 enum end_reason {
-    END_REACHED = 1,   // the end position or the limit
-    END_STOPPED = 2,   // the client asked
-    END_SHUTDOWN = 3,  // the node stops; resume elsewhere, or here later
+    END_REACHED = 1,  // the end position or the limit
+    END_STOPPED = 2,  // the client asked
+    END_SHUTDOWN = 3, // the node stops; resume elsewhere, or here later
 };
 
 struct reply_status {
@@ -101,30 +101,30 @@ struct reply_status {
 };
 
 struct reply {
-    uint32_t kind;        // enum reply_kind
-    uint64_t id;          // of the request or subscription
-    struct bytes cursor;  // the node's, or the subscription's (MARK, END, SUBSCRIBED), encoded;
-                          // empty on deliveries of events
+    uint32_t kind;       // enum reply_kind
+    uint64_t id;         // of the request or subscription
+    struct bytes cursor; // the node's, or the subscription's (MARK, END, SUBSCRIBED), encoded;
+                         // empty on deliveries of events
     union {
         struct reply_hello hello;
         struct reply_produced produced;
-        struct bytes events;     // EVENTS, CHUNKS, SLICES
+        struct bytes events; // EVENTS, CHUNKS, SLICES
         struct {
-            struct bytes rows;   // namespace rows (namespace_row.h)
+            struct bytes rows; // namespace rows (namespace_row.h)
             bool more;
         } namespaces;
         struct reply_status status;
         struct {
-            uint32_t code;       // enum wire_error
+            uint32_t code; // enum wire_error
             struct bytes text;
         } error;
         struct {
-            uint32_t kind;       // enum mark_kind
-            uint64_t passed;     // events looked at so far, for progress
+            uint32_t kind;   // enum mark_kind
+            uint64_t passed; // events looked at so far, for progress
         } mark;
         struct {
-            uint32_t reason;     // enum end_reason
-            uint64_t delivered;  // events
+            uint32_t reason;    // enum end_reason
+            uint64_t delivered; // events
         } end;
     };
 };

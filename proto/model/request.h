@@ -50,12 +50,12 @@ struct request_produce {
 
 enum start_kind {
     START_BEGINNING = 0,
-    START_END = 1,        // what the node holds at that moment is behind the start
+    START_END = 1, // what the node holds at that moment is behind the start
     START_AT_AFTER_ID = 2,
     START_AT_ID = 3,
     START_AT_CURSOR = 4,
     START_AT_TIME = 5,
-    START_LAST = 6,       // the last N matching events
+    START_LAST = 6, // the last N matching events
 };
 
 enum end_kind {
@@ -76,11 +76,11 @@ struct request_subscribe {
     uint64_t start_time_ms;
     uint64_t start_last;
     enum end_kind end;
-    struct bytes end_cursor;   // encoded
-    uint64_t limit;            // events; 0: none
-    uint64_t credit_bytes;     // first window; 0: the default
-    uint32_t heartbeat_ms;     // 0: none
-    bool is_stable_order;      // refused as UNSUPPORTED until there is a cluster
+    struct bytes end_cursor; // encoded
+    uint64_t limit;          // events; 0: none
+    uint64_t credit_bytes;   // first window; 0: the default
+    uint32_t heartbeat_ms;   // 0: none
+    bool is_stable_order;    // refused as UNSUPPORTED until there is a cluster
 };
 
 struct request_credit {
