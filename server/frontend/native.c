@@ -23,7 +23,8 @@ enum {
     HELLO_DEADLINE_MS = 10000,
     FRAME_DEADLINE_MS = 30000, // for a frame of no bytes; each of these many adds a second
     FRAME_BYTES_PER_SECOND = 64 * 1024,
-    HEAD_BYTES_MAX = 512, // of a message without its views: numbers, names, uuids
+    HEAD_BYTES_MAX = 512,         // of a message without its views: numbers, names, uuids
+    OUTPUT_BYTES_LOW = 64 * 1024, // less than this waits: more is asked for
     SERVER_FEATURES = FEATURE_LZ4 | FEATURE_CHUNKS,
 };
 
@@ -139,7 +140,7 @@ static size_t native_peek(struct frontend *frontend, struct iovec *out, size_t m
 {
     struct native *native = native_of(frontend);
     struct session_item item;
-    while (native->failure == 0 && native->output.bytes < SESSION_OUT_BYTES_MAX &&
+    while (native->failure == 0 && native->output.bytes < OUTPUT_BYTES_LOW &&
            session_take(native->session, &item)) {
         native->failure = send_item(native, &item);
     }

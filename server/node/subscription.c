@@ -1,6 +1,6 @@
 // A subscription is a position, never a queue: it makes its next item when the session is asked for
-// one, and what it holds until then is at most two steps of a read. While it waits for credit it
-// holds nothing at all. Everything that can change its state (a read is back, credit, a new chunk,
+// one, and what it holds until then is at most one step of a read, and not even that when nobody
+// takes it for a while. Everything that can change its state (a read is back, credit, a new chunk,
 // an item was taken) ends in subscription_advance, which does what is possible and lists it with
 // the session if it has something to say.
 //
@@ -30,10 +30,8 @@ void subscription_free(struct subscription *subscription)
     version_vector_deinit(&subscription->upper);
     version_vector_deinit(&subscription->ahead);
     version_vector_deinit(&subscription->end_cursor);
-    for (uint32_t i = 0; i < SUBSCRIPTION_STEPS_MAX; i++) {
-        block_unref(subscription->steps[i].block);
-        version_vector_deinit(&subscription->steps[i].passed);
-    }
+    block_unref(subscription->step.block);
+    version_vector_deinit(&subscription->step.passed);
     read_deinit(&subscription->read);
     shared_filter_put(subscription->filter);
     free(subscription);
@@ -50,7 +48,7 @@ static void subscription_let_go(struct subscription *subscription)
     timer_clear(&service->timers, &subscription->heartbeat);
     timer_clear(&service->timers, &subscription->idle);
     list_remove(&subscription->wait_link);
-    subscription_drop_steps(subscription);
+    subscription_drop_step(subscription);
     if (!subscription->is_reading) {
         read_park(&subscription->read);
         subscription_return_place(subscription);
@@ -289,13 +287,13 @@ static void fill_last(struct subscription *subscription, struct session_item *it
 
 static bool take_events(struct subscription *subscription, struct session_item *item_out)
 {
-    while (subscription->steps_count > 0 && subscription->credit > 0) {
-        if (subscription_take_step(subscription, item_out)) {
-            return true;
-        }
+    if (subscription->credit <= 0) {
+        return false;
     }
-    return subscription->state == SUBSCRIPTION_LIVE && subscription->steps_count == 0 &&
-           !subscription->is_catching_up && subscription->credit > 0 &&
+    if (subscription->step.block) {
+        return subscription_take_step(subscription, item_out);
+    }
+    return subscription->state == SUBSCRIPTION_LIVE && !subscription->is_catching_up &&
            subscription_take_live(subscription, item_out);
 }
 
@@ -327,6 +325,7 @@ static bool take_item(struct subscription *subscription, struct session_item *it
 
 bool subscription_take(struct subscription *subscription, struct session_item *item_out)
 {
+    subscription->is_rewound = false; // asked: it is read again
     bool is_taken = subscription->state != SUBSCRIPTION_OVER && take_item(subscription, item_out);
     if (!is_taken && subscription->state == SUBSCRIPTION_OVER) {
         fill_last(subscription, item_out);
@@ -346,7 +345,8 @@ static bool has_item(const struct subscription *subscription)
     if (subscription->state != SUBSCRIPTION_REPLAY && subscription->state != SUBSCRIPTION_LIVE) {
         return false;
     }
-    bool has_events = subscription->steps_count > 0 || subscription->is_live_due;
+    bool has_events =
+        subscription->step.block || subscription->is_rewound || subscription->is_live_due;
     return (has_events && subscription->credit > 0) || subscription->is_progress_due ||
            subscription->is_heartbeat_due;
 }

@@ -23,11 +23,11 @@ enum subscription_state {
 
 // What one step of a read brought, until it is taken.
 struct subscription_step {
-    struct block *block;
+    struct block *block;          // NULL: there is none
     struct version_vector passed; // the cursor rises by it
     uint64_t ordinal_next;        // LIVE
+    struct instant since;         // when it came
 };
-enum { SUBSCRIPTION_STEPS_MAX = 2 };
 
 struct subscription {
     struct session *session;
@@ -67,9 +67,9 @@ struct subscription {
     bool is_catching_up; // LIVE: chunks that are not cached any more are read
     bool holds_place;    // of the session's places to read
     uint32_t place_steps;
-    struct subscription_step steps[SUBSCRIPTION_STEPS_MAX];
-    uint32_t steps_count;
-    struct timer idle; // gives back iterators when nobody takes
+    struct subscription_step step;
+    bool is_rewound;   // what was read and not taken was dropped, to be read again
+    struct timer idle; // drops it when nobody takes
 
     // due
     bool is_subscribed_due;
@@ -162,7 +162,7 @@ void subscription_read_next(struct subscription *subscription);
 void subscription_read_completed(struct read_owner *owner);
 void subscription_launch(struct subscription *subscription);
 bool subscription_take_step(struct subscription *subscription, struct session_item *item_out);
-void subscription_drop_steps(struct subscription *subscription);
+void subscription_drop_step(struct subscription *subscription);
 void subscription_return_place(struct subscription *subscription);
 void subscription_idle_expired(struct timer *timer);
 

@@ -227,7 +227,7 @@ static bool has_caught_up(struct subscription *subscription)
         subscription_read_next(subscription);
         return false;
     }
-    if (subscription->is_reading || subscription->steps_count > 0) {
+    if (subscription->is_reading || subscription->step.block) {
         return false;
     }
     subscription->is_catching_up = false;

@@ -1,6 +1,9 @@
 // Reading from the store in steps, for the replay and for a live subscription that has fallen
-// behind the cache. While one step waits to be taken the next is read, so that disk and network
-// work at the same time; a subscription without credit reads nothing and gives its iterators back.
+// behind the cache. When a step is taken the next one is read while that is sent, so that disk and
+// network work at the same time. A subscription without credit reads nothing and gives its
+// iterators back; what is read and not taken for a second is dropped, and read again when the
+// session asks: the position is all that a stalled client costs.
+//
 // Few subscriptions of a session read at once; the others wait for a place, and one that holds a
 // place passes it on after some steps.
 
@@ -11,7 +14,7 @@
 
 enum {
     PLACE_STEPS_MAX = 16, // steps before a place is passed on, if others wait
-    IDLE_MS = 1000,       // iterators are given back when nothing is taken for so long
+    IDLE_MS = 1000,       // what is not taken for so long is dropped
 };
 
 // --- Places ------------------------------------------------------------------------------------
@@ -74,32 +77,11 @@ void subscription_launch(struct subscription *subscription)
     store_read(session->service->port, &subscription->read);
 }
 
-static size_t steps_bytes(const struct subscription *subscription)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < subscription->steps_count; i++) {
-        bytes += subscription->steps[i].block->length;
-    }
-    return bytes;
-}
-
-static uint64_t steps_events(const struct subscription *subscription)
-{
-    uint64_t events = 0;
-    for (uint32_t i = 0; i < subscription->steps_count; i++) {
-        events += subscription->steps[i].block->events;
-    }
-    return events;
-}
-
 // Whether there is a reason to read on now.
 static bool wants_step(const struct subscription *subscription)
 {
-    if (subscription->credit <= (int64_t)steps_bytes(subscription)) {
-        return false;
-    }
-    return subscription->limit == 0 ||
-           subscription->delivered + steps_events(subscription) < subscription->limit;
+    return subscription->credit > 0 &&
+           (subscription->limit == 0 || subscription->delivered < subscription->limit);
 }
 
 static bool must_pass_on(const struct subscription *subscription)
@@ -110,20 +92,36 @@ static bool must_pass_on(const struct subscription *subscription)
 
 static void rest(struct subscription *subscription)
 {
-    if (subscription->steps_count == 0) {
-        read_park(&subscription->read);
-        subscription_return_place(subscription);
-    }
+    read_park(&subscription->read);
+    subscription_return_place(subscription);
 }
 
-// Nothing more can be read until something is taken: if that takes long, iterators are given back.
+// Drops what was read and not taken. The next step begins again where the cursor is.
+static void rewind_step(struct subscription *subscription)
+{
+    struct read *read = &subscription->read;
+    if (version_vector_copy(&read->lower, &subscription->cursor)) {
+        subscription_fail(subscription, WIRE_BUSY, "out of memory");
+        return;
+    }
+    if (read->kind == READ_CANONICAL && !subscription->is_everything && subscription->limit > 0) {
+        read->events_max = subscription->limit - subscription->delivered;
+    }
+    read->ordinal = subscription->ordinal_next;
+    subscription_drop_step(subscription);
+    subscription->is_read_done = false;
+    subscription->is_rewound = true;
+    rest(subscription);
+}
+
+// The timer is not moved with each step: when it expires, it looks how long this one has waited.
 static void watch_idle(struct subscription *subscription)
 {
     struct service *service = subscription->session->service;
-    struct instant at = instant_add(service->now, duration_ms(IDLE_MS));
+    struct instant due = instant_add(subscription->step.since, duration_ms(IDLE_MS));
     if (!timer_is_set(&subscription->idle) &&
-        timer_set(&service->timers, &subscription->idle, at)) {
-        read_park(&subscription->read);
+        timer_set(&service->timers, &subscription->idle, due)) {
+        subscription_fail(subscription, WIRE_BUSY, "out of memory");
     }
 }
 
@@ -131,12 +129,12 @@ void subscription_idle_expired(struct timer *timer)
 {
     struct subscription *subscription = container_of(timer, struct subscription, idle);
     const struct service *service = subscription->session->service;
-    if (subscription->is_reading || subscription->steps_count == 0) {
+    if (!subscription->step.block) {
         return;
     }
-    struct instant due = instant_add(subscription->last_sent, duration_ms(IDLE_MS));
+    struct instant due = instant_add(subscription->step.since, duration_ms(IDLE_MS));
     if (instant_reached(due, service->now)) {
-        read_park(&subscription->read);
+        rewind_step(subscription);
     } else {
         watch_idle(subscription);
     }
@@ -144,11 +142,7 @@ void subscription_idle_expired(struct timer *timer)
 
 void subscription_read_next(struct subscription *subscription)
 {
-    if (subscription->is_reading || subscription->is_read_done) {
-        return;
-    }
-    if (subscription->steps_count == SUBSCRIPTION_STEPS_MAX) {
-        watch_idle(subscription);
+    if (subscription->is_reading || subscription->is_read_done || subscription->step.block) {
         return;
     }
     if (!wants_step(subscription)) {
@@ -157,9 +151,6 @@ void subscription_read_next(struct subscription *subscription)
     }
     if (must_pass_on(subscription)) {
         rest(subscription);
-        if (subscription->holds_place) {
-            return; // when its last step is taken
-        }
     }
     if (take_place(subscription)) {
         subscription->place_steps++;
@@ -167,15 +158,14 @@ void subscription_read_next(struct subscription *subscription)
     }
 }
 
-// Keeps what the read brought until it is taken; without events, it is passed at once, or with the
-// step before.
+// Keeps what the read brought until it is taken; without events, it is passed at once.
 static void keep_step(struct subscription *subscription)
 {
     struct read *read = &subscription->read;
+    struct subscription_step *step = &subscription->step;
     uint64_t ordinal_next = read->done ? read->ordinal_end + 1 : read->ordinal;
+    assert(!step->block);
     if (read->block) {
-        assert(subscription->steps_count < SUBSCRIPTION_STEPS_MAX);
-        struct subscription_step *step = &subscription->steps[subscription->steps_count++];
         struct version_vector passed = step->passed;
         step->block = read->block;
         step->passed = read->vector;
@@ -183,17 +173,14 @@ static void keep_step(struct subscription *subscription)
         read->block = NULL;
         read->vector = passed;
         version_vector_clear(&read->vector);
-    } else if (subscription->steps_count > 0) {
-        struct subscription_step *step = &subscription->steps[subscription->steps_count - 1];
-        step->ordinal_next = ordinal_next;
-        if (version_vector_merge(&step->passed, &read->vector)) {
-            subscription_fail(subscription, WIRE_BUSY, "out of memory");
-        }
-    } else {
-        subscription->ordinal_next =
-            subscription->state == SUBSCRIPTION_LIVE ? ordinal_next : subscription->ordinal_next;
-        subscription_pass(subscription, &read->vector);
+        step->since = subscription->session->service->now;
+        watch_idle(subscription);
+        return;
     }
+    if (subscription->state == SUBSCRIPTION_LIVE) {
+        subscription->ordinal_next = ordinal_next;
+    }
+    subscription_pass(subscription, &read->vector);
 }
 
 static void step_completed(struct subscription *subscription)
@@ -236,34 +223,20 @@ void subscription_read_completed(struct read_owner *owner)
     session_landed(session);
 }
 
-void subscription_drop_steps(struct subscription *subscription)
+void subscription_drop_step(struct subscription *subscription)
 {
-    for (uint32_t i = 0; i < subscription->steps_count; i++) {
-        block_unref(subscription->steps[i].block);
-        subscription->steps[i].block = NULL;
-    }
-    subscription->steps_count = 0;
-}
-
-// Takes the first step out; its vector's memory goes to the back.
-static struct subscription_step shift_step(struct subscription *subscription)
-{
-    struct subscription_step step = subscription->steps[0];
-    subscription->steps_count--;
-    for (uint32_t i = 0; i + 1 < SUBSCRIPTION_STEPS_MAX; i++) {
-        subscription->steps[i] = subscription->steps[i + 1];
-    }
-    subscription->steps[SUBSCRIPTION_STEPS_MAX - 1] = (struct subscription_step){0};
-    return step;
+    block_unref(subscription->step.block);
+    subscription->step.block = NULL;
 }
 
 bool subscription_take_step(struct subscription *subscription, struct session_item *item_out)
 {
-    struct subscription_step step = shift_step(subscription);
-    struct block *block = step.block;
+    struct subscription_step *step = &subscription->step;
+    struct block *block = step->block;
     bool has_system = subscription->is_everything && block_has_system(block, 0);
     bool is_cut = subscription_must_cut(subscription, block->events);
     bool is_limited = false;
+    step->block = NULL;
     if (is_cut || has_system) {
         struct block *cut = NULL;
         bool is_done = subscription_cut(subscription, block, 0,
@@ -271,7 +244,6 @@ bool subscription_take_step(struct subscription *subscription, struct session_it
         block_unref(block);
         block = cut;
         if (!is_done) {
-            version_vector_deinit(&step.passed);
             return false;
         }
     }
@@ -280,14 +252,13 @@ bool subscription_take_step(struct subscription *subscription, struct session_it
         is_limited = subscription->limit > 0 && subscription->delivered == subscription->limit;
     }
     if (subscription->state == SUBSCRIPTION_LIVE) {
-        subscription->ordinal_next = step.ordinal_next;
+        subscription->ordinal_next = step->ordinal_next;
     }
     if (is_limited && is_cut) {
         subscription_pass_slices(subscription, block);
     } else {
-        subscription_pass(subscription, &step.passed);
+        subscription_pass(subscription, &step->passed);
     }
-    version_vector_deinit(&step.passed);
     if (is_limited ||
         (subscription->state == SUBSCRIPTION_LIVE && subscription_has_end(subscription))) {
         subscription_finish(subscription, END_REACHED);
@@ -360,7 +331,7 @@ void subscription_replay(struct subscription *subscription)
         subscription_read_next(subscription);
         return;
     }
-    if (subscription->steps_count > 0) {
+    if (subscription->step.block) {
         return;
     }
     read_park(&subscription->read);

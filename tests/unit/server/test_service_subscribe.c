@@ -1,6 +1,8 @@
 // Subscriptions: every start, every end, credit, limits, marks; each against the model.
 
 #include "proto/base/limits.h"
+#include "server/node/session.h"
+#include "server/node/subscription.h"
 #include "tests/unit/check_main.h"
 #include "tests/unit/server/node_fixture.h"
 
@@ -425,6 +427,37 @@ START_TEST(slow_consumer_costs_a_position_and_misses_nothing)
 }
 END_TEST
 
+// What was read for a client that does not take it is dropped, and read again when it does.
+START_TEST(stalled_replay_holds_nothing_and_goes_on)
+{
+    begin();
+    fill(60);
+    const char *patterns[] = {NULL, "/kind1/**", "/kind2/**"};
+    const uint64_t limits[] = {0, 0, 100};
+    struct stream *streams[3];
+    for (unsigned i = 0; i < 3; i++) {
+        struct request request = subscribe_request(i + 1, patterns[i]);
+        request.subscribe.limit = limits[i];
+        streams[i] = client_subscribe(&client, &request);
+    }
+    for (unsigned round = 0; round < 10; round++) {
+        node_settle(&fixture);
+        client_receive(&client, round % 4);
+        node_settle(&fixture);
+        node_pass_ms(&fixture, 1500);
+        for (uint32_t i = 0; i < client.session->subscriptions_count; i++) {
+            ck_assert_ptr_null(client.session->subscriptions[i]->step.block);
+            ck_assert(!client.session->subscriptions[i]->holds_place);
+        }
+    }
+    client_run(&client);
+    for (unsigned i = 0; i < 3; i++) {
+        stream_check(streams[i], &fixture.log, patterns[i], NULL, limits[i]);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(stops_while_others_run)
 {
     begin();
@@ -692,6 +725,7 @@ int main(void)
     suite_add(suite, filtered_limit_cuts_exactly);
     suite_add(suite, credit_is_overdrawn_by_one_message_at_most);
     suite_add(suite, slow_consumer_costs_a_position_and_misses_nothing);
+    suite_add(suite, stalled_replay_holds_nothing_and_goes_on);
     suite_add(suite, stops_while_others_run);
     suite_add(suite, heartbeats_when_nothing_else_is_sent);
     suite_add(suite, progress_is_told_when_nothing_matches);
