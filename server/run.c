@@ -116,6 +116,7 @@ static int open_node(struct server *server, struct reason *reason)
         .store = server->storage.store,
         .data_bytes_max = server->config->max_event_bytes,
         .append_bytes_max = server->budget.connections_bytes / 2,
+        .compress = server->config->compression == CONFIG_COMPRESSION_LZ4,
         .after_timeout_ms = (uint32_t)server->config->after_timeout_ms,
         .seed = server->seed,
         .started = now(),

@@ -206,38 +206,57 @@ static int builder_put(struct builder *builder, const struct chunk_header *heade
     return 0;
 }
 
+// Makes room for a chunk of this node of at most `length` bytes and begins its header.
+static int builder_begin_chunk(struct builder *builder, size_t length,
+                               struct chunk_header *header_out)
+{
+    struct store *store = builder->store;
+    const struct head *head = head_touch(store, store->config.actor);
+    if (head == NULL || builder_reserve(builder, length) != 0) {
+        return ERR_MEMORY;
+    }
+    *header_out = (struct chunk_header){.actor = store->config.actor,
+                                        .prev = head->last,
+                                        .prev_hash = head->hash,
+                                        .timestamp_ms = builder->now_ms};
+    return 0;
+}
+
+// The chunk was appended through `out`, a view of the builder's block: it is put into the batch.
+static int builder_end_chunk(struct builder *builder, const struct chunk_header *header,
+                             const struct buffer *out, size_t consumed)
+{
+    struct block *block = builder->block;
+    assert(out->data == block->data && out->length <= block->capacity);
+    size_t length = out->length - block->length;
+    block->length = out->length;
+    builder->bytes_left -= consumed < builder->bytes_left ? consumed : builder->bytes_left;
+    return builder_put(builder, header, length);
+}
+
 // Closes the open chunk; `open` events of the same produce follow in later ones.
 static int builder_close_chunk(struct builder *builder, uint32_t open)
 {
+    struct chunk_header header;
     if (builder->count == 0) {
         return 0;
     }
-    struct store *store = builder->store;
-    struct head *head = head_touch(store, store->config.actor);
     size_t need = CHUNK_HEADER_LENGTH + compress_bound(builder->body.length);
-    if (head == NULL || builder_reserve(builder, need) != 0) {
-        return ERR_MEMORY;
-    }
-    struct chunk_header header = {.actor = store->config.actor,
-                                  .count = builder->count,
-                                  .first = builder->first,
-                                  .open = open,
-                                  .prev = head->last,
-                                  .prev_hash = head->hash,
-                                  .timestamp_ms = builder->now_ms};
-    struct block *block = builder->block;
-    struct buffer out = {.data = block->data, .length = block->length, .capacity = block->capacity};
-    int result = chunk_append(&out, &header, builder->body, store->commit.compress_state);
+    int result = builder_begin_chunk(builder, need, &header);
     if (result != 0) {
         return result;
     }
-    assert(out.data == block->data && out.length <= block->capacity);
-    size_t length = out.length - block->length;
-    block->length = out.length;
-    builder->bytes_left -=
-        builder->body.length < builder->bytes_left ? builder->body.length : builder->bytes_left;
+    header.count = builder->count;
+    header.first = builder->first;
+    header.open = open;
+    struct block *block = builder->block;
+    struct buffer out = {.data = block->data, .length = block->length, .capacity = block->capacity};
+    result = chunk_append(&out, &header, builder->body, builder->store->commit.compress_state);
+    if (result != 0) {
+        return result;
+    }
     builder->count = 0;
-    return builder_put(builder, &header, length);
+    return builder_end_chunk(builder, &header, &out, builder->body.length);
 }
 
 // Adds bytes to the open chunk's body: in place when they follow it in memory, else by copying.
@@ -265,32 +284,71 @@ static int builder_extend_body(struct builder *builder, struct bytes run)
     return 0;
 }
 
+// Makes a chunk of a run that came compressed.
+static int builder_add_compressed(struct builder *builder, struct append_run run,
+                                  const uint8_t *bytes, uint32_t open)
+{
+    struct chunk_header header;
+    int result =
+        builder_begin_chunk(builder, CHUNK_HEADER_LENGTH + (size_t)run.compressed_length, &header);
+    if (result != 0) {
+        return result;
+    }
+    header.count = run.count;
+    header.first = builder->store->commit.clock + 1;
+    header.open = open;
+    struct block *block = builder->block;
+    struct buffer out = {.data = block->data, .length = block->length, .capacity = block->capacity};
+    result =
+        chunk_append_compressed(&out, &header, bytes_of(bytes, run.compressed_length), run.length);
+    if (result != 0) {
+        return result;
+    }
+    builder->store->commit.clock += run.count;
+    return builder_end_chunk(builder, &header, &out, run.compressed_length);
+}
+
+// Adds a plain run to the open chunk, which has room for it.
+static int builder_add_plain(struct builder *builder, struct append_run run, const uint8_t *bytes)
+{
+    if (builder_extend_body(builder, bytes_of(bytes, run.length)) != 0) {
+        return ERR_MEMORY;
+    }
+    if (builder->count == 0) {
+        builder->first = builder->store->commit.clock + 1;
+    }
+    builder->count += run.count;
+    builder->store->commit.clock += run.count;
+    return 0;
+}
+
+static bool run_fits(const struct builder *builder, struct append_run run)
+{
+    return run.compressed_length == 0 && builder->count + run.count <= CHUNK_EVENTS_MAX &&
+           builder->body.length + run.length <= CHUNK_BODY_BYTES_CLOSE;
+}
+
 static int builder_add_produce(struct builder *builder, struct append *append)
 {
-    struct store *store = builder->store;
     uint32_t left = append->events;
     const uint8_t *at = append->bytes.data;
-    append->first = store->commit.clock + 1;
+    append->first = builder->store->commit.clock + 1;
     for (uint32_t i = 0; i < append->runs_count; i++) {
         struct append_run run = append->runs[i];
+        int result = 0;
         assert(run.count > 0 && run.count <= CHUNK_EVENTS_MAX && run.count <= left);
-        if (builder->count > 0 && (builder->count + run.count > CHUNK_EVENTS_MAX ||
-                                   builder->body.length + run.length > CHUNK_BODY_BYTES_CLOSE)) {
-            int result = builder_close_chunk(builder, i == 0 ? 0 : left);
-            if (result != 0) {
-                return result;
-            }
+        if (builder->count > 0 && !run_fits(builder, run)) {
+            result = builder_close_chunk(builder, i == 0 ? 0 : left);
         }
-        if (builder_extend_body(builder, bytes_of(at, run.length)) != 0) {
-            return ERR_MEMORY;
-        }
-        if (builder->count == 0) {
-            builder->first = store->commit.clock + 1;
-        }
-        builder->count += run.count;
-        store->commit.clock += run.count;
-        at += run.length;
         left -= run.count;
+        if (result == 0) {
+            result = run.compressed_length > 0 ? builder_add_compressed(builder, run, at, left)
+                                               : builder_add_plain(builder, run, at);
+        }
+        if (result != 0) {
+            return result;
+        }
+        at += run.compressed_length > 0 ? run.compressed_length : run.length;
     }
     assert(left == 0 && at == append->bytes.data + append->bytes.length);
     return 0;

@@ -632,6 +632,18 @@ static int explain(const struct disk_rocksdb_config *config, char *message, stru
     return err;
 }
 
+// Few shards: a filter over a million names takes 1.25 MB, and one that fits no shard is read again
+// at every lookup (measured: 403 us an event instead of 8.7).
+static rocksdb_cache_t *cache_new(uint64_t bytes)
+{
+    rocksdb_lru_cache_options_t *options = rocksdb_lru_cache_options_create();
+    rocksdb_lru_cache_options_set_capacity(options, bytes);
+    rocksdb_lru_cache_options_set_num_shard_bits(options, CACHE_SHARD_BITS);
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(options);
+    rocksdb_lru_cache_options_destroy(options);
+    return cache;
+}
+
 static int open_database(struct rocksdb_disk *disk, const struct disk_rocksdb_config *config,
                          struct reason *reason)
 {
@@ -673,7 +685,7 @@ int disk_rocksdb_open(const struct disk_rocksdb_config *config, struct disk **di
     disk->has_write_log = config->has_write_log;
     disk->families_count = config->families_count;
     disk->columns_count = config->has_write_log ? config->families_count + 1 : 1;
-    disk->cache = rocksdb_cache_create_lru(config->block_cache_bytes);
+    disk->cache = cache_new(config->block_cache_bytes);
     disk->flush_options = rocksdb_flushoptions_create();
     disk->write_options = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(disk->write_options, !config->has_write_log);

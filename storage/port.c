@@ -7,6 +7,10 @@
 #include "proto/base/limits.h"
 #include "storage/store_state.h"
 
+// So much is handed over before the flush, so that the commit of the first of it begins while the
+// loop still validates the rest.
+enum { FLUSH_BYTES = 64 * KIB };
+
 int store_port_open(struct store *store, store_wake *wake, void *context,
                     struct store_port **port_out)
 {
@@ -100,20 +104,20 @@ void store_append(struct store_port *port, struct append *append)
     append->result = 0;
     append->first = 0;
     append_list_add(&port->submitted, append);
+    port->submitted_bytes += append->bytes.length;
+    if (port->submitted_bytes >= FLUSH_BYTES) {
+        store_port_flush(port);
+    }
 }
 
 void store_port_flush(struct store_port *port)
 {
     struct store *store = port->store;
-    uint64_t bytes = 0;
     if (port->submitted.first == NULL) {
         return;
     }
-    for (const struct append *append = port->submitted.first; append != NULL;
-         append = append->next) {
-        bytes += append->bytes.length;
-    }
-    atomic_fetch_add(&store->appended_bytes, bytes);
+    atomic_fetch_add(&store->appended_bytes, port->submitted_bytes);
+    port->submitted_bytes = 0;
     pthread_mutex_lock(&store->queue.lock);
     append_list_move(&store->queue.appends, &port->submitted);
     pthread_mutex_unlock(&store->queue.lock);

@@ -84,8 +84,12 @@ int store_port_fatal(const struct store_port *port);
 // A run: events back to back that fit one chunk (at most CHUNK_EVENTS_MAX events and
 // CHUNK_BODY_BYTES_CLOSE bytes, or one event). The submitter cuts its produce into runs while it
 // validates, so that the commit never looks at single events.
+//
+// A run that no other will share a chunk with may come compressed (chunk_compress_body), so that
+// the commit, which is one thread, need not: then it takes compressed_length bytes of the append.
 struct append_run {
-    uint32_t length;
+    uint32_t length;            // plain
+    uint32_t compressed_length; // 0: it is plain
     uint16_t count;
 };
 
@@ -112,7 +116,7 @@ struct append {
 
 enum { STORE_DUPLICATE = 1, STORE_GAP = 2 };
 
-// Queues it; it is handed to the commit with the next store_port_flush.
+// Queues it; it is handed to the commit with the next store_port_flush at the latest.
 void store_append(struct store_port *port, struct append *append);
 
 // Hands over everything queued since the last flush: one lock, one wake-up. Once per loop turn.

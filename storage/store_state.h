@@ -106,6 +106,7 @@ struct store_port {
 
     // the owner's thread
     struct append_list submitted; // since the last flush
+    uint64_t submitted_bytes;
     struct append_list taken;     // completed, adopted at the last refresh
     struct read_list reads_taken;
     struct version_vector vector;

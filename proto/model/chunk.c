@@ -215,6 +215,27 @@ int chunk_validate(struct bytes chunk, uint64_t data_bytes_max, struct buffer *s
     return events_validate(&header, body, data_bytes_max, reason);
 }
 
+size_t chunk_compress_body(void *compress_state, struct bytes plain_body, uint8_t *out)
+{
+    if (plain_body.length < COMPRESS_BYTES_MIN) {
+        return 0;
+    }
+    return compress_block(compress_state, plain_body, out,
+                          plain_body.length - plain_body.length / 8);
+}
+
+// Completes the header in front of a body that stands at its place behind out->length.
+static void finish(struct buffer *out, struct chunk_header *header, size_t plain_length,
+                   size_t encoded_length)
+{
+    uint8_t *start = out->data + out->length;
+    header->plain_length = (uint32_t)plain_length;
+    header->encoded_length = (uint32_t)encoded_length;
+    header->body_hash = hash128(bytes_of(start + CHUNK_HEADER_LENGTH, encoded_length));
+    chunk_header_encode(header, start);
+    out->length += CHUNK_HEADER_LENGTH + encoded_length;
+}
+
 int chunk_append(struct buffer *out, struct chunk_header *header, struct bytes plain_body,
                  void *compress_state)
 {
@@ -223,22 +244,30 @@ int chunk_append(struct buffer *out, struct chunk_header *header, struct bytes p
     if (err) {
         return err;
     }
-    uint8_t *start = out->data + out->length;
-    uint8_t *body = start + CHUNK_HEADER_LENGTH;
+    uint8_t *body = out->data + out->length + CHUNK_HEADER_LENGTH;
     size_t length = 0;
-    if (compress_state && plain_body.length >= COMPRESS_BYTES_MIN) {
-        length = compress_block(compress_state, plain_body, body,
-                                plain_body.length - plain_body.length / 8);
+    if (compress_state) {
+        length = chunk_compress_body(compress_state, plain_body, body);
     }
     header->encoding = length > 0 ? CHUNK_LZ4 : CHUNK_PLAIN;
     if (length == 0) {
         memcpy(body, plain_body.data, plain_body.length);
         length = plain_body.length;
     }
-    header->plain_length = (uint32_t)plain_body.length;
-    header->encoded_length = (uint32_t)length;
-    header->body_hash = hash128(bytes_of(body, length));
-    chunk_header_encode(header, start);
-    out->length += CHUNK_HEADER_LENGTH + length;
+    finish(out, header, plain_body.length, length);
+    return 0;
+}
+
+int chunk_append_compressed(struct buffer *out, struct chunk_header *header, struct bytes body,
+                            size_t plain_length)
+{
+    assert(body.length > 0 && body.length < plain_length && plain_length <= CHUNK_BODY_BYTES_MAX);
+    int err = buffer_reserve(out, CHUNK_HEADER_LENGTH + body.length);
+    if (err) {
+        return err;
+    }
+    memcpy(out->data + out->length + CHUNK_HEADER_LENGTH, body.data, body.length);
+    header->encoding = CHUNK_LZ4;
+    finish(out, header, plain_length, body.length);
     return 0;
 }

@@ -90,3 +90,11 @@ int chunk_validate(struct bytes chunk, uint64_t data_bytes_max, struct buffer *s
 // that saves at least 1/8th, and appends header and body. ERR_MEMORY leaves `out` as it was.
 int chunk_append(struct buffer *out, struct chunk_header *header, struct bytes plain_body,
                  void *compress_state) MUST_CHECK;
+
+// Compresses a body ahead of its chunk, into out[0..plain_body.length). Returns its length, or 0
+// when that does not save an eighth (`out` is then undefined).
+size_t chunk_compress_body(void *compress_state, struct bytes plain_body, uint8_t *out);
+
+// As chunk_append, for a body that chunk_compress_body made of `plain_length` bytes.
+int chunk_append_compressed(struct buffer *out, struct chunk_header *header, struct bytes body,
+                            size_t plain_length) MUST_CHECK;

@@ -19,6 +19,7 @@ int node_new(const struct node_config *config, struct node **node_out)
     node->identity = *config->identity;
     node->store = config->store;
     node->data_bytes_max = config->data_bytes_max;
+    node->compress = config->compress;
     node->append_bytes_max = config->append_bytes_max > 0 ? config->append_bytes_max : UINT64_MAX;
     node->after_timeout_ms = config->after_timeout_ms;
     node->seed = config->seed;

@@ -21,6 +21,7 @@ struct node {
     struct store *store;
     uint64_t data_bytes_max;
     uint64_t append_bytes_max;
+    bool compress;
     atomic_uint_fast64_t append_bytes; // of produces of all sessions that are not answered
     uint32_t after_timeout_ms;
     uint64_t seed;

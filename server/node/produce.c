@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/model/chunk.h"
 #include "proto/model/event.h"
 #include "proto/model/namespace.h"
 #include "server/node/node.h"
@@ -36,6 +37,7 @@ struct produce {
     struct list_node link; // of the session's produces that are not in the store
     struct produce_wait *wait;
     uint64_t id;
+    size_t memory_bytes; // what its session and the node are charged
     uint32_t remarks;
 };
 
@@ -161,10 +163,34 @@ static void produce_free(struct produce *produce)
     free(produce);
 }
 
+// Copies the events run by run. A run that will be a chunk of its own is compressed instead, here,
+// because the commit is one thread for all loops. Returns how many bytes they take.
+static size_t copy_runs(struct service *service, struct append_run *runs, uint32_t count,
+                        const uint8_t *events, uint8_t *out)
+{
+    size_t length = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct append_run *run = &runs[i];
+        struct bytes plain = bytes_of(events, run->length);
+        bool is_full = run->count == CHUNK_EVENTS_MAX || i + 1 < count;
+        if (is_full && service->compress_state) {
+            run->compressed_length =
+                (uint32_t)chunk_compress_body(service->compress_state, plain, out + length);
+        }
+        if (run->compressed_length == 0) {
+            memcpy(out + length, plain.data, plain.length);
+        }
+        length += run->compressed_length > 0 ? run->compressed_length : run->length;
+        events += run->length;
+    }
+    return length;
+}
+
 // One allocation: the object, its runs, its bytes.
 static struct produce *produce_new(struct session *session, const struct request *request,
                                    uint32_t runs_count)
 {
+    struct service *service = session->service;
     struct bytes events = request->produce.events;
     size_t runs_length = runs_count * sizeof(struct append_run);
     struct produce *produce = malloc(sizeof *produce + runs_length + events.length);
@@ -172,13 +198,14 @@ static struct produce *produce_new(struct session *session, const struct request
         return NULL;
     }
     uint8_t *runs = (uint8_t *)(produce + 1);
-    memcpy(runs, session->service->runs, runs_length);
-    memcpy(runs + runs_length, events.data, events.length);
+    uint8_t *bytes = runs + runs_length;
+    size_t length = copy_runs(service, service->runs, runs_count, events.data, bytes);
+    memcpy(runs, service->runs, runs_length);
     *produce = (struct produce){
         .append =
             {
                 .kind = APPEND_PRODUCE,
-                .bytes = bytes_of(runs + runs_length, events.length),
+                .bytes = bytes_of(bytes, length),
                 .runs = (const struct append_run *)(const void *)runs,
                 .runs_count = runs_count,
                 .events = request->produce.events_count,
@@ -186,6 +213,7 @@ static struct produce *produce_new(struct session *session, const struct request
             },
         .session = session,
         .id = request->id,
+        .memory_bytes = events.length,
     };
     list_init(&produce->link);
     return produce;
@@ -195,8 +223,8 @@ static struct produce *produce_new(struct session *session, const struct request
 static void produce_end(struct produce *produce)
 {
     struct session *session = produce->session;
-    session->append_bytes -= produce->append.bytes.length;
-    atomic_fetch_sub_explicit(&session->service->node->append_bytes, produce->append.bytes.length,
+    session->append_bytes -= produce->memory_bytes;
+    atomic_fetch_sub_explicit(&session->service->node->append_bytes, produce->memory_bytes,
                               memory_order_relaxed);
     list_remove(&produce->link);
     produce_free(produce);
@@ -405,8 +433,8 @@ void produce_submit(struct session *session, const struct request *request)
         session_answer_error(session, request->id, WIRE_BUSY, "out of memory: nothing was stored");
         return;
     }
-    session->append_bytes += produce->append.bytes.length;
-    atomic_fetch_add_explicit(&service->node->append_bytes, produce->append.bytes.length,
+    session->append_bytes += produce->memory_bytes;
+    atomic_fetch_add_explicit(&service->node->append_bytes, produce->memory_bytes,
                               memory_order_relaxed);
     produce->remarks = draft.has_orphans ? REMARK_NOT_AFTER_PARENT : 0;
     int err = produce_add_wait(produce, request, &draft);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/compress.h"
 #include "server/node/node.h"
 #include "server/node/produce.h"
 #include "server/node/service_state.h"
@@ -44,14 +45,20 @@ int service_new(struct node *node, const struct node_env *env, struct service **
         return ERR_MEMORY;
     }
     service_init(service, node, env);
+    if (node->compress && !(service->compress_state = malloc(compress_state_bytes()))) {
+        free(service);
+        return ERR_MEMORY;
+    }
     service->counters = node_take_counters(node);
     if (!service->counters) {
+        free(service->compress_state);
         free(service);
         return ERR_LIMIT;
     }
     int err = store_port_open(node->store, store_has_news, service, &service->port);
     if (err) {
         node_return_counters(service->counters);
+        free(service->compress_state);
         free(service);
         return err;
     }
@@ -75,6 +82,7 @@ void service_free(struct service *service)
     version_vector_deinit(&service->parents);
     buffer_deinit(&service->cursor);
     buffer_deinit(&service->alarms);
+    free(service->compress_state);
     node_return_counters(service->counters);
     free(service);
 }

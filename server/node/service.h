@@ -22,6 +22,7 @@ struct node_config {
     struct store *store;             // outlives the node
     uint64_t data_bytes_max;         // per event
     uint64_t append_bytes_max;       // of produces in memory, over all sessions; 0: no limit
+    bool compress;                   // bodies, with LZ4
     uint32_t after_timeout_ms;       // default of `after` and of waiting for a parent
     uint64_t seed;                   // for keyed hashes
     struct instant started;

@@ -48,6 +48,7 @@ struct service {
     // scratch
     struct selection_scratch selection;
     struct append_run runs[RUNS_MAX];
+    void *compress_state; // NULL: bodies stay plain
     struct version_vector parents;
     struct buffer alarms;
 };

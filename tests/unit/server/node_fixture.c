@@ -58,6 +58,7 @@ void node_fixture_open(struct node_fixture *fixture)
         .store = fixture->log.store,
         .data_bytes_max = NODE_DATA_BYTES_MAX,
         .append_bytes_max = NODE_APPEND_BYTES_MAX,
+        .compress = true,
         .after_timeout_ms = NODE_AFTER_TIMEOUT_MS,
         .seed = 11,
         .started = fixture->now,
