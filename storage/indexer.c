@@ -1,15 +1,14 @@
 // The indexer: follows the published log by arrival ordinal and feeds the index. It reads recent
 // blocks from the cache, and what has left it from the disk. A full window is flushed at once; what
-// is less than a window is flushed when a reader waits for it or when nothing came for a while, so
-// that single events do not cost a write each.
+// is less than a window is flushed when a reader waits for it, or after a second, so that single
+// events do not cost a flush each.
 #include <assert.h>
-#include <errno.h>
 #include <time.h>
 
 #include "proto/base/limits.h"
 #include "storage/store_state.h"
 
-enum { IDLE_FLUSH_MS = 1000 };
+enum { FLUSH_AFTER_MS = 1000 };
 
 void store_signal_index(struct store *store)
 {
@@ -65,7 +64,7 @@ static int indexer_add_block(struct store *store, const struct block *block, uin
             if (result != 0) {
                 return result;
             }
-            atomic_fetch_sub(&store->index_behind, header.count);
+            store->indexer.unflushed_events += header.count;
         }
         ordinal++;
     }
@@ -112,10 +111,13 @@ static void indexer_break(struct store *store)
 static void indexer_flush(struct store *store)
 {
     store->indexer.is_flush_due = false;
+    store->indexer.flush_due = (struct timespec){0};
     if (index_flush(store->index, false) != 0) {
         indexer_break(store);
         return;
     }
+    atomic_fetch_sub(&store->index_behind, store->indexer.unflushed_events);
+    store->indexer.unflushed_events = 0;
     indexer_flushed(store);
 }
 
@@ -154,21 +156,38 @@ bool store_step_index(struct store *store)
     return true;
 }
 
+static bool is_due(const struct timespec *due)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > due->tv_sec || (now.tv_sec == due->tv_sec && now.tv_nsec >= due->tv_nsec);
+}
+
+// Whether something waits to be flushed; from its first event on it waits FLUSH_AFTER_MS at most.
+static bool flush_is_pending(struct store *store)
+{
+    struct timespec *due = &store->indexer.flush_due;
+    if (index_added_ordinal(store->index) == index_ordinal(store->index)) {
+        return false;
+    }
+    if (due->tv_sec == 0) {
+        clock_gettime(CLOCK_MONOTONIC, due);
+        due->tv_sec += FLUSH_AFTER_MS / 1000;
+    }
+    return true;
+}
+
 void store_wait_index(struct store *store)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (IDLE_FLUSH_MS % 1000) * 1000000L;
-    until.tv_sec += IDLE_FLUSH_MS / 1000;
+    bool is_pending = flush_is_pending(store);
     int result = 0;
-    bool is_unflushed = index_added_ordinal(store->index) > index_ordinal(store->index);
     pthread_mutex_lock(&store->indexer.lock);
     while (!store->indexer.has_news && !store->indexer.is_wanted && !store->indexer.interrupted &&
            result == 0) {
-        result = is_unflushed
-                     ? pthread_cond_timedwait(&store->indexer.changed, &store->indexer.lock, &until)
-                     : pthread_cond_wait(&store->indexer.changed, &store->indexer.lock);
+        result = is_pending ? pthread_cond_timedwait(&store->indexer.changed, &store->indexer.lock,
+                                                     &store->indexer.flush_due)
+                            : pthread_cond_wait(&store->indexer.changed, &store->indexer.lock);
     }
     pthread_mutex_unlock(&store->indexer.lock);
-    store->indexer.is_flush_due = result == ETIMEDOUT;
+    store->indexer.is_flush_due = is_pending && is_due(&store->indexer.flush_due);
 }

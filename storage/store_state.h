@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "storage/disk.h"
 #include "storage/heads.h"
@@ -107,7 +108,7 @@ struct store_port {
     // the owner's thread
     struct append_list submitted; // since the last flush
     uint64_t submitted_bytes;
-    struct append_list taken;     // completed, adopted at the last refresh
+    struct append_list taken; // completed, adopted at the last refresh
     struct read_list reads_taken;
     struct version_vector vector;
     uint64_t ordinal;
@@ -177,13 +178,15 @@ struct store {
         bool is_broken;           // a write failed: reads scan, the next start rebuilds
         bool interrupted;
         struct buffer scratch;
-        struct read arrivals; // what has left the recent blocks is read from the disk
-        bool is_flush_due;    // idle with something unflushed since the last wait
+        struct read arrivals;      // what has left the recent blocks is read from the disk
+        bool is_flush_due;         // something has waited long enough
+        struct timespec flush_due; // monotonic; tv_sec 0: nothing waits
+        uint64_t unflushed_events; // added since the last flush
     } indexer;
 
     atomic_uint_fast64_t clock_seen;     // counters seen elsewhere
     atomic_uint_fast64_t appended_bytes; // queued and in commit
-    atomic_uint_fast64_t index_behind;   // events published, not yet indexed
+    atomic_uint_fast64_t index_behind;   // events published, not yet found by readers of the index
     atomic_bool is_full;
 };
 

@@ -406,6 +406,13 @@ START_TEST(namespaces_are_exact_for_all_that_is_visible)
         }
     } while (!read.done);
     ck_assert_uint_eq(events, fixture.events_count);
+    struct store_status status;
+    store_status(fixture.store, &status);
+    ck_assert_uint_eq(status.index_behind, 0);
+    fixture_produce(&fixture, 5);
+    fixture_index(&fixture);
+    store_status(fixture.store, &status);
+    ck_assert_uint_eq(status.index_behind, 5); // added, but readers do not find it yet
     read_deinit(&read);
     fixture_close(&fixture);
     fixture_deinit(&fixture);
