@@ -151,6 +151,7 @@ static struct index_extent group_extent(const struct selection *selection, uint3
     if (selection->count > SAMPLED_MAX) {
         return extent; // not all are known
     }
+    assert(from < end && end <= SAMPLED_MAX);
     extent = selection->extents[from];
     for (uint32_t i = from + 1; i < end; i++) {
         const struct index_extent *other = &selection->extents[i];
