@@ -78,11 +78,8 @@ def a_cursor_file_resumes_without_gap_after_kill_9_of_the_consumer(folder):
             *("consume", "-t", "--output", "json", "--cursor-file", cursor_file)
         )
         consumer.stdout.wait_count(1, 20)
-        if lives < 6:
-            consumer.stdout.wait_count(lives * COUNT // 20, 20)
-        else:
-            left = COUNT - len(set(seen))
-            consumer.stdout.wait_count(left, 30)
+        left = COUNT - len(set(seen))
+        consumer.stdout.wait_count(min(left, lives * COUNT // 20) if lives < 6 else left, 30)
         consumer.kill()
         consumer.stdout.thread.join(10)
         new = numbers(consumer.stdout.lines())
