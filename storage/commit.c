@@ -379,6 +379,9 @@ static int chunks_follow(struct store *store, struct bytes rest, size_t *skip_ou
             return ERR_INVALID;
         }
         if (chunk_last(&header) <= head.last) {
+            if (skip < count) {
+                return ERR_INVALID; // behind one that is not held
+            }
             skip++;
             continue;
         }

@@ -176,6 +176,32 @@ START_TEST(chunks_of_others_are_applied_in_chain_order_once_and_complete)
 }
 END_TEST
 
+START_TEST(chunks_of_others_out_of_order_are_refused)
+{
+    struct log_fixture fixture;
+    struct buffer chunks[3] = {0};
+    struct buffer bytes = {0};
+    fixture_init(&fixture, 7);
+    fixture_open(&fixture);
+    foreign_chunks(chunks);
+    ck_assert_int_eq(buffer_append(&bytes, buffer_bytes(&chunks[0])), 0);
+    ck_assert_int_eq(buffer_append(&bytes, buffer_bytes(&chunks[1])), 0);
+    ck_assert_int_eq(append_chunks(&fixture, buffer_bytes(&bytes)).result, 0);
+    buffer_clear(&bytes);
+    ck_assert_int_eq(buffer_append(&bytes, buffer_bytes(&chunks[2])), 0);
+    ck_assert_int_eq(buffer_append(&bytes, buffer_bytes(&chunks[1])), 0);
+    ck_assert_int_eq(append_chunks(&fixture, buffer_bytes(&bytes)).result, ERR_INVALID);
+    ck_assert_uint_eq(store_port_ordinal(fixture.port), 2);
+    ck_assert_int_eq(append_chunks(&fixture, buffer_bytes(&chunks[2])).result, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        buffer_deinit(&chunks[i]);
+    }
+    buffer_deinit(&bytes);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 static int try_produce(struct log_fixture *fixture)
 {
     struct buffer event = {0};
@@ -240,6 +266,7 @@ int main(void)
     suite_add(suite, chunks_are_chained_bounded_and_say_what_is_open);
     suite_add(suite, small_appends_of_one_commit_share_chunks);
     suite_add(suite, chunks_of_others_are_applied_in_chain_order_once_and_complete);
+    suite_add(suite, chunks_of_others_out_of_order_are_refused);
     suite_add(suite, below_the_disk_reserve_produce_is_refused_and_resumes_by_itself);
     suite_add(suite, nothing_is_visible_before_the_sync);
     return check_main(suite);
