@@ -75,13 +75,13 @@ static void indexer_flushed(struct store *store)
 {
     struct read_list ready;
     struct read *read;
+    bool is_broken = atomic_load(&store->indexer.is_broken);
     read_list_init(&ready);
     pthread_mutex_lock(&store->indexer.lock);
     struct read_list waiting = {0};
     read_list_init(&waiting);
     while ((read = read_list_take(&store->indexer.waiting)) != NULL) {
-        bool is_ready =
-            store->indexer.is_broken || index_ordinal(store->index) >= read->ordinal_end;
+        bool is_ready = is_broken || index_ordinal(store->index) >= read->ordinal_end;
         read_list_add(is_ready ? &ready : &waiting, read);
     }
     while ((read = read_list_take(&waiting)) != NULL) {
@@ -102,9 +102,8 @@ static void indexer_flushed(struct store *store)
 static void indexer_break(struct store *store)
 {
     pthread_mutex_lock(&store->indexer.lock);
-    store->indexer.is_broken = true;
+    atomic_store(&store->indexer.is_broken, true);
     pthread_mutex_unlock(&store->indexer.lock);
-    atomic_store(&store->index_behind, 0);
     indexer_flushed(store);
 }
 
@@ -123,13 +122,13 @@ static void indexer_flush(struct store *store)
 
 bool store_step_index(struct store *store)
 {
-    if (store->indexer.is_broken) {
-        return false;
-    }
     pthread_mutex_lock(&store->indexer.lock);
     bool is_wanted = store->indexer.is_wanted;
     store->indexer.has_news = false;
     pthread_mutex_unlock(&store->indexer.lock);
+    if (atomic_load(&store->indexer.is_broken)) {
+        return false;
+    }
     uint64_t next = index_added_ordinal(store->index) + 1;
     uint64_t end = published_ordinal(store);
     bool is_unflushed = index_added_ordinal(store->index) > index_ordinal(store->index);
@@ -167,7 +166,8 @@ static bool is_due(const struct timespec *due)
 static bool flush_is_pending(struct store *store)
 {
     struct timespec *due = &store->indexer.flush_due;
-    if (index_added_ordinal(store->index) == index_ordinal(store->index)) {
+    if (atomic_load(&store->indexer.is_broken) ||
+        index_added_ordinal(store->index) == index_ordinal(store->index)) {
         return false;
     }
     if (due->tv_sec == 0) {

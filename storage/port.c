@@ -138,7 +138,8 @@ void store_clock_raise(struct store *store, uint64_t counter)
 
 bool store_is_congested(const struct store *store)
 {
-    return atomic_load(&store->index_behind) > INDEX_BEHIND_EVENTS_MAX;
+    return atomic_load(&store->index_behind) > INDEX_BEHIND_EVENTS_MAX &&
+           !atomic_load(&store->indexer.is_broken);
 }
 
 struct block *store_recent(struct store_port *port, uint64_t ordinal)

@@ -41,7 +41,8 @@ static bool read_waits_for_index(struct store *store, struct read *read)
         return false;
     }
     pthread_mutex_lock(&store->indexer.lock);
-    waits = !store->indexer.is_broken && index_ordinal(store->index) < read->ordinal_end;
+    waits =
+        !atomic_load(&store->indexer.is_broken) && index_ordinal(store->index) < read->ordinal_end;
     if (waits) {
         store->indexer.is_wanted = true;
         read_list_add(&store->indexer.waiting, read);
@@ -55,7 +56,7 @@ static int read_step_page(struct store *store, struct read *read)
 {
     bool more = false;
     struct buffer next_name = {0};
-    if (store->indexer.is_broken) {
+    if (atomic_load(&store->indexer.is_broken)) {
         return reason_set(&read->reason, ERR_IO,
                           "the index of namespaces could not be written: restart the node, it will "
                           "be built again");

@@ -146,7 +146,7 @@ int store_open(const struct store_config *config, struct disk *log, struct disk 
 int store_close(struct store *store)
 {
     int result = store->published.fatal;
-    if (result == 0 && !store->indexer.is_broken) {
+    if (result == 0 && !atomic_load(&store->indexer.is_broken)) {
         result = index_flush(store->index, true);
     }
     if (result == 0) {

@@ -175,7 +175,7 @@ struct store {
         struct read_list waiting; // pages of namespaces that wait for a flush
         bool has_news;            // something was published since the last step
         bool is_wanted;           // a reader waits
-        bool is_broken;           // a write failed: reads scan, the next start rebuilds
+        atomic_bool is_broken;    // a write failed: reads scan, the next start rebuilds
         bool interrupted;
         struct buffer scratch;
         struct read arrivals;      // what has left the recent blocks is read from the disk

@@ -1,5 +1,11 @@
 // Every kind of read against a model, over random logs of several actors with overlapping counters.
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "proto/base/limits.h"
 #include "proto/model/namespace_row.h"
+#include "storage/store_state.h"
 #include "tests/unit/check_main.h"
 #include "tests/unit/storage/log_fixture.h"
 
@@ -419,6 +425,48 @@ START_TEST(namespaces_are_exact_for_all_that_is_visible)
 }
 END_TEST
 
+struct waiting {
+    struct store *store;
+    atomic_bool has_returned;
+};
+
+static void *wait_for_index_work(void *context)
+{
+    struct waiting *waiting = context;
+    store_wait_index(waiting->store);
+    atomic_store(&waiting->has_returned, true);
+    return NULL;
+}
+
+START_TEST(an_index_that_cannot_be_written_neither_holds_up_produce_nor_spins)
+{
+    struct log_fixture fixture;
+    struct read read;
+    pthread_t thread;
+    fixture_init(&fixture, 4);
+    fixture_open(&fixture);
+    fixture_produce(&fixture, 10);
+    disk_medium_fail(fixture.index_medium, DISK_FAULT_WRITE, 1, false);
+    read_init(&read, READ_NAMESPACES);
+    read.page_max = 100;
+    fixture_read(&fixture, &read);
+    ck_assert_int_eq(read.result, ERR_IO);
+    read_deinit(&read);
+    fixture_produce(&fixture, 10);
+    atomic_fetch_add(&fixture.store->index_behind, INDEX_BEHIND_EVENTS_MAX); // so many more
+    ck_assert(!store_is_congested(fixture.store));
+    ck_assert(!store_step_index(fixture.store));
+    struct waiting waiting = {.store = fixture.store};
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_index_work, &waiting), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    ck_assert(!atomic_load(&waiting.has_returned));
+    store_interrupt(fixture.store);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log_read");
@@ -428,5 +476,6 @@ int main(void)
     suite_add(suite, start_positions_become_vectors);
     suite_add(suite, a_cursor_that_is_no_id_of_its_strand_is_refused);
     suite_add(suite, namespaces_are_exact_for_all_that_is_visible);
+    suite_add(suite, an_index_that_cannot_be_written_neither_holds_up_produce_nor_spins);
     return check_main(suite);
 }
