@@ -106,6 +106,7 @@ static int recover_ordinal(struct store *store)
     if (result != 0) {
         return result;
     }
+    store->commit.ordinal = 0;
     disk_iterator_seek_to_last(iterator);
     if (disk_iterator_is_valid(iterator)) {
         struct bytes key = disk_iterator_key(iterator);
@@ -394,6 +395,10 @@ int store_recover(struct store *store, struct store_recovery *recovery, bool *lo
     }
     if (result == 0 && *lost_out) {
         result = recover_totals(store);
+    }
+    if (result == 0 && *lost_out) {
+        result = recover_ordinal(store); // the newest arrivals may be gone
+        store->published.ordinal = store->commit.ordinal;
     }
     recovery->counter_next = store->commit.clock + 1;
     if (result != 0 && reason->text[0] == '\0') {

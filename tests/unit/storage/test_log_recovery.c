@@ -227,6 +227,34 @@ START_TEST(a_hole_below_the_head_is_refused_and_named_and_can_be_accepted)
 }
 END_TEST
 
+START_TEST(after_an_accepted_loss_of_the_newest_the_index_goes_on)
+{
+    struct log_fixture fixture;
+    struct read read;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    fixture_init(&fixture, 10);
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 10; i++) {
+        fixture_produce(&fixture, 10);
+    }
+    fixture_abandon(&fixture);
+    ck_assert_int_eq(
+        disk_medium_remove(fixture.log_medium, LOG_CHUNKS, chunk_key(&fixture.events[70], key)), 0);
+    fixture.config.accept_loss = true;
+    fixture_open(&fixture);
+    ck_assert_uint_eq(store_port_ordinal(fixture.port), 7);
+    fixture_index(&fixture);
+    read_init(&read, READ_NAMESPACES);
+    read.page_max = 1000;
+    fixture_read(&fixture, &read);
+    ck_assert_msg(read.result == 0, "%s", read.reason.text);
+    ck_assert(read.done);
+    read_deinit(&read);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 START_TEST(a_flipped_bit_is_found_by_the_walk_and_by_reads)
 {
     uint64_t seed = test_seed();
@@ -283,6 +311,7 @@ int main(void)
     suite_add(suite, a_failure_of_any_write_or_sync_loses_nothing_acknowledged);
     suite_add(suite, a_failure_of_any_read_is_an_error_never_an_end);
     suite_add(suite, a_hole_below_the_head_is_refused_and_named_and_can_be_accepted);
+    suite_add(suite, after_an_accepted_loss_of_the_newest_the_index_goes_on);
     suite_add(suite, a_flipped_bit_is_found_by_the_walk_and_by_reads);
     suite_add(suite, a_newer_format_is_refused);
     return check_main(suite);
