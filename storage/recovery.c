@@ -56,7 +56,10 @@ static int recover_format(struct store *store, struct reason *reason)
         return 0;
     }
     if (result != 0) {
-        return reason_set(reason, result, "cannot read the log's format: %s", err_text(result));
+        return reason_set(
+            reason, result,
+            "the meta data of the log cannot be read: restore the data directory (%s)",
+            err_text(result));
     }
     if (format != LOG_FORMAT) {
         return reason_set(reason, ERR_VERSION,
@@ -128,6 +131,8 @@ static int recover_ordinal(struct store *store)
 struct walk {
     struct store *store;
     struct disk_iterator *strands;
+    struct disk_iterator *chunk_iterator;
+    bool is_placed; // the strands' iterator stands at the last chunk that was checked
     struct buffer chunk;
     uint64_t walked_bytes;
     uint64_t chunks;
@@ -137,33 +142,67 @@ struct walk {
     uint64_t hole_last; // the last counter that is missing
 };
 
+// The place of the chunk that ends at expected.last. Walking down, it is the one before the last.
+static int walk_place(struct walk *walk, struct chunk_place *place_out)
+{
+    if (walk->is_placed) {
+        disk_iterator_previous(walk->strands);
+        return strand_at(walk->strands, walk->expected.actor, place_out);
+    }
+    walk->is_placed = true;
+    return strand_find(walk->strands, walk->expected.actor, walk->expected.last, place_out);
+}
+
+// The bytes under a key: mostly those before the last ones. A get is only for what the iterator
+// does not find there, and says whether it is missing or damaged. 0, STRAND_NONE, ERR_*.
+static int walk_bytes(struct walk *walk, const struct chunk_place *place, struct bytes *chunk_out)
+{
+    uint8_t bytes[EVENT_ID_KEY_LENGTH];
+    struct bytes key = bytes_of(bytes, sizeof bytes);
+    event_id_encode_key((struct event_id){.counter = place->first, .actor = place->actor}, bytes);
+    if (disk_iterator_is_valid(walk->chunk_iterator)) {
+        disk_iterator_previous(walk->chunk_iterator);
+    }
+    if (!disk_iterator_is_valid(walk->chunk_iterator) ||
+        !bytes_equal(disk_iterator_key(walk->chunk_iterator), key)) {
+        disk_iterator_seek_for_prev(walk->chunk_iterator, key);
+    }
+    if (disk_iterator_is_valid(walk->chunk_iterator) &&
+        bytes_equal(disk_iterator_key(walk->chunk_iterator), key)) {
+        *chunk_out = disk_iterator_value(walk->chunk_iterator);
+        return 0;
+    }
+    buffer_clear(&walk->chunk);
+    int result = disk_get(walk->store->log, LOG_CHUNKS, key, &walk->chunk);
+    if (result == DISK_NOT_FOUND || result == ERR_CORRUPT) {
+        return STRAND_NONE;
+    }
+    *chunk_out = buffer_bytes(&walk->chunk);
+    return result;
+}
+
 // Checks the chunk that ends at expected.last with that hash; 0, STRAND_NONE (not there), ERR_*.
 static int walk_chunk(struct walk *walk, struct chunk_header *header_out)
 {
     struct chunk_place place;
     struct reason ignored;
-    int result = strand_find(walk->strands, walk->expected.actor, walk->expected.last, &place);
+    struct bytes chunk;
+    int result = walk_place(walk, &place);
     if (result != 0) {
         return result;
     }
     if (place.record.last != walk->expected.last) {
         return STRAND_NONE;
     }
-    buffer_clear(&walk->chunk);
-    uint8_t key[EVENT_ID_KEY_LENGTH];
-    event_id_encode_key((struct event_id){.counter = place.first, .actor = place.actor}, key);
-    result = disk_get(walk->store->log, LOG_CHUNKS, bytes_of(key, sizeof key), &walk->chunk);
-    if (result == DISK_NOT_FOUND || result == ERR_CORRUPT) {
-        return STRAND_NONE;
-    }
+    result = walk_bytes(walk, &place, &chunk);
     if (result != 0) {
         return result;
     }
-    struct bytes chunk = buffer_bytes(&walk->chunk);
     if (chunk_check(walk->store, place.actor, place.first, chunk, header_out, &ignored) != 0) {
         return STRAND_NONE;
     }
     struct hash128 hash = chunk_hash(chunk.data);
+    walk->walked_bytes += chunk.length;
     return hash128_equal(&hash, &walk->expected.hash) ? 0 : STRAND_NONE;
 }
 
@@ -174,6 +213,7 @@ static int walk_strand(struct walk *walk, const struct head *head)
     walk->expected = *head;
     walk->sound = *head;
     walk->walked_bytes = 0;
+    walk->is_placed = false;
     walk->has_hole = false;
     while (walk->expected.last != 0 && walk->walked_bytes < walk->store->config.walk_bytes) {
         struct chunk_header header;
@@ -182,7 +222,6 @@ static int walk_strand(struct walk *walk, const struct head *head)
             return result;
         }
         if (result == 0) {
-            walk->walked_bytes += walk->chunk.length;
             walk->chunks++;
             walk->expected.last = header.prev;
             walk->expected.hash = header.prev_hash;
@@ -190,6 +229,7 @@ static int walk_strand(struct walk *walk, const struct head *head)
         }
         // A hole: go on below it from what the strand itself has there.
         struct chunk_place place;
+        walk->is_placed = false;
         walk->has_hole = true;
         walk->hole_last = walk->expected.last;
         uint64_t below = walk->expected.last;
@@ -222,6 +262,30 @@ static int walk_strand(struct walk *walk, const struct head *head)
     return 0;
 }
 
+// Chunks above the new end of their strand that the strand does not name: the table that holds them
+// was written, their records were in the part of the write-ahead log that is missing.
+static int strand_cut_chunks(struct store *store, const struct head *end)
+{
+    struct disk_iterator *chunks;
+    uint8_t bytes[EVENT_ID_KEY_LENGTH];
+    int result = disk_iterator_open(store->log, LOG_CHUNKS, DISK_READ_SCAN, &chunks);
+    if (result != 0) {
+        return result;
+    }
+    event_id_encode_key((struct event_id){.counter = end->last + 1}, bytes);
+    for (disk_iterator_seek(chunks, bytes_of(bytes, sizeof bytes)); disk_iterator_is_valid(chunks);
+         disk_iterator_next(chunks)) {
+        struct bytes key = disk_iterator_key(chunks);
+        if (key.length == EVENT_ID_KEY_LENGTH &&
+            event_id_decode_key(key.data).actor == end->actor) {
+            disk_batch_delete(store->commit.batch, LOG_CHUNKS, key);
+        }
+    }
+    result = disk_iterator_status(chunks);
+    disk_iterator_close(chunks);
+    return result;
+}
+
 // Removes what stands above the new end of a strand: it can no longer be reached by its chain.
 static int strand_cut(struct store *store, struct disk_iterator *strands, const struct head *end)
 {
@@ -241,7 +305,7 @@ static int strand_cut(struct store *store, struct disk_iterator *strands, const 
         disk_batch_delete(batch, LOG_ARRIVALS, bytes_of(ordinal, sizeof ordinal));
         from = place.record.last + 1;
     }
-    return result == STRAND_NONE ? 0 : result;
+    return result == STRAND_NONE ? strand_cut_chunks(store, end) : result;
 }
 
 static int recover_hole(struct walk *walk, struct head *head, struct store_recovery *recovery,
@@ -249,18 +313,22 @@ static int recover_hole(struct walk *walk, struct head *head, struct store_recov
 {
     struct store *store = walk->store;
     reason_set(&recovery->loss, ERR_CORRUPT,
-               "events of actor %u above counter %llu up to %llu are missing or damaged",
+               "events of actor %u above counter %llu up to %llu are missing or damaged, which "
+               "cuts off all after them, up to %llu",
                head->actor, (unsigned long long)walk->sound.last,
-               (unsigned long long)walk->hole_last);
+               (unsigned long long)walk->hole_last, (unsigned long long)head->last);
     if (!store->config.accept_loss) {
         return reason_set(reason, ERR_CORRUPT,
-                          "%s: the write-ahead log was cut or damaged; restore the data directory, "
-                          "or start once with --accept-loss to go on without them",
+                          "%s: restore the data directory, or start once with --accept-loss to go "
+                          "on without them",
                           recovery->loss.text);
     }
     int result = strand_cut(store, walk->strands, &walk->sound);
     if (result != 0) {
         return result;
+    }
+    if (head->last > store->commit.lease) {
+        store->commit.lease = head->last; // the lease may be among what is missing
     }
     *head = walk->sound;
     uint8_t key[HEAD_KEY_LENGTH];
@@ -280,6 +348,11 @@ static int recover_walk(struct store *store, struct store_recovery *recovery, bo
     if (result != 0) {
         return result;
     }
+    result = disk_iterator_open(store->log, LOG_CHUNKS, DISK_READ_POINT, &walk.chunk_iterator);
+    if (result != 0) {
+        disk_iterator_close(walk.strands);
+        return result;
+    }
     for (size_t i = 0; i < store->commit.heads.count && result == 0; i++) {
         struct head *head = &store->commit.heads.entries[i];
         result = walk_strand(&walk, head);
@@ -290,6 +363,7 @@ static int recover_walk(struct store *store, struct store_recovery *recovery, bo
     }
     recovery->chunks_walked = walk.chunks;
     disk_iterator_close(walk.strands);
+    disk_iterator_close(walk.chunk_iterator);
     buffer_deinit(&walk.chunk);
     return result;
 }
@@ -300,6 +374,7 @@ static int recover_meta(struct store *store, struct store_recovery *recovery)
 {
     uint8_t totals[TOTALS_LENGTH] = {0};
     uint64_t clean = 0;
+    bool has_lease = true;
     int result = meta_get(store, META_TOTALS, sizeof totals, totals);
     if (result == 0 || result == DISK_NOT_FOUND) {
         store->commit.totals = (struct totals){.events = load_be64(totals),
@@ -308,7 +383,7 @@ static int recover_meta(struct store *store, struct store_recovery *recovery)
         result = meta_get_u64(store, META_LEASE, &store->commit.lease);
     }
     if (result == DISK_NOT_FOUND) {
-        recovery->was_clean = true; // fresh
+        has_lease = false;
         result = 0;
     } else if (result == 0) {
         result = meta_get_u64(store, META_CLEAN, &clean);
@@ -318,7 +393,14 @@ static int recover_meta(struct store *store, struct store_recovery *recovery)
     if (result == 0) {
         result = recover_heads(store);
     }
-    return result == 0 ? recover_ordinal(store) : result;
+    if (result == 0) {
+        result = recover_ordinal(store);
+    }
+    if (!has_lease) {
+        // Fresh, or what held the lease is missing.
+        recovery->was_clean = store->commit.heads.count == 0 && store->commit.ordinal == 0;
+    }
+    return result;
 }
 
 // After a loss nobody knows what the missing chunks held: what is left is counted anew.
@@ -350,7 +432,7 @@ static int recover_totals(struct store *store)
 // written is never issued again. A clean stop has set the lease back to the clock.
 static int recover_clock(struct store *store)
 {
-    store->commit.clock = store->commit.lease;
+    store->commit.clock = store->commit.lease + store->config.counters_dropped;
     for (size_t i = 0; i < store->commit.heads.count; i++) {
         const struct head *head = &store->commit.heads.entries[i];
         if (head->last > store->commit.clock) {

@@ -207,6 +207,9 @@ struct chunk_place {
 };
 enum { STRAND_NONE = 1 };
 
+// The chunk at the iterator, if it is of `actor`. 0, STRAND_NONE, ERR_*.
+int strand_at(const struct disk_iterator *strands, uint16_t actor,
+              struct chunk_place *place_out) MUST_CHECK;
 // The chunk of `actor` that holds `counter`, or the last before it. 0, STRAND_NONE, ERR_*.
 int strand_find(struct disk_iterator *strands, uint16_t actor, uint64_t counter,
                 struct chunk_place *place_out) MUST_CHECK;

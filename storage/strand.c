@@ -4,8 +4,7 @@
 #include "proto/model/slice.h"
 #include "storage/store_state.h"
 
-static int place_at(const struct disk_iterator *strands, uint16_t actor,
-                    struct chunk_place *place_out)
+int strand_at(const struct disk_iterator *strands, uint16_t actor, struct chunk_place *place_out)
 {
     if (!disk_iterator_is_valid(strands)) {
         int result = disk_iterator_status(strands);
@@ -31,7 +30,7 @@ int strand_find(struct disk_iterator *strands, uint16_t actor, uint64_t counter,
     uint8_t key[STRAND_KEY_LENGTH];
     strand_key_encode(actor, counter, key);
     disk_iterator_seek_for_prev(strands, bytes_of(key, sizeof key));
-    return place_at(strands, actor, place_out);
+    return strand_at(strands, actor, place_out);
 }
 
 int strand_find_from(struct disk_iterator *strands, uint16_t actor, uint64_t counter,
@@ -40,7 +39,7 @@ int strand_find_from(struct disk_iterator *strands, uint16_t actor, uint64_t cou
     uint8_t key[STRAND_KEY_LENGTH];
     strand_key_encode(actor, counter, key);
     disk_iterator_seek(strands, bytes_of(key, sizeof key));
-    return place_at(strands, actor, place_out);
+    return strand_at(strands, actor, place_out);
 }
 
 int store_corrupt(struct store *store, uint16_t actor, uint64_t first, struct reason *reason)
