@@ -194,6 +194,9 @@ int index_part_write(struct index *index) MUST_CHECK;
 // index_view.c
 struct index_view *index_view_take(struct index *index);
 void index_view_release(struct index *index, struct index_view *view); // NULL is fine
+// A view, and an iterator over postings whose summaries do not count more than the view's parts.
+int index_view_take_summed(struct index *index, struct index_view **view_out,
+                           struct disk_iterator **postings_out) MUST_CHECK;
 // The view of now: the state and the first `segments_count` segments of `old`, one reference.
 int index_view_new(const struct index *index, const struct index_view *old, uint32_t segments_count,
                    struct index_view **view_out) MUST_CHECK;

@@ -198,15 +198,12 @@ static int compare_numbers(const void *left, const void *right)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static int page_count(struct page *page, struct index *index, const struct index_view *view)
+static int page_count(struct page *page, struct disk_iterator *postings,
+                      const struct index_view *view)
 {
-    struct disk_iterator *iterator;
-    int err = disk_iterator_open(index->disk, INDEX_POSTINGS, DISK_READ_POINT, &iterator);
-    if (err) {
-        return err;
-    }
     qsort(page->by_number, page->count, sizeof(struct page_entry *), compare_numbers);
     uint32_t i = 0;
+    int err = 0;
     while (!err && i < page->count) {
         struct posting_totals totals[GROUP_MEMBERS];
         uint64_t wanted[GROUP_BITMAP_WORDS] = {0};
@@ -215,12 +212,11 @@ static int page_count(struct page *page, struct index *index, const struct index
         for (; end < page->count && page->by_number[end]->number / GROUP_MEMBERS == group; end++) {
             bitmap_set(wanted, page->by_number[end]->number % GROUP_MEMBERS);
         }
-        err = index_group_totals(iterator, view, group, wanted, totals);
+        err = index_group_totals(postings, view, group, wanted, totals);
         for (; !err && i < end; i++) {
             page->by_number[i]->totals = totals[page->by_number[i]->number % GROUP_MEMBERS];
         }
     }
-    disk_iterator_close(iterator);
     return err;
 }
 
@@ -248,8 +244,9 @@ static int page_rows(const struct page *page, struct buffer *rows_out)
     return 0;
 }
 
-static int page_read(struct page *page, struct index *index, const struct index_view *view,
-                     struct name_walk *walk, uint32_t rows_max, struct buffer *next_name_out)
+static int page_read(struct page *page, struct disk_iterator *postings,
+                     const struct index_view *view, struct name_walk *walk, uint32_t rows_max,
+                     struct buffer *next_name_out)
 {
     page->entries = calloc(rows_max, sizeof *page->entries);
     page->by_number = calloc(rows_max, sizeof(struct page_entry *));
@@ -257,7 +254,7 @@ static int page_read(struct page *page, struct index *index, const struct index_
         return ERR_MEMORY;
     }
     int err = page_gather(page, walk, rows_max, next_name_out);
-    return err ? err : page_count(page, index, view);
+    return err ? err : page_count(page, postings, view);
 }
 
 int index_names_page(struct index *index, const struct filter *filter, struct bytes after_name,
@@ -267,11 +264,16 @@ int index_names_page(struct index *index, const struct filter *filter, struct by
     struct page page = {0};
     struct name_walk walk = {0};
     rows_max = rows_max < 1 ? 1 : rows_max > NAMESPACES_PAGE_MAX ? NAMESPACES_PAGE_MAX : rows_max;
-    struct index_view *view = index_view_take(index);
-    int err = name_walk_open(&walk, index->disk, filter, view->state.names, PAGE_EXAMINED_MAX);
+    struct index_view *view;
+    struct disk_iterator *postings;
+    int err = index_view_take_summed(index, &view, &postings);
+    if (err) {
+        return err;
+    }
+    err = name_walk_open(&walk, index->disk, filter, view->state.names, PAGE_EXAMINED_MAX);
     if (!err) {
         name_walk_seek(&walk, after_name);
-        err = page_read(&page, index, view, &walk, rows_max, next_name_out);
+        err = page_read(&page, postings, view, &walk, rows_max, next_name_out);
     }
     err = err ? err : page_rows(&page, rows_out);
     if (!err) {
@@ -279,6 +281,7 @@ int index_names_page(struct index *index, const struct filter *filter, struct by
     }
     name_walk_close(&walk);
     page_deinit(&page);
+    disk_iterator_close(postings);
     index_view_release(index, view);
     return err;
 }

@@ -25,6 +25,37 @@ struct index_view *index_view_take(struct index *index)
     return view;
 }
 
+static bool view_is_of_newest_part(struct index *index, const struct index_view *view)
+{
+    pthread_mutex_lock(&index->lock);
+    bool is_newest = index->view->state.parts == view->state.parts;
+    pthread_mutex_unlock(&index->lock);
+    return is_newest;
+}
+
+// Summaries are written over, after the view with the part that they count is published: while that
+// view is not there, the disk holds none that counts what this one has in its tail.
+int index_view_take_summed(struct index *index, struct index_view **view_out,
+                           struct disk_iterator **postings_out)
+{
+    for (;;) {
+        struct index_view *view = index_view_take(index);
+        struct disk_iterator *postings;
+        int err = disk_iterator_open(index->disk, INDEX_POSTINGS, DISK_READ_POINT, &postings);
+        if (err) {
+            index_view_release(index, view);
+            return err;
+        }
+        if (view_is_of_newest_part(index, view)) {
+            *view_out = view;
+            *postings_out = postings;
+            return 0;
+        }
+        disk_iterator_close(postings);
+        index_view_release(index, view);
+    }
+}
+
 void index_view_release(struct index *index, struct index_view *view)
 {
     if (!view) {
