@@ -13,6 +13,7 @@
 #include "server/log/logger.h"
 #include "storage/disk_rocksdb.h"
 #include "storage/store.h"
+#include "storage/write_log.h"
 
 // At least twice the log of writes that may be lost (disk_rocksdb.c: 96 MiB), in chunks.
 #define WALK_BYTES (256 * MIB)
@@ -155,6 +156,19 @@ static void report(const struct store_recovery *recovery, const struct timespec 
     }
 }
 
+// Below, the newest event that is left is this node's own; there are no others yet.
+static void report_dropped(const struct node_storage *storage,
+                           const struct write_log_damage *damage, struct logger *logger)
+{
+    struct store_status status;
+    store_status(storage->store, &status);
+    logger_write(logger, LOG_WARNING, "server",
+                 "dropped what the write-ahead log held from byte %" PRIu64 " of %s on, %" PRIu64
+                 " bytes: events of actor %u above counter %" PRIu64 " are lost, if there were any",
+                 damage->offset, damage->path, damage->bytes, storage->identity.actor,
+                 status.counter_next - 1);
+}
+
 int node_storage_open(struct node_storage *storage, const struct config *config,
                       const struct memory_budget *budget, uint64_t seed, struct logger *logger,
                       struct reason *reason)
@@ -162,6 +176,9 @@ int node_storage_open(struct node_storage *storage, const struct config *config,
     struct timespec begin;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     int err = open_identity(storage, config, logger, reason);
+    struct write_log_damage dropped;
+    bool is_dropping = err == 0 && config->drop_torn_log &&
+                       write_log_find_damage(data_dir_log_path(storage->dir), &dropped);
     if (err == 0) {
         err = open_disks(storage, config, budget, logger, reason);
     }
@@ -172,6 +189,8 @@ int node_storage_open(struct node_storage *storage, const struct config *config,
         .actor = storage->identity.actor,
         .compress = config->compression == CONFIG_COMPRESSION_LZ4,
         .accept_loss = config->accept_loss,
+        // An event takes more than a byte, so this is above all that were in it.
+        .counters_dropped = is_dropping ? dropped.bytes : 0,
         .recent_bytes_max = budget->recent_bytes,
         .index_bytes_max = budget->indexer_bytes,
         .reserve_bytes = reserve_bytes(config),
@@ -183,6 +202,9 @@ int node_storage_open(struct node_storage *storage, const struct config *config,
         store_open(&store_config, storage->log, storage->index, &storage->store, &recovery, reason);
     if (err == 0) {
         report(&recovery, &begin, logger);
+    }
+    if (err == 0 && is_dropping) {
+        report_dropped(storage, &dropped, logger);
     }
     return err;
 }

@@ -58,8 +58,8 @@ static int read_step_page(struct store *store, struct read *read)
     struct buffer next_name = {0};
     if (atomic_load(&store->indexer.is_broken)) {
         return reason_set(&read->reason, ERR_IO,
-                          "the index of namespaces could not be written: restart the node, it will "
-                          "be built again");
+                          "the index of namespaces stands still, because the disk failed or is "
+                          "damaged (see weir status): when that is mended, restart the node");
     }
     buffer_clear(&read->names);
     int result = index_names_page(store->index, read->filter, buffer_bytes(&read->after_name),

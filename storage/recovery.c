@@ -483,6 +483,12 @@ int store_recover(struct store *store, struct store_recovery *recovery, bool *lo
         store->published.ordinal = store->commit.ordinal;
     }
     recovery->counter_next = store->commit.clock + 1;
+    if (result == ERR_CORRUPT && *lost_out && reason->text[0] == '\0') {
+        reason_set(reason, result,
+                   "the log cannot go on without what is lost, because its tables are damaged too: "
+                   "restore the data directory (%s)",
+                   err_text(result));
+    }
     if (result != 0 && reason->text[0] == '\0') {
         reason_set(reason, result, "cannot recover the log: %s", err_text(result));
     }

@@ -28,6 +28,7 @@ struct store_config {
     uint16_t actor;            // this node's
     bool compress;             // LZ4 bodies
     bool accept_loss;          // open although the walk of the strands found a hole
+    uint64_t counters_dropped; // that may have been issued above the lease: see --drop-torn-log
     uint64_t recent_bytes_max; // the cache of recent blocks
     uint64_t index_bytes_max;  // memory of the indexer
     uint64_t reserve_bytes;    // free disk space below which produce is refused

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     BLOCK_BYTES = 32768,
@@ -91,6 +92,12 @@ static bool file_find_damage(const uint32_t table[256], const char *path, uint64
     return is_found;
 }
 
+static uint64_t file_bytes(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
 static int is_log_name(const struct dirent *entry)
 {
     size_t digits = strspn(entry->d_name, "0123456789");
@@ -108,8 +115,11 @@ bool write_log_find_damage(const char *database_path, struct write_log_damage *d
         struct write_log_damage damage;
         int length =
             snprintf(damage.path, sizeof damage.path, "%s/%s", database_path, entries[i]->d_name);
-        if (!is_found && length > 0 && (size_t)length < sizeof damage.path &&
-            file_find_damage(table, damage.path, &damage.offset)) {
+        bool is_path = length > 0 && (size_t)length < sizeof damage.path;
+        if (is_path && is_found) {
+            damage_out->bytes += file_bytes(damage.path);
+        } else if (is_path && file_find_damage(table, damage.path, &damage.offset)) {
+            damage.bytes = file_bytes(damage.path) - damage.offset;
             *damage_out = damage;
             is_found = true;
         }

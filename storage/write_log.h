@@ -8,6 +8,7 @@
 struct write_log_damage {
     char path[PATH_MAX];
     uint64_t offset; // of the damaged record
+    uint64_t bytes;  // from there on, in this file and in newer ones
 };
 
 // Looks through the files NNNNNN.log of a database that is not open, oldest first. True: found a
