@@ -327,10 +327,29 @@ static int parse_identity(const struct data_dir *dir, char *text, size_t length,
     return 0;
 }
 
+static bool is_there(const struct data_dir *dir, const char *name)
+{
+    return faccessat(dir->directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// The index is made after the log: a log that is missing while it is there was there once, and an
+// empty one in its place would issue ids again.
+static int check_log(const struct data_dir *dir, struct reason *reason)
+{
+    if (is_there(dir, "log/CURRENT") || !is_there(dir, "index/CURRENT")) {
+        return 0;
+    }
+    return reason_set(reason, ERR_CORRUPT,
+                      "%s/CURRENT is missing, but %s is there: restore the data directory, or "
+                      "choose a new one",
+                      dir->log_path, dir->index_path);
+}
+
 static int check_fresh(const struct data_dir *dir, struct reason *reason)
 {
-    if (faccessat(dir->directory_fd, "log", F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
-        return IDENTITY_FRESH;
+    if (!is_there(dir, "log")) {
+        int result = check_log(dir, reason);
+        return result ? result : IDENTITY_FRESH;
     }
     return reason_set(reason, ERR_CORRUPT,
                       "%s/identity is missing, but %s is there: restore the file from a backup",
@@ -356,7 +375,8 @@ int identity_read(struct data_dir *dir, struct identity *identity_out, struct re
                           "backup",
                           dir->path);
     }
-    return parse_identity(dir, text, (size_t)length, identity_out, reason);
+    int result = parse_identity(dir, text, (size_t)length, identity_out, reason);
+    return result ? result : check_log(dir, reason);
 }
 
 // --- Writing it
