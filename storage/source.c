@@ -213,6 +213,18 @@ void source_close(struct source *source)
     free(source);
 }
 
+// The iterator has failed, and does not say where: names the next wanted chunk, if it is damage.
+static int scan_failed(struct source *source, int error, struct reason *reason)
+{
+    struct event_id next = {.counter = source->scan_header.first,
+                            .actor = (uint16_t)(source->scan_header.actor + 1)};
+    struct event_id lowest;
+    if (error == ERR_CORRUPT && source_lowest(source, &source->lower, next, &lowest) == 0) {
+        return store_corrupt(source->store, lowest.actor, lowest.counter, reason);
+    }
+    return reason_set(reason, error, "the log cannot be read: %s", err_text(error));
+}
+
 // Moves the scan to a wanted chunk. 0 (ready or ended), SOURCE_PAUSE, ERR_*.
 static int scan_settle(struct source *source, struct reason *reason)
 {
@@ -220,10 +232,7 @@ static int scan_settle(struct source *source, struct reason *reason)
         if (!disk_iterator_is_valid(source->chunks)) {
             source->scan_ended = true;
             int result = disk_iterator_status(source->chunks);
-            if (result != 0) {
-                reason_set(reason, result, "the log cannot be read: %s", err_text(result));
-            }
-            return result;
+            return result == 0 ? 0 : scan_failed(source, result, reason);
         }
         struct bytes key = disk_iterator_key(source->chunks);
         struct bytes value = disk_iterator_value(source->chunks);
