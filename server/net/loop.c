@@ -15,7 +15,7 @@
 #include "server/net/net_state.h"
 #include "server/node/service.h"
 
-enum { PASSES_MAX = 4 };
+enum { PASSES_MAX = 4, FLUSHES_MAX = 32 };
 
 static struct instant clock_now(void)
 {
@@ -153,10 +153,13 @@ static void answer_call(struct loop *loop)
     net_notify(loop->net);
 }
 
-static void flush_all(struct loop *loop)
+// Some of those that have something to send, the others after a look at what has come in: sending
+// to a thousand consumers takes 10 ms, for which the next event should not wait to be read and
+// committed.
+static void flush_some(struct loop *loop)
 {
     struct list_node *node;
-    while ((node = list_first(&loop->flush)) != NULL) {
+    for (int i = 0; i < FLUSHES_MAX && (node = list_first(&loop->flush)) != NULL; i++) {
         list_remove(node);
         connection_flush(container_of(node, struct connection, work));
     }
@@ -232,7 +235,7 @@ static void end_turn(struct loop *loop)
             service_turn(loop->service, loop->now);
         }
         take_ready(loop);
-        flush_all(loop);
+        flush_some(loop);
         free_dead(loop);
         if (!loop->turn_wanted) {
             break;
@@ -241,7 +244,7 @@ static void end_turn(struct loop *loop)
     feed_starved(loop);
     arm_tick(loop);
     look_for_the_end(loop);
-    if (loop->turn_wanted || !list_is_empty(&loop->later)) {
+    if (loop->turn_wanted || !list_is_empty(&loop->later) || !list_is_empty(&loop->flush)) {
         ev_idle_start(loop->ev, &loop->busy);
     } else {
         ev_idle_stop(loop->ev, &loop->busy);
