@@ -255,6 +255,45 @@ START_TEST(after_an_accepted_loss_of_the_newest_the_index_goes_on)
 }
 END_TEST
 
+// As when the part of the write-ahead log that is lost held a renewal of the lease.
+static void write_lease(struct log_fixture *fixture, uint64_t lease)
+{
+    uint8_t value[8];
+    struct disk *disk;
+    ck_assert_int_eq(disk_memory_open(fixture->log_medium, LOG_FAMILIES, &disk), 0);
+    struct disk_batch *batch = disk_batch_new(disk);
+    ck_assert_ptr_nonnull(batch);
+    store_be64(value, lease);
+    disk_batch_put(batch, LOG_META, bytes_of_text("lease"), bytes_of(value, sizeof value));
+    ck_assert_int_eq(disk_write(disk, batch), 0);
+    ck_assert_int_eq(disk_sync(disk), 0);
+    disk_batch_free(batch);
+    disk_close(disk);
+}
+
+START_TEST(an_accepted_loss_repeats_no_id_when_the_lease_is_lost_too)
+{
+    struct log_fixture fixture;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    fixture_init(&fixture, 11);
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 10; i++) {
+        fixture_produce(&fixture, 10);
+    }
+    fixture_abandon(&fixture);
+    write_lease(&fixture, 20);
+    ck_assert_int_eq(
+        disk_medium_remove(fixture.log_medium, LOG_CHUNKS, chunk_key(&fixture.events[50], key)), 0);
+    fixture.config.accept_loss = true;
+    fixture_open(&fixture);
+    fixture.events_count = 50;
+    ck_assert_uint_gt(fixture_produce(&fixture, 1), 100);
+    check_all(&fixture);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 START_TEST(a_flipped_bit_is_found_by_the_walk_and_by_reads)
 {
     uint64_t seed = test_seed();
@@ -312,6 +351,7 @@ int main(void)
     suite_add(suite, a_failure_of_any_read_is_an_error_never_an_end);
     suite_add(suite, a_hole_below_the_head_is_refused_and_named_and_can_be_accepted);
     suite_add(suite, after_an_accepted_loss_of_the_newest_the_index_goes_on);
+    suite_add(suite, an_accepted_loss_repeats_no_id_when_the_lease_is_lost_too);
     suite_add(suite, a_flipped_bit_is_found_by_the_walk_and_by_reads);
     suite_add(suite, a_newer_format_is_refused);
     return check_main(suite);
