@@ -523,15 +523,6 @@ static void commit_undo(struct store *store)
     store->commit.blocks_count = 0;
 }
 
-static int commit_write(struct store *store)
-{
-    int result = disk_write(store->log, store->commit.batch);
-    if (result == 0) {
-        result = disk_sync(store->log);
-    }
-    return result;
-}
-
 // Hands every append of the commit back to its port; `result` 0 leaves their own results.
 static void commit_complete(struct store *store, int result)
 {
@@ -609,7 +600,7 @@ bool store_step_commit(struct store *store, uint64_t now_ms)
         return true;
     }
     if (store->commit.blocks_count > 0) {
-        result = commit_write(store);
+        result = disk_write_synced(store->log, store->commit.batch);
         if (result != 0) {
             commit_fail(store, result, true);
             return true;

@@ -53,6 +53,18 @@ int disk_write(struct disk *disk, struct disk_batch *batch)
     return result;
 }
 
+int disk_write_synced(struct disk *disk, struct disk_batch *batch)
+{
+    assert(batch->disk == disk);
+    if (disk->ops->write_synced == NULL) {
+        int result = disk_write(disk, batch);
+        return result == 0 ? disk_sync(disk) : result;
+    }
+    int result = disk->ops->write_synced(disk, batch);
+    assert(result <= 0);
+    return result;
+}
+
 int disk_sync(struct disk *disk)
 {
     int result = disk->ops->sync(disk);

@@ -34,6 +34,9 @@ int disk_write(struct disk *disk, struct disk_batch *batch) MUST_CHECK;
 // Returns once everything written before is durable. ERR_IO.
 int disk_sync(struct disk *disk) MUST_CHECK;
 
+// Both in one: for a disk that does it faster so. Errors of either.
+int disk_write_synced(struct disk *disk, struct disk_batch *batch) MUST_CHECK;
+
 // Appends the value to `value`. 0, DISK_NOT_FOUND, ERR_IO, ERR_CORRUPT, ERR_MEMORY.
 int disk_get(struct disk *disk, unsigned family, struct bytes key, struct buffer *value) MUST_CHECK;
 
@@ -83,6 +86,7 @@ struct disk_ops {
     size_t (*batch_bytes)(const struct disk_batch *batch);
     int (*write)(struct disk *disk, struct disk_batch *batch);
     int (*sync)(struct disk *disk);
+    int (*write_synced)(struct disk *disk, struct disk_batch *batch); // NULL: write, then sync
     int (*get)(struct disk *disk, unsigned family, struct bytes key, struct buffer *value);
     int (*iterator_open)(struct disk *disk, unsigned family, enum disk_read_pattern pattern,
                          struct disk_iterator **iterator_out);
