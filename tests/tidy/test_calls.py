@@ -26,6 +26,8 @@ BANNED = {
     "random": "global state; proto/base/random.h",
     "sleep": "waits blindly; wait for what you wait for, with a deadline",
     "usleep": "waits blindly; wait for what you wait for, with a deadline",
+    "nanosleep": "waits blindly; wait for what you wait for, with a deadline",
+    "clock_nanosleep": "waits blindly; wait for what you wait for, with a deadline",
     "localtime": "static storage; localtime_r or gmtime_r",
     "gmtime": "static storage; gmtime_r",
     "tmpnam": "a race; mkstemp",
