@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What an operator meets after damage: a refusal that names the thing and the remedy, or the truth."""
+"""What an operator meets after damage: a refusal that names thing and remedy, or the truth."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ class Loaded:
         self.data = server.data
 
     def copy(self):
-        """A server, not started, over a copy; and the copy's write-ahead log files, oldest first."""
+        """A server, not started, over a copy; and the copy's write-ahead logs, oldest first."""
         self.copies += 1
         folder = os.path.join(self.folder, f"copy{self.copies}")
         shutil.copytree(self.data, os.path.join(folder, "data"))
