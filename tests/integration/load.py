@@ -18,6 +18,7 @@ class Producer:
         self.name, self.namespace = name, namespace
         self.count, self.size = count, size
         self.fed = 0
+        self.broken = None  # why feeding ended early
         self.stopping = threading.Event()
         self.process = server.weir_start(
             *("produce", "-n", namespace, "--lines", "-", "--in-flight", str(in_flight)),
@@ -38,8 +39,8 @@ class Producer:
                 while lines:
                     lines = lines[pipe.write(lines) :]
                 self.fed += more
-        except OSError:
-            pass  # the command has ended
+        except OSError as error:
+            self.broken = error  # the command has ended
         finally:
             try:
                 pipe.close()
@@ -56,6 +57,10 @@ class Producer:
             self.stopping.set()
         status = self.process.wait(seconds)
         expect(status == 0, f"produce: exit {status}", self.process.stderr.text()[-2000:])
+        expect(
+            not self.count or self.fed == self.count,
+            f"{self.fed} lines of {self.count} fed: {self.broken!r}",
+        )
         ids = self.acknowledged()
         expect(len(ids) == self.fed, f"{self.fed} lines fed, {len(ids)} ids printed")
         return ids
