@@ -1,53 +1,22 @@
 // One request and its answer, timed.
 
 #include "client-cli/command.h"
-#include "client-cli/print_event.h"
-
-enum { OPTION_OUTPUT = 0x200 };
-
-struct options {
-    struct connection_options *connection;
-    enum format format;
-};
-
-static const struct argp_option option_table[] = {
-    {"output", OPTION_OUTPUT, "FORMAT", 0, "human or json (default: human)", 0},
-    {0},
-};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-    struct options *options = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->connection;
-        return 0;
-    case OPTION_OUTPUT:
-        if (!format_parse(argument, false, &options->format)) {
-            argp_error(state, "'%s' is not an output: human or json", argument);
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+#include "client-cli/format_options.h"
 
 static const struct argp ping_argp = {
-    .options = option_table,
-    .parser = parse,
+    .options = format_option_table,
+    .parser = format_options_parse,
     .doc = "Say how long a node takes to answer.\v"
            "Examples:\n"
            "  weir ping\n"
            "  weir ping --output json\n"
            "  weir -H node1.example -p 3001 ping",
-    .children = children,
+    .children = format_option_children,
 };
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-    struct options options = {.connection = &cli->connection};
+    struct format_options options = {.connection = &cli->connection};
     argp_parse(&ping_argp, argc, argv, 0, NULL, &options);
     struct weir_client *client;
     int status = cli_connect(cli, 0, &client);

@@ -4,50 +4,21 @@
 #include <stdio.h>
 
 #include "client-cli/command.h"
+#include "client-cli/format_options.h"
 #include "client-cli/json.h"
-#include "client-cli/print_event.h"
 #include "proto/model/namespace.h"
 
-enum { OPTION_OUTPUT = 0x200, UUID_TEXT_LENGTH = 36 };
-
-struct options {
-    struct connection_options *connection;
-    enum format format;
-};
-
-static const struct argp_option option_table[] = {
-    {"output", OPTION_OUTPUT, "FORMAT", 0, "human or json (default: human)", 0},
-    {0},
-};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-    struct options *options = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = options->connection;
-        return 0;
-    case OPTION_OUTPUT:
-        if (!format_parse(argument, false, &options->format)) {
-            argp_error(state, "'%s' is not an output: human or json", argument);
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+enum { UUID_TEXT_LENGTH = 36 };
 
 static const struct argp status_argp = {
-    .options = option_table,
-    .parser = parse,
+    .options = format_option_table,
+    .parser = format_options_parse,
     .doc = "Say how a node is and what it holds.\v"
            "Examples:\n"
            "  weir status\n"
            "  weir status --output json | jq .cursor\n"
            "  weir -H node1.example status",
-    .children = children,
+    .children = format_option_children,
 };
 
 static void uuid_format(struct bytes uuid, char out[UUID_TEXT_LENGTH + 1])
@@ -189,7 +160,8 @@ static int print_human(struct output *output, const struct reply_status *status,
     return err;
 }
 
-static int print(const struct options *options, struct output *output, const struct reply *reply)
+static int print(const struct format_options *options, struct output *output,
+                 const struct reply *reply)
 {
     struct version_vector cursor = {0};
     struct buffer text = {0};
@@ -208,7 +180,7 @@ static int print(const struct options *options, struct output *output, const str
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-    struct options options = {.connection = &cli->connection};
+    struct format_options options = {.connection = &cli->connection};
     argp_parse(&status_argp, argc, argv, 0, NULL, &options);
     struct weir_client *client;
     int status = cli_connect(cli, 0, &client);
