@@ -6,22 +6,19 @@
 
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
+#include "proto/model/uuid.h"
 
-struct uuid {
-    uint8_t bytes[16];
-};
-enum { UUID_TEXT_LENGTH = 36 };
-void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_LENGTH + 1]);
-int uuid_parse(const char *text, struct uuid *uuid_out) MUST_CHECK; // ERR_INVALID
 // A random one (version 4) from the system's source. ERR_IO.
 int uuid_random(struct uuid *uuid_out) MUST_CHECK;
 
 struct identity {
     char cluster_name[NAME_BYTES_MAX + 1];
-    struct uuid cluster;
+    struct uuid cluster; // zero: none yet
     struct uuid node;
-    uint16_t actor;
-    uint64_t run; // raised and synced at each start
+    uint16_t actor;     // 0: none yet, joins a cluster or founds one
+    uint64_t run;       // raised and synced at each start
+    uint64_t run_randoms[RUNS_REMEMBERED_MAX]; // of this run, of the one before, ...
+    uint32_t run_randoms_count;
 };
 
 struct data_dir; // an open, locked data directory

@@ -25,7 +25,7 @@ extern const char *const LOG_FAMILY_NAMES[LOG_FAMILIES];
 extern const char *const INDEX_FAMILY_NAMES[INDEX_FAMILIES];
 
 struct store_config {
-    uint16_t actor;            // this node's
+    uint16_t actor;            // this node's; 0: none yet, see APPEND_ACTOR
     bool compress;             // LZ4 bodies
     bool accept_loss;          // open although the walk of the strands found a hole
     uint64_t counters_dropped; // that may have been issued above the lease: see --drop-torn-log
@@ -97,6 +97,19 @@ struct append_run {
 enum append_kind {
     APPEND_PRODUCE, // events of this node, ids are assigned in the commit; atomic
     APPEND_CHUNKS,  // whole chunks of one other actor, validated, ending complete (open 0)
+    APPEND_SYSTEM,  // as APPEND_PRODUCE; chunks of their own, with CHUNK_HAS_SYSTEM
+    APPEND_RECORDS, // `records`: kept beside the log, synced (store_records)
+    APPEND_PROMISE, // -> `first`: never again will a counter up to it be issued; `head`: where the
+                    // strand up to it ends. Below the lease on the disk, after all before it.
+    APPEND_ACTOR,   // this node has `actor` from now on, and ids above `first`; the lease is synced
+    APPEND_REPAIR,  // `bytes`: one chunk, to take the place of a damaged or missing one
+    APPEND_HOLLOW,  // `actor`, `first`, `last`: lost everywhere; the strand goes on behind it
+};
+
+// Kept for the cluster, durable once the append is completed. An empty value removes the key.
+struct append_record {
+    struct bytes key; // 1 to 200 bytes
+    struct bytes value;
 };
 
 // One append. The submitter owns the memory (it may be embedded) and must leave it alone from
@@ -109,13 +122,21 @@ struct append {
     const struct append_run *runs; // APPEND_PRODUCE
     uint32_t runs_count;
     uint32_t events; // how many events in all
-    void *owner;     // the submitter's
+    uint16_t actor;  // ACTOR, HOLLOW
+    uint64_t last;   // HOLLOW
+    const struct append_record *records; // RECORDS
+    uint32_t records_count;
+    void *owner; // the submitter's
     // results
-    int result;     // 0, STORE_DUPLICATE, STORE_GAP; ERR_FULL, ERR_UNKNOWN, ERR_CLOSED
-    uint64_t first; // APPEND_PRODUCE: counter of the first event, the others follow by 1
+    int result;     // 0, STORE_DUPLICATE, STORE_GAP, STORE_FORK; ERR_FULL, ERR_UNKNOWN, ERR_CLOSED,
+                    // ERR_LIMIT (counters from nowhere, or used up), ERR_INVALID
+    uint64_t first; // PRODUCE: counter of the first event, the others follow by 1; PROMISE
+    uint64_t head;  // PROMISE
 };
 
-enum { STORE_DUPLICATE = 1, STORE_GAP = 2 };
+// CHUNKS: all of them are held; something before them is not held; they contradict what is held (a
+// chunk that overlaps, or whose `prev_hash` is not the hash of the chunk that it follows).
+enum { STORE_DUPLICATE = 1, STORE_GAP = 2, STORE_FORK = 4 };
 
 // Queues it; it is handed to the commit with the next store_port_flush at the latest.
 void store_append(struct store_port *port, struct append *append);
@@ -132,6 +153,36 @@ void store_clock_raise(struct store *store, uint64_t counter);
 // Whether produce should wait because the indexer is too far behind. Any thread.
 bool store_is_congested(const struct store *store);
 
+// What strands end with, as of the port's last refresh; sorted by actor. Valid until the next one.
+struct strand_end {
+    uint16_t actor;
+    uint64_t last;
+    struct hash128 hash;
+};
+const struct strand_end *store_port_ends(const struct store_port *port, uint32_t *count_out);
+
+// Every record (APPEND_RECORDS). Blocking; at a start. The callback's error ends it.
+typedef int store_record_found(void *context, struct bytes key, struct bytes value);
+int store_records(struct store *store, store_record_found *found, void *context) MUST_CHECK;
+
+// Every event of that system namespace, in canonical order. Blocking; at a start.
+typedef int store_event_found(void *context, struct event_id id, struct bytes data);
+int store_system_events(struct store *store, const char *name, store_event_found *found,
+                        void *context) MUST_CHECK;
+
+// The highest counter issued, stored or leased. Any thread.
+uint64_t store_clock(const struct store *store);
+
+// Damage that reads, the index or the scrub have found and that is not repaired yet: the next one
+// after `after` in (actor, first) order. false: none. Any thread.
+struct damaged_chunk {
+    uint16_t actor;
+    uint64_t first;
+    uint64_t last; // of the strand's record; 0: not known
+};
+bool store_next_damage(struct store *store, struct damaged_chunk after,
+                       struct damaged_chunk *damage_out);
+
 // --- Read --------------------------------------------------------------------------------------
 
 // The published block that holds the chunk with this arrival ordinal, from the cache of recent
@@ -147,6 +198,8 @@ enum read_kind {
     READ_NEIGHBOR,   // the matching event next to `position`, in `direction`, inside `upper`
     READ_START,      // the vector of a start position
     READ_NAMESPACES, // a page of namespaces with what is in them
+    READ_STRAND,     // whole chunks of position.actor above position.counter, ending complete
+    READ_CHUNK,      // the one chunk of position.actor that begins at position.counter
 };
 
 enum read_start {
@@ -154,6 +207,7 @@ enum read_start {
     START_FROM_ID,  // -> the vector of everything before `position`
     START_TIME,     // -> the vector of everything before `time_ms`
     START_CURSOR,   // -> `lower`, after checking that its entries are ids of their strands
+    START_STABLE,   // -> as START_AFTER_ID, lowered until no produce is cut in two
 };
 
 // One read, or a sequence of reads that go on from where the last one ended. The submitter owns
@@ -172,7 +226,9 @@ struct read {
     struct version_vector lower; // CANONICAL: exclusive; START_CURSOR: the cursor
     struct version_vector upper; // CANONICAL, LAST, NEIGHBOR: inclusive; READ_START: bound
     struct event_id position;    // CANONICAL: everything up to it is done (advanced by reads);
-                                 // EVENT, NEIGHBOR, READ_START: the id
+                                 // EVENT, NEIGHBOR, READ_START, CHUNK: the id; STRAND: see there
+                                 // (advanced by reads; the counter is 0 or the last of a chunk,
+                                 // else STORE_NOT_FOUND), inside `upper`
     uint64_t ordinal;            // ARRIVAL: next to read (advanced by reads)
     uint64_t ordinal_end;        // ARRIVAL: last to read
     enum read_start start;
@@ -193,6 +249,7 @@ struct read {
     struct event_id found;        // LAST: the first of the last N (none id: fewer than N exist);
                                   // EVENT, NEIGHBOR: the id
     struct buffer names; // NAMESPACES: namespace_row entries (namespace_row.h), back to back
+    struct hash128 hash; // STRAND: of the chunk that ends at position, before the step; or zero
 };
 // `vector` after a CANONICAL step: for each actor that the step passed, the last counter that is
 // delivered or did not match (so: raise the cursor by it). Always ids of their strands. When
@@ -228,6 +285,11 @@ struct store_status {
     uint64_t counter_next;
     bool is_full;            // disk reserve reached
     uint32_t corrupt_chunks; // found by reads since the start
+    uint32_t damaged_chunks; // of those, not repaired yet
+    uint32_t repaired_chunks;
+    uint64_t scrub_checked;  // chunks, in the round that runs
+    uint64_t scrub_total;    // about, in a round
+    uint64_t scrub_rounds;   // completed since the start
     struct reason last_corruption;
 };
 void store_status(struct store *store, struct store_status *status_out); // any thread
@@ -241,6 +303,8 @@ bool store_step_commit(struct store *store,
                        uint64_t now_ms); // collect, build, write, sync, publish
 bool store_step_read(struct store *store);
 bool store_step_index(struct store *store);
+// Checks some chunks of some strand, body and chain; false: the round is over. One thread at a time.
+bool store_step_scrub(struct store *store);
 
 // Blocks until there may be work for that step, or store_interrupt was called.
 void store_wait_commit(struct store *store);

@@ -5,7 +5,7 @@
 // Header, CHUNK_HEADER_LENGTH bytes, all numbers big-endian:
 //    0  u8   format version (1)
 //    1  u8   body encoding (enum chunk_encoding)
-//    2  u16  flags (0)
+//    2  u16  flags (enum chunk_flag)
 //    4  u16  actor
 //    6  u16  count, 1..64
 //    8  u64  first counter
@@ -30,6 +30,10 @@ enum { CHUNK_HEADER_LENGTH = 80, CHUNK_FORMAT = 1 };
 enum chunk_encoding {
     CHUNK_PLAIN = 0,
     CHUNK_LZ4 = 1,
+};
+
+enum chunk_flag {
+    CHUNK_HAS_SYSTEM = 1 << 0, // events of the system's namespaces, and no others
 };
 
 struct chunk_header {

@@ -14,6 +14,7 @@ enum reply_kind {
     REPLY_EVENTS = 69, // to GET, LAST and NEIGHBOR: slices
     REPLY_NAMESPACES = 70,
     REPLY_STATUS = 71,
+    REPLY_CLUSTER = 73,
     REPLY_ERROR = 72,     // to any request; ends a subscription
     DELIVERY_CHUNKS = 80, // of a subscription: whole chunks back to back
     DELIVERY_SLICES = 81, // of a subscription: slices back to back
@@ -45,6 +46,8 @@ enum wire_error {
     WIRE_BUSY = 38, // a limit of this connection or node is reached
     WIRE_UNSUPPORTED = 39,
     WIRE_INTERNAL = 40,
+    WIRE_NOT_MEMBER = 41,   // this node may not produce (now): the text says why
+    WIRE_REFUSED = 42,      // a cluster command cannot be done: the text says why
 };
 const char *wire_error_name(enum wire_error error); // "invalid_glob"; never NULL
 
@@ -60,12 +63,15 @@ struct reply_hello {
 };
 
 // Bits of reply_produced.remarks.
-enum { REMARK_NOT_AFTER_PARENT = 1 << 0 }; // the parent was not here in time
+enum produce_remark {
+    REMARK_NOT_AFTER_PARENT = 1 << 0, // the parent was not here in time
+    REMARK_REPLICAS_LATE = 1 << 1,    // fewer nodes than asked for hold it; nothing is undone
+};
 
 struct reply_produced {
     struct event_id first; // the others follow, counter by counter
     uint32_t count;
-    uint32_t nodes_durable; // on how many nodes the events are durable: 1
+    uint32_t nodes_durable; // on how many nodes the events are known to be durable
     uint32_t remarks;
 };
 
@@ -73,6 +79,8 @@ enum mark_kind {
     MARK_CAUGHT_UP = 1, // everything the node held when the subscription started is delivered
     MARK_HEARTBEAT = 2,
     MARK_PROGRESS = 3, // a long stretch without a match was passed
+    MARK_FRONTIER = 4, // everything up to the mark's id is delivered, nothing can come in between
+    MARK_WAITING = 5,  // stable order waits; the mark's id names the member by its actor
 };
 
 enum end_reason {
@@ -100,6 +108,27 @@ struct reply_status {
     struct bytes alarms; // texts, joined by newlines
 };
 
+struct reply_cluster {
+    struct bytes cluster_name;
+    struct bytes cluster; // uuid
+    struct bytes node;    // uuid
+    uint16_t actor;       // 0: none yet
+    struct bytes phase;   // "member"
+    bool may_produce;
+    struct bytes why_not; // empty: it may
+    uint64_t frontier;
+    uint16_t waits_for;   // the member that holds the frontier back; 0: none
+    uint64_t events_applied;
+    uint64_t events_duplicate;
+    uint64_t damaged_chunks;
+    uint64_t repaired_chunks;
+    uint64_t scrub_checked;
+    uint64_t scrub_total;
+    struct bytes text;    // what a command did; VERIFY: the verdict
+    struct bytes members; // cluster rows (cluster_row.h)
+    struct bytes alarms;  // "code: text" lines
+};
+
 struct reply {
     uint32_t kind;       // enum reply_kind
     uint64_t id;         // of the request or subscription
@@ -114,6 +143,7 @@ struct reply {
             bool more;
         } namespaces;
         struct reply_status status;
+        struct reply_cluster cluster_status;
         struct {
             uint32_t code; // enum wire_error
             struct bytes text;
@@ -121,6 +151,7 @@ struct reply {
         struct {
             uint32_t kind;   // enum mark_kind
             uint64_t passed; // events looked at so far, for progress
+            struct event_id at; // FRONTIER, WAITING
         } mark;
         struct {
             uint32_t reason;    // enum end_reason

@@ -20,6 +20,7 @@ enum request_kind {
     REQUEST_NEIGHBOR = 9,
     REQUEST_NAMESPACES = 10,
     REQUEST_STATUS = 11,
+    REQUEST_CLUSTER = 12,
 };
 
 // Features that a client announces in hello; bits.
@@ -46,6 +47,8 @@ struct request_produce {
     struct request_after after;
     uint32_t events_count;
     struct bytes events; // encoded events back to back (event.h)
+    uint32_t replicas;   // answered when so many nodes hold it durably, this one included; 0: 1
+    uint32_t replicas_timeout_ms; // then it is answered anyway; 0: the default (5 s)
 };
 
 enum start_kind {
@@ -80,7 +83,8 @@ struct request_subscribe {
     uint64_t limit;          // events; 0: none
     uint64_t credit_bytes;   // first window; 0: the default
     uint32_t heartbeat_ms;   // 0: none
-    bool is_stable_order;    // refused as UNSUPPORTED until there is a cluster
+    bool is_stable_order;    // canonical order only: up to the frontier
+    bool wants_marks;        // arrival order: frontier marks
 };
 
 struct request_credit {
@@ -120,6 +124,25 @@ struct request_namespaces {
     uint32_t page_max;       // 0: NAMESPACES_PAGE_MAX
 };
 
+enum cluster_request_kind {
+    CLUSTER_STATUS = 0,
+    CLUSTER_VERIFY = 1,
+    CLUSTER_RETIRE = 2, // actor
+    CLUSTER_LEAVE = 3,  // this node
+    CLUSTER_RESCUE = 4, // this node's strand forked, or was copied: go on under a new actor id
+    CLUSTER_LOST = 5,   // actor, first, last
+    CLUSTER_FORGIVE = 6, // actor: lift the quarantine of a counter from nowhere
+};
+
+// STATUS and VERIFY are answered with CLUSTER; the others too, once done, or with an error.
+struct request_cluster {
+    enum cluster_request_kind which;
+    uint16_t actor;
+    uint64_t first;
+    uint64_t last;
+    bool is_forced;
+};
+
 // `id` is the client's: unique among its open requests; a subscription keeps its id until its end.
 struct request {
     enum request_kind kind;
@@ -133,5 +156,6 @@ struct request {
         struct request_last last;
         struct request_neighbor neighbor;
         struct request_namespaces namespaces;
+        struct request_cluster cluster;
     };
 };

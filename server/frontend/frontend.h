@@ -15,7 +15,9 @@ struct frontend;
 struct frontend_config {
     struct service *service;
     const char *peer_name; // "127.0.0.1:51312", for log and status; valid while open
-    void *owner;           // net's connection; session_owner() of its session returns it
+    void *owner;           // net's connection; service_take_ready returns it
+    uint64_t dial;         // FRONTEND_PEER: node_env's connect; 0: the connection came in
+    bool is_local;         // the other side is on this machine
 };
 
 // Negative results of feed end the connection, after what peek still offers was sent.
@@ -54,3 +56,9 @@ struct frontend {
 };
 
 extern const struct frontend_ops FRONTEND_NATIVE;
+extern const struct frontend_ops FRONTEND_PEER;
+
+// What a connection speaks, by its first bytes: a peer's first message is PEER_HELLO. NULL: more
+// bytes are needed (at most FRONTEND_GREETING_BYTES).
+enum { FRONTEND_GREETING_BYTES = 6 };
+const struct frontend_ops *frontend_choose(struct bytes first);

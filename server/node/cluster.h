@@ -1,0 +1,59 @@
+// The cluster as one node sees it: drives the replica (replication/replica.h) with what the first
+// loop's service, its peers and the store bring, and does what it decides. Lives in the first loop.
+// What other loops need is published in `struct cluster_view`.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "proto/base/limits.h"
+#include "proto/model/reply.h"
+#include "replication/replica.h"
+#include "storage/identity.h"
+
+struct cluster;
+struct node;
+struct service;
+struct session;
+struct store;
+
+struct cluster_config {
+    struct identity identity; // as read at the start, run raised; actor 0: joins or founds
+    uint16_t wanted_actor;
+    bool bootstrap;
+    bool was_clean;
+    uint32_t start_wait_ms;
+    struct replica_address advertise;
+    const struct replica_address *peers;
+    uint32_t peers_count;
+    struct bytes secret; // empty: none; then peers must be on this machine
+    // Writes the identity file and syncs it; blocks for a moment, which only happens when a node
+    // becomes a member or is rescued. Called in the first loop.
+    int (*save_identity)(void *context, const struct identity *identity);
+    void *save_context;
+};
+
+// What every loop may read at any time, without locks.
+struct cluster_view {
+    atomic_bool may_produce;
+    atomic_bool compress; // every member reads LZ4
+    atomic_uint_fast64_t frontier;
+    atomic_uint waits_for;                           // actor, 0: none
+    atomic_uint_fast64_t held_by[REPLICAS_MAX + 1];  // [n]: own counter that n nodes hold
+    atomic_uint stable_readers;                      // subscriptions in stable order, all loops
+    atomic_uint members;                             // not retired, this one included
+};
+
+// With the first service of the node, before its loop runs: reads the member events and records of
+// the log (blocking; at the start), makes the replica. ERR_MEMORY, ERR_IO, ERR_CORRUPT.
+int cluster_new(struct service *service, const struct cluster_config *config,
+                struct reason *reason) MUST_CHECK;
+void cluster_free(struct service *service);
+
+// Called by the first service: at the end of each of its turns, and by its timer.
+void cluster_turn(struct cluster *cluster);
+
+// Any loop: why produce is refused now.
+void cluster_why_not(struct node *node, struct reason *why);
+
+// Any loop: alarms for status, as lines; the waiting member's name for marks.
+void cluster_alarms(struct node *node, struct buffer *out);
