@@ -10,7 +10,8 @@
 // Rules of the driver:
 // - Everything that an action asks for is done in the order of the actions.
 // - REPLICA_RECORD and REPLICA_SYSTEM_EVENT are durable before anything behind them in the same or
-//   a later list of actions is sent; the driver reports them by REPLICA_SAVED and REPLICA_COMMITTED.
+//   a later list of actions is sent; the driver reports them by REPLICA_SAVED and
+//   REPLICA_COMMITTED.
 // - Chunks of a link are offered to replica_may_apply before they are appended, and what became of
 //   them is reported by REPLICA_APPLIED.
 // - Every event of MEMBERS_NAMESPACE that is committed here, whoever made it, is reported by
@@ -99,8 +100,8 @@ struct replica_link_up {
 };
 
 struct replica_link_down {
-    link_id id;    // 0: the dial failed before there was a link
-    uint64_t dial; // as above
+    link_id id;       // 0: the dial failed before there was a link
+    uint64_t dial;    // as above
     uint32_t refusal; // enum peer_refusal that the other side, or we, gave; 0: none
 };
 
@@ -305,17 +306,22 @@ struct replica_member {
     const char *address;
     bool is_self;
     bool is_connected;
-    link_id link;           // 0: none
-    uint64_t run;           // 0: not known
-    uint64_t held;          // of its strand, here
-    uint64_t claimed;       // the highest anybody has said of its strand
+    link_id link;                // 0: none
+    uint64_t run;                // 0: not known
+    uint64_t held;               // of its strand, here
+    uint64_t claimed;            // the highest anybody has said of its strand
     struct instant behind_since; // held < claimed since then; INSTANT_NEVER: is not
-    uint64_t promised;      // counted promise
-    link_id source;         // its strand is pulled over this link; 0: from nowhere
-    uint64_t seal;          // GONE
-    enum { VERIFIED_UNKNOWN, VERIFIED_EQUAL, VERIFIED_BEHIND, VERIFIED_AHEAD, VERIFIED_DIVERGED }
-        verified;               // its last note against what is held here
-    uint64_t diverged_since;    // counter; of diverged_actor
+    uint64_t promised;           // counted promise
+    link_id source;              // its strand is pulled over this link; 0: from nowhere
+    uint64_t seal;               // GONE
+    enum {
+        VERIFIED_UNKNOWN,
+        VERIFIED_EQUAL,
+        VERIFIED_BEHIND,
+        VERIFIED_AHEAD,
+        VERIFIED_DIVERGED
+    } verified;              // its last note against what is held here
+    uint64_t diverged_since; // counter; of diverged_actor
     uint16_t diverged_actor;
     const char *server_version; // "" when not known
 };

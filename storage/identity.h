@@ -15,8 +15,8 @@ struct identity {
     char cluster_name[NAME_BYTES_MAX + 1];
     struct uuid cluster; // zero: none yet
     struct uuid node;
-    uint16_t actor;     // 0: none yet, joins a cluster or founds one
-    uint64_t run;       // raised and synced at each start
+    uint16_t actor;                            // 0: none yet, joins a cluster or founds one
+    uint64_t run;                              // raised and synced at each start
     uint64_t run_randoms[RUNS_REMEMBERED_MAX]; // of this run, of the one before, ...
     uint32_t run_randoms_count;
 };

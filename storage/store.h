@@ -121,9 +121,9 @@ struct append {
     struct bytes bytes;            // the events or chunks, encoded
     const struct append_run *runs; // APPEND_PRODUCE
     uint32_t runs_count;
-    uint32_t events; // how many events in all
-    uint16_t actor;  // ACTOR, HOLLOW
-    uint64_t last;   // HOLLOW
+    uint32_t events;                     // how many events in all
+    uint16_t actor;                      // ACTOR, HOLLOW
+    uint64_t last;                       // HOLLOW
     const struct append_record *records; // RECORDS
     uint32_t records_count;
     void *owner; // the submitter's
@@ -287,9 +287,9 @@ struct store_status {
     uint32_t corrupt_chunks; // found by reads since the start
     uint32_t damaged_chunks; // of those, not repaired yet
     uint32_t repaired_chunks;
-    uint64_t scrub_checked;  // chunks, in the round that runs
-    uint64_t scrub_total;    // about, in a round
-    uint64_t scrub_rounds;   // completed since the start
+    uint64_t scrub_checked; // chunks, in the round that runs
+    uint64_t scrub_total;   // about, in a round
+    uint64_t scrub_rounds;  // completed since the start
     struct reason last_corruption;
 };
 void store_status(struct store *store, struct store_status *status_out); // any thread
@@ -303,7 +303,8 @@ bool store_step_commit(struct store *store,
                        uint64_t now_ms); // collect, build, write, sync, publish
 bool store_step_read(struct store *store);
 bool store_step_index(struct store *store);
-// Checks some chunks of some strand, body and chain; false: the round is over. One thread at a time.
+// Checks some chunks of some strand, body and chain; false: the round is over. One thread at a
+// time.
 bool store_step_scrub(struct store *store);
 
 // Blocks until there may be work for that step, or store_interrupt was called.

@@ -46,17 +46,17 @@
 #define MEMORY_BYTES_MIN (64 * MIB)
 
 // Clusters (docs/replication.md)
-#define MEMBERS_MAX 4096         // in the table, retired ones included
-#define LINKS_MAX 16             // connections to peers, greeting ones included
-#define LINKS_FULL_MESH 8        // up to so many members everybody has a link to everybody
-#define LINKS_WANTED 6           // links per node in a larger cluster
-#define PEER_ADDRESSES_MAX 16    // configured
+#define MEMBERS_MAX 4096      // in the table, retired ones included
+#define LINKS_MAX 16          // connections to peers, greeting ones included
+#define LINKS_FULL_MESH 8     // up to so many members everybody has a link to everybody
+#define LINKS_WANTED 6        // links per node in a larger cluster
+#define PEER_ADDRESSES_MAX 16 // configured
 #define PEER_ADDRESS_BYTES_MAX 263
-#define PEER_CREDIT_BYTES (4 * MIB) // of chunks on their way over one link
+#define PEER_CREDIT_BYTES (4 * MIB)  // of chunks on their way over one link
 #define PEER_FRAME_BYTES (256 * KIB) // about, of chunks, unless one produce is larger
-#define PEER_ENTRIES_MAX 4096    // of one note, of promises, of members
-#define RUNS_REMEMBERED_MAX 16   // randoms of earlier runs
-#define REPLICAS_MAX 16          // what a produce can wait for
+#define PEER_ENTRIES_MAX 4096        // of one note, of promises, of members
+#define RUNS_REMEMBERED_MAX 16       // randoms of earlier runs
+#define REPLICAS_MAX 16              // what a produce can wait for
 #define COUNTER_JUMP_ALARM ((uint64_t)1 << 40)
 #define COUNTER_JUMP_MAX ((uint64_t)1 << 48)
 

@@ -33,11 +33,11 @@ struct cluster_row {
     uint32_t flags;  // enum cluster_row_flag
     uint16_t source; // the member its strand is pulled from; 0: none
     uint64_t run;
-    uint64_t held;      // counter of its strand, here
-    uint64_t claimed;   // the highest that anybody has said
-    uint64_t lag_ms;    // since when it is behind; 0: it is not
+    uint64_t held;    // counter of its strand, here
+    uint64_t claimed; // the highest that anybody has said
+    uint64_t lag_ms;  // since when it is behind; 0: it is not
     uint64_t promised;
-    uint64_t seal;      // RETIRED
+    uint64_t seal;           // RETIRED
     uint16_t diverged_actor; // DIVERGED
     uint64_t diverged_since;
     struct bytes address;

@@ -1,10 +1,12 @@
-// Events of the namespace `/$weir/members`: who is a member is decided by them alone. Their data is
-// a msgpack array whose first element is the kind; further elements at the end are ignored.
-// (proto/wire/member_event.c has the codec; docs/protocol.md, "Members", every byte.)
+// Events of the namespace `/$weir/members`: who is a member is decided by them alone. Their data
+// has a fixed layout (docs/protocol.md, "Members"): version 1, kind 1, actor 2, flags 2, node 16,
+// by 16, seal 8, seal hash 16, first 8, last 8, length of the address 2, the address; big-endian.
+// What follows is ignored.
 #pragma once
 
 #include "proto/base/bytes.h"
 #include "proto/base/hash.h"
+#include "proto/base/limits.h"
 #include "proto/model/event_id.h"
 #include "proto/model/uuid.h"
 
@@ -30,3 +32,10 @@ struct member_event {
     uint64_t first;           // LOST
     uint64_t last;            // LOST
 };
+
+// ERR_MEMORY leaves `out` as it was. The address may be at most PEER_ADDRESS_BYTES_MAX bytes.
+int member_event_encode(const struct member_event *event, struct buffer *out) MUST_CHECK;
+
+// The address points into `data`. ERR_INVALID (also an unknown kind, which is passed over: a newer
+// member wrote it), ERR_VERSION.
+int member_event_decode(struct bytes data, struct member_event *event_out) MUST_CHECK;

@@ -1,6 +1,6 @@
 // What members of a cluster say to each other. Values whose views point into the bytes they were
-// decoded from, or into memory of the sender that stays until it is sent (docs/protocol.md, "Peers";
-// docs/replication.md says what they are for).
+// decoded from, or into memory of the sender that stays until it is sent (docs/protocol.md,
+// "Peers"; docs/replication.md says what they are for).
 #pragma once
 
 #include "proto/base/bytes.h"
@@ -97,7 +97,7 @@ struct peer_promises {
 struct member_note {
     struct uuid node;
     uint16_t actor;
-    struct run run; // the newest that is known
+    struct run run;    // the newest that is known
     bool is_reachable; // the sender has a link to it
     struct bytes address;
 };
@@ -169,18 +169,18 @@ struct peer_answer {
 
 enum peer_refusal {
     REFUSAL_MALFORMED = 1,
-    REFUSAL_VERSION = 2,    // no common protocol version
-    REFUSAL_CLUSTER = 3,    // another cluster
-    REFUSAL_SECRET = 4,     // failed authentication
-    REFUSAL_ACTOR = 5,      // the actor belongs to another node
-    REFUSAL_SELF = 6,       // it is myself
-    REFUSAL_DUPLICATE = 7,  // there is a connection already
-    REFUSAL_RETIRED = 8,    //
-    REFUSAL_COUNTER = 9,    // a counter from nowhere (docs/operations.md, "counter poison")
-    REFUSAL_FULL = 10,      // as many links as there may be
-    REFUSAL_ADDRESS = 11,   // no secret is set, and the other side is not on this machine
-    REFUSAL_SHUTDOWN = 12,  //
-    REFUSAL_PROTOCOL = 13,  // a message that was not asked for, or out of turn
+    REFUSAL_VERSION = 2,   // no common protocol version
+    REFUSAL_CLUSTER = 3,   // another cluster
+    REFUSAL_SECRET = 4,    // failed authentication
+    REFUSAL_ACTOR = 5,     // the actor belongs to another node
+    REFUSAL_SELF = 6,      // it is myself
+    REFUSAL_DUPLICATE = 7, // there is a connection already
+    REFUSAL_RETIRED = 8,   //
+    REFUSAL_COUNTER = 9,   // a counter from nowhere (docs/operations.md, "counter poison")
+    REFUSAL_FULL = 10,     // as many links as there may be
+    REFUSAL_ADDRESS = 11,  // no secret is set, and the other side is not on this machine
+    REFUSAL_SHUTDOWN = 12, //
+    REFUSAL_PROTOCOL = 13, // a message that was not asked for, or out of turn
 };
 const char *peer_refusal_name(enum peer_refusal refusal); // "another_cluster"; never NULL
 

@@ -46,8 +46,8 @@ enum wire_error {
     WIRE_BUSY = 38, // a limit of this connection or node is reached
     WIRE_UNSUPPORTED = 39,
     WIRE_INTERNAL = 40,
-    WIRE_NOT_MEMBER = 41,   // this node may not produce (now): the text says why
-    WIRE_REFUSED = 42,      // a cluster command cannot be done: the text says why
+    WIRE_NOT_MEMBER = 41, // this node may not produce (now): the text says why
+    WIRE_REFUSED = 42,    // a cluster command cannot be done: the text says why
 };
 const char *wire_error_name(enum wire_error error); // "invalid_glob"; never NULL
 
@@ -117,7 +117,7 @@ struct reply_cluster {
     bool may_produce;
     struct bytes why_not; // empty: it may
     uint64_t frontier;
-    uint16_t waits_for;   // the member that holds the frontier back; 0: none
+    uint16_t waits_for; // the member that holds the frontier back; 0: none
     uint64_t events_applied;
     uint64_t events_duplicate;
     uint64_t damaged_chunks;
@@ -149,8 +149,8 @@ struct reply {
             struct bytes text;
         } error;
         struct {
-            uint32_t kind;   // enum mark_kind
-            uint64_t passed; // events looked at so far, for progress
+            uint32_t kind;      // enum mark_kind
+            uint64_t passed;    // events looked at so far, for progress
             struct event_id at; // FRONTIER, WAITING
         } mark;
         struct {

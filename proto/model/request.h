@@ -127,10 +127,10 @@ struct request_namespaces {
 enum cluster_request_kind {
     CLUSTER_STATUS = 0,
     CLUSTER_VERIFY = 1,
-    CLUSTER_RETIRE = 2, // actor
-    CLUSTER_LEAVE = 3,  // this node
-    CLUSTER_RESCUE = 4, // this node's strand forked, or was copied: go on under a new actor id
-    CLUSTER_LOST = 5,   // actor, first, last
+    CLUSTER_RETIRE = 2,  // actor
+    CLUSTER_LEAVE = 3,   // this node
+    CLUSTER_RESCUE = 4,  // this node's strand forked, or was copied: go on under a new actor id
+    CLUSTER_LOST = 5,    // actor, first, last
     CLUSTER_FORGIVE = 6, // actor: lift the quarantine of a counter from nowhere
 };
 

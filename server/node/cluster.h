@@ -37,10 +37,10 @@ struct cluster_view {
     atomic_bool may_produce;
     atomic_bool compress; // every member reads LZ4
     atomic_uint_fast64_t frontier;
-    atomic_uint waits_for;                           // actor, 0: none
-    atomic_uint_fast64_t held_by[REPLICAS_MAX + 1];  // [n]: own counter that n nodes hold
-    atomic_uint stable_readers;                      // subscriptions in stable order, all loops
-    atomic_uint members;                             // not retired, this one included
+    atomic_uint waits_for;                          // actor, 0: none
+    atomic_uint_fast64_t held_by[REPLICAS_MAX + 1]; // [n]: own counter that n nodes hold
+    atomic_uint stable_readers;                     // subscriptions in stable order, all loops
+    atomic_uint members;                            // not retired, this one included
 };
 
 // With the first service of the node, before its loop runs: reads the member events and records of

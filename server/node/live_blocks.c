@@ -13,7 +13,6 @@
 #include "storage/store.h"
 
 enum {
-    CHUNK_HAS_SYSTEM = 1, // bit of a chunk's flags
     UPDATE_BLOCKS_MAX = 4 * LIVE_BLOCKS_MAX,
     LIVE_BYTES_MAX = 4 * MIB,
 };

@@ -28,8 +28,8 @@ struct node_env {
     // Asks that service_wake be called soon, in the loop's thread. Any thread; calls coalesce.
     void (*wake)(void *context);
 
-    // Dials "host:port" and opens a peer with that number; peer_dial_failed if there is none after a
-    // second. The first loop's thread.
+    // Dials "host:port" and opens a peer with that number; peer_dial_failed if there is none after
+    // a second. The first loop's thread.
     void (*connect)(void *context, uint64_t dial, const char *address);
 
     // Fills out[0..length) with bytes that nobody can guess. Any thread.

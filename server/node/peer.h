@@ -15,8 +15,8 @@ struct peer;
 // `dial` is the number of node_env's connect, 0 for a connection that came in; is_local: the other
 // side is on this machine. `owner` is returned by service_take_ready when the peer has something to
 // send, or has ended. ERR_MEMORY, ERR_BUSY (as many links as there may be), ERR_CLOSED.
-int peer_open(struct service *service, void *owner, uint64_t dial, bool is_local,
-              const char *name, struct peer **peer_out) MUST_CHECK;
+int peer_open(struct service *service, void *owner, uint64_t dial, bool is_local, const char *name,
+              struct peer **peer_out) MUST_CHECK;
 void peer_close(struct peer *peer); // the connection is gone
 
 // One message that came, and its bytes as they were on the wire (what proofs are made of; valid

@@ -1,0 +1,294 @@
+// The inside of a replica, shared by the files of this folder and nobody else. replica.c takes an
+// event apart and calls the files in turn; each looks at what concerns it and pushes actions.
+//
+// Who writes what: a file's own struct is written by that file; the others read it. Everything is
+// bounded; tables grow by the number of actors, members, links.
+#pragma once
+
+#include "proto/base/random.h"
+#include "replication/membership.h"
+#include "replication/replica.h"
+
+enum {
+    TICK_MS = 50,            // the pace of notes
+    NOTE_WHOLE_MS = 30000,   //
+    HEARTBEAT_MS = 500,      //
+    LINK_DEAD_MS = 2000,     //
+    LINK_REPLACED_MS = 1000, // an old connection of the same run gives way after this silence
+    DIAL_MS = 1000,          //
+    DIAL_BACKOFF_MAX_MS = 1000,
+    SOURCE_STALLED_MS = 500, //
+    PROMISE_STABLE_MS = 20,  //
+    PROMISE_MS = 1000,       //
+    ASK_MS = 1000,           // a question that is not answered is asked again
+    ALARMS_MAX = 64,
+    ASKS_MAX = 64, // open questions of this node, all links
+};
+
+// What one peer's link is, from LINK_UP to LINK_DOWN.
+struct link {
+    link_id id;
+    uint64_t dial;
+    struct uuid node;
+    uint16_t actor; // 0: a newcomer
+    struct run run;
+    bool is_newcomer;   // not a member (yet): only ADMIT and JOINED are taken from it
+    bool is_copy;       // see starting.c: nothing of its own actor is taken from it
+    bool is_extra;      // above LINKS_WANTED: goes when both sides gain nothing from it
+    bool stable_wanted; // the other side's note says so
+    uint32_t abilities;
+    char server_version[NAME_BYTES_MAX + 1];
+    struct instant since;
+    struct instant heard;       // when its last message or chunk came
+    struct instant said;        // when the last message was sent
+    struct instant noted;       // when the last whole note was sent
+    struct version_vector held; // what its notes say it holds
+    struct hash128 *hashes;     // of held.entries, one by one
+    uint32_t hashes_capacity;
+    struct version_vector told;     // what our notes have told it
+    struct version_vector promised; // the promises that it was told, by actor
+};
+
+// Where one actor's strand comes from.
+struct source {
+    uint16_t actor;
+    link_id link;           // 0: from nowhere
+    uint64_t pulled_from;   // what we held when we asked
+    struct instant asked;   //
+    struct instant arrived; // when something came last
+    struct instant behind_since;
+    uint64_t claimed; // the highest anybody has said
+};
+
+struct actor_promise {
+    uint16_t actor;
+    struct promise told;    // the highest that was heard
+    struct promise counted; // the highest whose head is held
+};
+
+// A question that this node has asked and whose answer has not come.
+struct ask {
+    uint64_t token; // 0: free
+    link_id link;
+    enum peer_ask_kind kind;
+    uint16_t actor;
+    struct uuid node; // of whom it was asked
+    struct instant asked;
+};
+
+struct alarm {
+    char code[32];
+    uint64_t subject; // with the code: which one (an actor, mostly)
+    struct reason text;
+};
+
+struct links_state;    // links.c
+struct notes_state;    // notes.c
+struct sources_state;  // sources.c
+struct promises_state; // promises.c
+struct counters_state; // counters.c
+struct joining_state;  // joining.c
+struct starting_state; // starting.c
+struct retiring_state; // retiring.c
+struct forking_state;  // forking.c
+
+struct replica {
+    struct replica_config config; // peers are copied
+    struct replica_address peers[PEER_ADDRESSES_MAX];
+    struct instant now; // of this step
+    struct random random;
+    struct replica_actions *actions; // of this step
+    bool has_started;                // REPLICA_START came
+
+    // who this node is now
+    struct uuid cluster;
+    char cluster_name[NAME_BYTES_MAX + 1];
+    uint16_t actor;
+    uint64_t clock; // highest counter known to be issued, stored or leased here
+
+    struct membership members;
+    struct version_vector held; // the heads: what this node holds, durably
+    struct hash128 *hashes;     // of held.entries
+    uint32_t hashes_capacity;
+
+    struct link links[LINKS_MAX];
+    uint32_t links_count;
+    struct ask asks[ASKS_MAX];
+    uint64_t token_next;
+    struct alarm alarms[ALARMS_MAX];
+    uint32_t alarms_count;
+    struct replica_counts counts;
+    struct replica_wants wants;
+
+    struct links_state *links_state;
+    struct notes_state *notes;
+    struct sources_state *sources;
+    struct promises_state *promises;
+    struct counters_state *counters;
+    struct joining_state *joining;
+    struct starting_state *starting;
+    struct retiring_state *retiring;
+    struct forking_state *forking;
+};
+
+// --- replica.c: for all ------------------------------------------------------------------------
+
+// The next free action, zeroed. Never NULL: when the list is full, replica.c has stopped calling
+// before (each call of a file's function may push at most ACTIONS_PER_CALL; files remember where
+// they stopped and go on at the next tick, for which they set their deadline to now).
+enum { ACTIONS_PER_CALL = 24 };
+struct replica_action *push(struct replica *replica, enum replica_action_kind kind);
+bool has_room(const struct replica *replica); // for ACTIONS_PER_CALL more
+
+void push_send(struct replica *replica, struct link *link, const struct peer_message *message);
+void push_drop(struct replica *replica, link_id link, enum peer_refusal refusal, const char *format,
+               ...) PRINTF_LIKE(4, 5);
+void push_record(struct replica *replica, struct bytes key, struct bytes value);
+void push_report(struct replica *replica, enum replica_severity severity, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void push_answer(struct replica *replica, uint64_t token, int result, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+// Memory for what a message or record points to: lives until the next step. NULL: none.
+void *step_alloc(struct replica *replica, size_t length);
+
+// Raised again, its text is replaced; reported to the log when it is new or says something new.
+void alarm_raise(struct replica *replica, const char *code, uint64_t subject, const char *format,
+                 ...) PRINTF_LIKE(4, 5);
+void alarm_clear(struct replica *replica, const char *code, uint64_t subject);
+
+struct link *link_find(struct replica *replica, link_id id); // NULL: none
+struct link *link_of_node(struct replica *replica, const struct uuid *node);
+struct link *link_of_actor(struct replica *replica, uint16_t actor);
+
+// The hash at the head of `actor` here; zero when nothing is held.
+struct hash128 head_hash(const struct replica *replica, uint16_t actor);
+
+// Sends a question and remembers it; NULL: too many are open.
+struct ask *ask_send(struct replica *replica, struct link *link, struct peer_ask *question);
+struct ask *ask_find(struct replica *replica, link_id link, uint64_t token);
+void ask_free(struct ask *ask);
+void answer_send(struct replica *replica, struct link *link, const struct peer_answer *answer);
+
+// --- The files: each is told everything that may concern it, in this order -----------------------
+// Every one has: new (ERR_MEMORY), free, deadline, tick; and what it wants of the others below.
+
+int links_new(struct replica *replica) MUST_CHECK;
+void links_free(struct replica *replica);
+void links_start(struct replica *replica);
+void links_tick(struct replica *replica);
+struct instant links_deadline(const struct replica *replica);
+// Decides whether the link is taken; adds it to replica->links. NULL: it was dropped.
+struct link *links_up(struct replica *replica, const struct replica_link_up *up);
+void links_down(struct replica *replica, const struct replica_link_down *down);
+void links_members(struct replica *replica, struct link *link, const struct peer_members *members);
+void links_membership_changed(struct replica *replica);
+
+int notes_new(struct replica *replica) MUST_CHECK;
+void notes_free(struct replica *replica);
+void notes_tick(struct replica *replica);
+struct instant notes_deadline(const struct replica *replica);
+void notes_link_up(struct replica *replica, struct link *link);
+void notes_received(struct replica *replica, struct link *link, const struct peer_note *note);
+void notes_committed(struct replica *replica);
+
+int sources_new(struct replica *replica) MUST_CHECK;
+void sources_free(struct replica *replica);
+void sources_tick(struct replica *replica);
+struct instant sources_deadline(const struct replica *replica);
+void sources_noted(struct replica *replica, struct link *link); // its note has changed
+void sources_link_down(struct replica *replica, link_id link);  // still in replica->links
+void sources_applied(struct replica *replica, const struct replica_applied *applied);
+void sources_reconsider(struct replica *replica, uint16_t actor); // fences, quarantines changed
+
+int promises_new(struct replica *replica) MUST_CHECK;
+void promises_free(struct replica *replica);
+void promises_tick(struct replica *replica);
+struct instant promises_deadline(const struct replica *replica);
+void promises_record(struct replica *replica, struct bytes key, struct bytes value);
+void promises_link_up(struct replica *replica, struct link *link);
+void promises_received(struct replica *replica, struct link *link,
+                       const struct peer_promises *promises);
+void promises_made(struct replica *replica, const struct promise *promise);
+void promises_committed(struct replica *replica);
+void promises_held_by_peer(struct replica *replica, struct link *link, uint64_t counter);
+uint64_t promises_counted(const struct replica *replica, uint16_t actor);
+uint64_t promises_heard(const struct replica *replica, uint16_t actor); // counted or not
+
+int counters_new(struct replica *replica) MUST_CHECK;
+void counters_free(struct replica *replica);
+// Whether a counter may be believed; if not: the alarm is raised and the link is to be refused.
+// Raises the clock (REPLICA_RAISE_CLOCK, coalesced per step by replica.c) when `raises`.
+bool counters_believe(struct replica *replica, struct link *link, uint16_t actor, uint64_t counter,
+                      bool raises);
+bool counters_is_quarantined(const struct replica *replica, uint16_t actor);
+void counters_forgive(struct replica *replica, uint16_t actor);
+
+int joining_new(struct replica *replica) MUST_CHECK;
+void joining_free(struct replica *replica);
+void joining_start(struct replica *replica);
+void joining_tick(struct replica *replica);
+struct instant joining_deadline(const struct replica *replica);
+void joining_record(struct replica *replica, struct bytes key, struct bytes value);
+void joining_link_up(struct replica *replica, struct link *link, const struct peer_hello *hello);
+void joining_link_down(struct replica *replica, const struct link *link);
+void joining_ask(struct replica *replica, struct link *link, const struct peer_ask *question);
+void joining_answer(struct replica *replica, struct link *link, const struct ask *ask,
+                    const struct peer_answer *answer);
+void joining_saved(struct replica *replica, struct bytes key);
+void joining_member_event(struct replica *replica, const struct member_event *event);
+void joining_became(struct replica *replica);
+bool joining_may_produce(const struct replica *replica, struct reason *why);
+
+int starting_new(struct replica *replica) MUST_CHECK;
+void starting_free(struct replica *replica);
+void starting_start(struct replica *replica);
+void starting_tick(struct replica *replica);
+struct instant starting_deadline(const struct replica *replica);
+void starting_record(struct replica *replica, struct bytes key, struct bytes value);
+// Looks at the run in a hello: sets link->is_copy; false: the link is dropped.
+bool starting_link_up(struct replica *replica, struct link *link, const struct peer_hello *hello);
+void starting_link_down(struct replica *replica, const struct link *link);
+void starting_members(struct replica *replica, struct link *link,
+                      const struct peer_members *members);
+void starting_ask(struct replica *replica, struct link *link, const struct peer_ask *question);
+void starting_answer(struct replica *replica, struct link *link, const struct ask *ask,
+                     const struct peer_answer *answer);
+void starting_committed(struct replica *replica);
+struct run starting_run_of(const struct replica *replica, const struct uuid *node);
+bool starting_may_produce(const struct replica *replica, struct reason *why);
+
+int retiring_new(struct replica *replica) MUST_CHECK;
+void retiring_free(struct replica *replica);
+void retiring_tick(struct replica *replica);
+struct instant retiring_deadline(const struct replica *replica);
+void retiring_record(struct replica *replica, struct bytes key, struct bytes value);
+void retiring_command(struct replica *replica, const struct replica_command *command);
+void retiring_ask(struct replica *replica, struct link *link, const struct peer_ask *question);
+void retiring_answer(struct replica *replica, struct link *link, const struct ask *ask,
+                     const struct peer_answer *answer);
+void retiring_link_down(struct replica *replica, const struct link *link);
+void retiring_saved(struct replica *replica, struct bytes key);
+void retiring_member_event(struct replica *replica, const struct member_event *event);
+void retiring_committed(struct replica *replica);
+// Up to where chunks of the actor may be applied: UINT64_MAX, or its fence or seal.
+uint64_t retiring_limit(const struct replica *replica, uint16_t actor);
+// Whether the actor still counts for the frontier: a member, or retired and not held to its seal.
+bool retiring_holds_frontier(const struct replica *replica, uint16_t actor);
+bool retiring_may_produce(const struct replica *replica, struct reason *why);
+
+int forking_new(struct replica *replica) MUST_CHECK;
+void forking_free(struct replica *replica);
+void forking_tick(struct replica *replica);
+struct instant forking_deadline(const struct replica *replica);
+void forking_record(struct replica *replica, struct bytes key, struct bytes value);
+void forking_command(struct replica *replica, const struct replica_command *command);
+void forking_applied(struct replica *replica, const struct replica_applied *applied); // FORK
+// A peer says of `actor` what cannot be true of the same strand.
+void forking_suspect(struct replica *replica, struct link *link, uint16_t actor, uint64_t counter,
+                     const struct hash128 *hash);
+void forking_member_event(struct replica *replica, const struct member_event *event);
+void forking_became(struct replica *replica);
+void forking_reissued(struct replica *replica);
+uint64_t forking_limit(const struct replica *replica, uint16_t actor); // UINT64_MAX: no fork
+bool forking_may_produce(const struct replica *replica, struct reason *why);
