@@ -3,11 +3,10 @@
 // What other loops need is published in `struct cluster_view`.
 #pragma once
 
-#include <stdatomic.h>
-
 #include "proto/base/limits.h"
 #include "proto/model/reply.h"
 #include "replication/replica.h"
+#include "server/node/cluster_view.h"
 #include "storage/identity.h"
 
 struct cluster;
@@ -30,17 +29,6 @@ struct cluster_config {
     // becomes a member or is rescued. Called in the first loop.
     int (*save_identity)(void *context, const struct identity *identity);
     void *save_context;
-};
-
-// What every loop may read at any time, without locks.
-struct cluster_view {
-    atomic_bool may_produce;
-    atomic_bool compress; // every member reads LZ4
-    atomic_uint_fast64_t frontier;
-    atomic_uint waits_for;                          // actor, 0: none
-    atomic_uint_fast64_t held_by[REPLICAS_MAX + 1]; // [n]: own counter that n nodes hold
-    atomic_uint stable_readers;                     // subscriptions in stable order, all loops
-    atomic_uint members;                            // not retired, this one included
 };
 
 // With the first service of the node, before its loop runs: reads the member events and records of

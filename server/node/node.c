@@ -25,6 +25,10 @@ int node_new(const struct node_config *config, struct node **node_out)
     node->seed = config->seed;
     node->started = config->started;
     node->services_max = config->services_max;
+    atomic_init(&node->view.may_produce, true);
+    atomic_init(&node->view.compress, config->compress);
+    atomic_init(&node->view.frontier, COUNTER_MAX);
+    atomic_init(&node->view.members, 1);
     *node_out = node;
     return 0;
 }

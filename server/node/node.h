@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "proto/base/instant.h"
+#include "server/node/cluster_view.h"
 #include "storage/identity.h"
 
 struct store;
@@ -26,6 +27,7 @@ struct node {
     uint32_t after_timeout_ms;
     uint64_t seed;
     struct instant started;
+    struct cluster_view view;
     uint32_t services_max;
     struct node_counters counters[];
 };
