@@ -40,8 +40,5 @@ void cluster_free(struct service *service);
 // Called by the first service: at the end of each of its turns, and by its timer.
 void cluster_turn(struct cluster *cluster);
 
-// Any loop: why produce is refused now.
-void cluster_why_not(struct node *node, struct reason *why);
-
 // Any loop: alarms for status, as lines; the waiting member's name for marks.
 void cluster_alarms(struct node *node, struct buffer *out);

@@ -4,7 +4,10 @@
 
 #include <stdatomic.h>
 
+#include "proto/base/err.h"
 #include "proto/base/limits.h"
+
+struct node;
 
 struct cluster_view {
     atomic_bool has_cluster; // false: a node without a driver, as in tests: what it holds is stable
@@ -19,3 +22,8 @@ struct cluster_view {
     atomic_uint stable_readers;  // subscriptions in stable order, or with marks of the frontier
     atomic_uint replica_waiters; // produces that wait for other nodes
 };
+
+// Why produce is refused now, as the driver last said. Any thread.
+void cluster_why_not(struct node *node, struct reason *why_out);
+// The driver: sets the reason, and whether produce is allowed (an empty reason).
+void cluster_set_why_not(struct node *node, const char *why);

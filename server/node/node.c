@@ -25,6 +25,7 @@ int node_new(const struct node_config *config, struct node **node_out)
     node->seed = config->seed;
     node->started = config->started;
     node->services_max = config->services_max;
+    pthread_mutex_init(&node->why_lock, NULL);
     atomic_init(&node->view.may_produce, true);
     atomic_init(&node->view.compress, config->compress);
     atomic_init(&node->view.frontier, COUNTER_MAX);
@@ -35,7 +36,25 @@ int node_new(const struct node_config *config, struct node **node_out)
 
 void node_free(struct node *node)
 {
+    if (node) {
+        pthread_mutex_destroy(&node->why_lock);
+    }
     free(node);
+}
+
+void cluster_why_not(struct node *node, struct reason *why_out)
+{
+    pthread_mutex_lock(&node->why_lock);
+    *why_out = node->why_not;
+    pthread_mutex_unlock(&node->why_lock);
+}
+
+void cluster_set_why_not(struct node *node, const char *why)
+{
+    pthread_mutex_lock(&node->why_lock);
+    reason_set(&node->why_not, 0, "%s", why);
+    pthread_mutex_unlock(&node->why_lock);
+    atomic_store(&node->view.may_produce, why[0] == '\0');
 }
 
 struct node_counters *node_take_counters(struct node *node)

@@ -2,6 +2,7 @@
 // of which each is written by one loop alone. For server/node only.
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "proto/base/instant.h"
@@ -28,9 +29,16 @@ struct node {
     uint64_t seed;
     struct instant started;
     struct cluster_view view;
+    pthread_mutex_t why_lock;
+    struct reason why_not; // under why_lock
     uint32_t services_max;
     struct node_counters counters[];
 };
+
+static inline uint16_t node_actor(const struct node *node)
+{
+    return node->identity.actor;
+}
 
 // The counters of a new service, or NULL when there are as many as the node was made for.
 struct node_counters *node_take_counters(struct node *node);

@@ -14,6 +14,7 @@
 #include "proto/model/chunk.h"
 #include "proto/model/event.h"
 #include "proto/model/namespace.h"
+#include "server/node/cluster.h"
 #include "server/node/node.h"
 #include "server/node/service_state.h"
 #include "server/node/session.h"
@@ -21,6 +22,7 @@
 
 enum {
     PARENT_ACTORS_MAX = 64, // of how many actors one produce can await parents
+    REPLICAS_TIMEOUT_MS = 5000,
     CONGESTION_POLL_MS = 10,
 };
 
@@ -34,7 +36,12 @@ struct produce_wait {
 struct produce {
     struct append append;
     struct session *session;
-    struct list_node link; // of the session's produces that are not in the store
+    struct list_node link; // of the session's that are not in the store, or of those that wait
+                           // for other nodes
+    struct list_node replica_link; // of the service's that wait for other nodes
+    struct timer replica_timer;
+    uint32_t replicas;
+    uint32_t replicas_timeout_ms;
     struct produce_wait *wait;
     uint64_t id;
     size_t memory_bytes; // what its session and the node are charged
@@ -131,6 +138,28 @@ static bool events_validate(struct session *session, const struct request *reque
     return true;
 }
 
+// Whether this node may produce, and as many nodes as are asked for exist.
+static bool cluster_allows(struct session *session, const struct request *request)
+{
+    const struct cluster_view *view = &session->service->node->view;
+    if (!atomic_load_explicit(&view->may_produce, memory_order_relaxed)) {
+        struct reason why = {0};
+        cluster_why_not(session->service->node, &why);
+        session_answer_error(session, request->id, WIRE_NOT_MEMBER, "%s", why.text);
+        return false;
+    }
+    uint32_t members = atomic_load_explicit(&view->members, memory_order_relaxed);
+    uint32_t replicas = request->produce.replicas;
+    if (replicas > REPLICAS_MAX || (replicas > 1 && replicas > members)) {
+        session_answer_error(session, request->id, WIRE_INVALID_ARGUMENT,
+                             "%u replicas are asked for, but the cluster has %u members and the "
+                             "limit is %u: nothing was stored",
+                             replicas, members, REPLICAS_MAX);
+        return false;
+    }
+    return true;
+}
+
 static bool limits_validate(struct session *session, const struct request *request)
 {
     uint32_t count = request->produce.events_count;
@@ -214,8 +243,11 @@ static struct produce *produce_new(struct session *session, const struct request
         .session = session,
         .id = request->id,
         .memory_bytes = events.length,
+        .replicas = request->produce.replicas,
+        .replicas_timeout_ms = request->produce.replicas_timeout_ms,
     };
     list_init(&produce->link);
+    list_init(&produce->replica_link);
     return produce;
 }
 
@@ -244,19 +276,99 @@ static void produce_launch(struct produce *produce)
     store_append(produce->session->service->port, &produce->append);
 }
 
-void produce_completed(struct append *append)
+// How many nodes are known to hold it, this one included.
+static uint32_t nodes_durable(const struct produce *produce)
 {
-    struct produce *produce = append->owner;
+    const struct cluster_view *view = &produce->session->service->node->view;
+    uint64_t last = produce->append.first + produce->append.events - 1;
+    uint32_t nodes = 1;
+    while (nodes < REPLICAS_MAX && atomic_load(&view->held_by[nodes + 1]) >= last) {
+        nodes++;
+    }
+    return nodes;
+}
+
+static void produce_answer(struct produce *produce, uint32_t nodes)
+{
     struct session *session = produce->session;
     struct answer answer = {
         .id = produce->id,
         .kind = REPLY_PRODUCED,
-        .code = append->events,
-        .remarks = produce->remarks,
-        .first = {.counter = append->first, .actor = session->service->node->identity.actor},
+        .code = produce->append.events,
+        .remarks = produce->remarks | (nodes < produce->replicas ? REMARK_REPLICAS_LATE : 0),
+        .nodes = nodes,
+        .first = {.counter = produce->append.first, .actor = node_actor(session->service->node)},
     };
+    session_answer(session, &answer);
+}
+
+// --- Waiting for other nodes -------------------------------------------------------------------
+
+static void replica_wait_end(struct produce *produce)
+{
+    struct service *service = produce->session->service;
+    list_remove(&produce->link);
+    list_remove(&produce->replica_link);
+    timer_clear(&service->timers, &produce->replica_timer);
+    atomic_fetch_sub(&service->node->view.replica_waiters, 1);
+}
+
+static void replicas_late(struct timer *timer)
+{
+    struct produce *produce = container_of(timer, struct produce, replica_timer);
+    replica_wait_end(produce);
+    produce_answer(produce, nodes_durable(produce));
+    produce_end(produce);
+}
+
+// Whether it is answered only when other nodes hold it too.
+static bool replica_wait_begin(struct produce *produce)
+{
+    struct session *session = produce->session;
+    struct service *service = session->service;
+    if (produce->replicas <= 1 || session->is_closed || service->is_shutting_down) {
+        return false;
+    }
+    // Announced before it looks: what comes in between wakes this service.
+    atomic_fetch_add(&service->node->view.replica_waiters, 1);
+    uint32_t timeout_ms =
+        produce->replicas_timeout_ms > 0 ? produce->replicas_timeout_ms : REPLICAS_TIMEOUT_MS;
+    produce->replica_timer.expired = replicas_late;
+    bool is_held = nodes_durable(produce) >= produce->replicas;
+    if (is_held || timer_set(&service->timers, &produce->replica_timer,
+                             instant_add(service->now, duration_ms(timeout_ms)))) {
+        atomic_fetch_sub(&service->node->view.replica_waiters, 1);
+        return false;
+    }
+    list_append(&session->produces_held, &produce->link);
+    list_append(&service->replica_waits, &produce->replica_link);
+    return true;
+}
+
+void replica_waits_check(struct service *service)
+{
+    LIST_FOR_EACH(&service->replica_waits, link)
+    {
+        struct produce *produce = container_of(link, struct produce, replica_link);
+        uint32_t nodes = nodes_durable(produce);
+        if (nodes >= produce->replicas || service->is_shutting_down) {
+            replica_wait_end(produce);
+            produce_answer(produce, nodes);
+            produce_end(produce);
+        }
+    }
+}
+
+void produce_completed(struct append *append)
+{
+    struct produce *produce = append->owner;
+    struct session *session = produce->session;
     if (append->result == 0) {
-        session_answer(session, &answer);
+        if (replica_wait_begin(produce)) {
+            session_landed(session);
+            return;
+        }
+        produce_answer(produce, nodes_durable(produce));
     } else if (append->result == ERR_FULL) {
         session_answer_error(session, produce->id, WIRE_DISK_FULL,
                              "the disk of this node is full but for its reserve: nothing was "
@@ -425,7 +537,8 @@ void produce_submit(struct session *session, const struct request *request)
     struct service *service = session->service;
     struct draft draft = {0};
     version_vector_clear(&service->parents);
-    if (!limits_validate(session, request) || !events_validate(session, request, &draft)) {
+    if (!cluster_allows(session, request) || !limits_validate(session, request) ||
+        !events_validate(session, request, &draft)) {
         return;
     }
     struct produce *produce = produce_new(session, request, draft.runs_count);
@@ -455,5 +568,10 @@ void produces_close(struct session *session)
     struct list_node *link;
     while ((link = list_first(&session->produces)) != NULL) {
         produce_end(container_of(link, struct produce, link));
+    }
+    while ((link = list_first(&session->produces_held)) != NULL) {
+        struct produce *produce = container_of(link, struct produce, link);
+        replica_wait_end(produce);
+        produce_end(produce);
     }
 }

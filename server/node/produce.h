@@ -17,5 +17,9 @@ void produce_submit(struct session *session, const struct request *request);
 // The store has returned it.
 void produce_completed(struct append *append);
 
+// Answers those that waited for other nodes and need not any more.
+struct service;
+void replica_waits_check(struct service *service);
+
 // Drops what is not in the store yet.
 void produces_close(struct session *session);

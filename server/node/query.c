@@ -256,6 +256,8 @@ static int last_advance(struct query *query)
     case READ_EVENT:
     case READ_NEIGHBOR:
     case READ_NAMESPACES:
+    case READ_STRAND:
+    case READ_CHUNK:
         break;
     }
     assert(false);
@@ -376,6 +378,7 @@ static int query_fill(struct query *query, const struct request *request,
     case REQUEST_CREDIT:
     case REQUEST_STOP:
     case REQUEST_STATUS:
+    case REQUEST_CLUSTER:
         break;
     }
     assert(false);

@@ -34,6 +34,8 @@ static void service_init(struct service *service, struct node *node, const struc
     list_init(&service->ready);
     list_init(&service->live);
     list_init(&service->congested);
+    list_init(&service->frontier_readers);
+    list_init(&service->replica_waits);
     filter_table_init(&service->filters, node->seed);
     live_blocks_init(&service->live_blocks);
 }
@@ -135,6 +137,7 @@ static void adopt_chunks(struct service *service)
 {
     uint64_t ordinal = store_port_ordinal(service->port);
     if (ordinal == service->ordinal) {
+        frontier_wake(service, false);
         return;
     }
     service->ordinal = ordinal;
@@ -146,6 +149,7 @@ static void adopt_chunks(struct service *service)
     }
     waiters_check(service);
     wake_live(service);
+    frontier_wake(service, true);
 }
 
 void service_turn(struct service *service, struct instant now)
@@ -153,10 +157,12 @@ void service_turn(struct service *service, struct instant now)
     struct append *append;
     struct read *read;
     service->now = now;
+    frontier_latch(service);
     store_port_refresh(service->port);
     while ((append = store_port_take_append(service->port)) != NULL) {
         produce_completed(append);
     }
+    replica_waits_check(service);
     adopt_chunks(service);
     while ((read = store_port_take_read(service->port)) != NULL) {
         struct read_owner *owner = read->owner;
@@ -199,6 +205,7 @@ void service_shut_down(struct service *service)
     }
     service->is_shutting_down = true;
     waiters_close(service);
+    replica_waits_check(service);
     LIST_FOR_EACH(&service->sessions, link)
     {
         struct session *session = container_of(link, struct session, link);

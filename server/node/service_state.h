@@ -41,6 +41,14 @@ struct service {
     struct list_node congested; // sessions whose produce waits for the node
     struct timer congestion;
 
+    // the frontier as of the begin of the turn, before the port was refreshed: all that it speaks
+    // of is in the port's vector
+    uint64_t frontier;
+    uint64_t frontier_version; // counts changes
+    bool is_frontier_new;
+    struct list_node frontier_readers;
+
+    struct list_node replica_waits; // produces that wait for other nodes
     struct filter_table filters;
     struct live_blocks live_blocks;
     uint32_t live_count; // subscriptions past their replay
@@ -61,6 +69,11 @@ static inline void service_wake(struct service *service)
 {
     service->env.wake(service->env.context);
 }
+
+// Reads the frontier; before the port is refreshed.
+void frontier_latch(struct service *service);
+// Lets those go on that wait for it, if it has moved.
+void frontier_wake(struct service *service, bool has_chunks);
 
 // Who gets a read back: embedded by its owner, read.owner points to it.
 struct read_owner {

@@ -38,6 +38,7 @@ int session_open(struct service *service, void *owner, struct session **session_
     list_init(&session->ready_link);
     list_init(&session->congested_link);
     list_init(&session->produces);
+    list_init(&session->produces_held);
     list_init(&session->queries);
     list_init(&session->queries_queued);
     list_init(&session->subscriptions_ready);
@@ -387,7 +388,7 @@ static void fill_head(struct session *session, struct session_item *item)
     case REPLY_PRODUCED:
         head->produced.first = answer->first;
         head->produced.count = answer->code;
-        head->produced.nodes_durable = 1;
+        head->produced.nodes_durable = answer->nodes;
         head->produced.remarks = answer->remarks;
         return;
     case REPLY_EVENTS:

@@ -22,6 +22,7 @@ struct answer {
     uint32_t kind;    // enum reply_kind
     uint32_t code;    // ERROR: enum wire_error; PRODUCED: how many events; NAMESPACES: more follow
     uint32_t remarks; // PRODUCED
+    uint32_t nodes;   // PRODUCED: on how many it is durable
     union {
         struct event_id first; // PRODUCED
         char *text;            // ERROR; may be NULL
@@ -53,8 +54,9 @@ struct session {
     struct buffer item_cursor;
     struct buffer item_text;
 
-    struct list_node produces; // not yet in the store: the first waits for its parent
-    size_t append_bytes;       // of produces that are not answered
+    struct list_node produces;      // not yet in the store: the first waits for its parent
+    struct list_node produces_held; // in the store, not yet on as many nodes as were asked for
+    size_t append_bytes;            // of produces that are not answered
     uint32_t waiters_count;
 
     struct list_node queries;        // all

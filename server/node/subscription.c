@@ -30,6 +30,7 @@ void subscription_free(struct subscription *subscription)
     version_vector_deinit(&subscription->upper);
     version_vector_deinit(&subscription->ahead);
     version_vector_deinit(&subscription->end_cursor);
+    version_vector_deinit(&subscription->goal);
     block_unref(subscription->step.block);
     version_vector_deinit(&subscription->step.passed);
     read_deinit(&subscription->read);
@@ -47,6 +48,7 @@ static void subscription_let_go(struct subscription *subscription)
     waiter_deinit(&subscription->waiter);
     timer_clear(&service->timers, &subscription->heartbeat);
     timer_clear(&service->timers, &subscription->idle);
+    subscription_leave_frontier(subscription);
     list_remove(&subscription->wait_link);
     subscription_drop_step(subscription);
     if (!subscription->is_reading) {
@@ -248,6 +250,15 @@ static void fill_mark(struct subscription *subscription, enum mark_kind kind,
     item_out->head.cursor = encode_cursor(subscription);
     item_out->head.mark.kind = kind;
     item_out->head.mark.passed = subscription->passed;
+    if (kind == MARK_FRONTIER) {
+        item_out->head.mark.at =
+            (struct event_id){.counter = subscription->frontier_told, .actor = ACTORS_MAX};
+        subscription->is_frontier_due = false;
+    } else if (kind == MARK_WAITING) {
+        item_out->head.mark.at = (struct event_id){.counter = subscription->round_frontier,
+                                                   .actor = subscription->waits_told};
+        subscription->is_waiting_due = false;
+    }
     note_sent(subscription);
 }
 
@@ -315,6 +326,11 @@ static bool take_item(struct subscription *subscription, struct session_item *it
     if (subscription->state == SUBSCRIPTION_OVER) {
         return false;
     }
+    if (subscription->is_frontier_due || subscription->is_waiting_due) {
+        bool is_frontier = subscription->is_frontier_due;
+        fill_mark(subscription, is_frontier ? MARK_FRONTIER : MARK_WAITING, item_out);
+        return true;
+    }
     if (subscription->is_progress_due || subscription->is_heartbeat_due) {
         bool is_progress = subscription->is_progress_due;
         fill_mark(subscription, is_progress ? MARK_PROGRESS : MARK_HEARTBEAT, item_out);
@@ -342,7 +358,11 @@ static bool has_item(const struct subscription *subscription)
         subscription->is_caught_up_due) {
         return true;
     }
-    if (subscription->state != SUBSCRIPTION_REPLAY && subscription->state != SUBSCRIPTION_LIVE) {
+    if (subscription->is_frontier_due || subscription->is_waiting_due) {
+        return true;
+    }
+    if (subscription->state == SUBSCRIPTION_WAITING ||
+        subscription->state == SUBSCRIPTION_STARTING) {
         return false;
     }
     bool has_events =
@@ -360,6 +380,9 @@ void subscription_advance(struct subscription *subscription)
         }
         if (subscription->state == SUBSCRIPTION_LIVE) {
             subscription_live(subscription);
+        }
+        if (subscription->state == SUBSCRIPTION_AWAITING) {
+            subscription_await_frontier(subscription);
         }
     }
     if (has_item(subscription)) {
@@ -392,10 +415,6 @@ static const char *arguments_are_wrong(const struct session *session,
     if (session->subscriptions_count >= SESSION_SUBSCRIPTIONS_MAX) {
         *code_out = WIRE_BUSY;
         return "this connection has 1024 subscriptions, more are not allowed: stop some";
-    }
-    if (subscribe->is_stable_order) {
-        *code_out = WIRE_UNSUPPORTED;
-        return "stable order is not supported yet: subscribe in order of arrival";
     }
     bool has_id = subscribe->start == START_AT_ID || subscribe->start == START_AT_AFTER_ID;
     const struct event_id *id = &subscribe->start_id;
@@ -438,14 +457,18 @@ static struct subscription *subscription_new(struct session *session, uint64_t i
     subscription->start_last = subscribe->start_last;
     subscription->end = subscribe->end;
     subscription->limit = subscribe->limit;
+    subscription->is_stable = subscribe->is_stable_order;
+    subscription->wants_marks = subscribe->wants_marks;
     subscription->heartbeat_every = duration_ms(
         subscribe->heartbeat_ms > HEARTBEAT_MS_MIN ? subscribe->heartbeat_ms : HEARTBEAT_MS_MIN);
     subscription->heartbeat.expired = heartbeat_expired;
     subscription->idle.expired = subscription_idle_expired;
+    subscription->patience.expired = subscription_patience_expired;
     subscription->owner.completed = subscription_read_completed;
     subscription->last_sent = session->service->now;
     list_init(&subscription->ready_link);
     list_init(&subscription->wait_link);
+    list_init(&subscription->frontier_link);
     waiter_init(&subscription->waiter, session, subscription_resolved);
     return subscription;
 }
@@ -526,6 +549,7 @@ void subscription_submit(struct session *session, const struct request *request)
     }
     atomic_fetch_add_explicit(&service->counters->subscriptions, 1, memory_order_relaxed);
     session->open_requests--; // it answers for itself
+    subscription_read_frontier(subscription);
     if (waiter_is_covered(&subscription->waiter)) {
         subscription_begin(subscription);
     } else if (waiter_begin(&subscription->waiter)) {

@@ -18,6 +18,8 @@ enum subscription_state {
     SUBSCRIPTION_STARTING, // the store looks for the start
     SUBSCRIPTION_REPLAY,   // canonical order, up to what was here at the start
     SUBSCRIPTION_LIVE,     // order of arrival
+    SUBSCRIPTION_BOUNDING, // stable order: the store looks how far the next round goes
+    SUBSCRIPTION_AWAITING, // stable order: for the frontier
     SUBSCRIPTION_OVER,     // its last message is due
 };
 
@@ -48,6 +50,8 @@ struct subscription {
     enum end_kind end;
     struct version_vector end_cursor;
     uint64_t limit; // 0: none
+    bool is_stable;
+    bool wants_marks; // of the frontier
 
     // where it is
     struct version_vector cursor; // all in it is delivered, did not match, or is before the start
@@ -58,6 +62,17 @@ struct subscription {
     uint64_t passed;
     uint64_t passed_told;
     int64_t credit;
+
+    // the frontier (subscription_stable.c)
+    struct list_node frontier_link; // of the service's that read it
+    struct version_vector goal;     // stable: what was here at the start
+    bool has_caught_up;
+    bool has_round;
+    uint64_t round_version;
+    uint64_t round_frontier;
+    uint64_t frontier_told;
+    uint16_t waits_told;
+    struct timer patience;
 
     // reading
     struct read_owner owner;
@@ -76,6 +91,8 @@ struct subscription {
     bool is_caught_up_due;
     bool is_heartbeat_due;
     bool is_progress_due;
+    bool is_frontier_due;
+    bool is_waiting_due;
     bool is_live_due;       // the next chunk may hold something
     bool is_recent_missing; // it is not cached: to be read
     struct duration heartbeat_every;
@@ -165,6 +182,18 @@ bool subscription_take_step(struct subscription *subscription, struct session_it
 void subscription_drop_step(struct subscription *subscription);
 void subscription_return_place(struct subscription *subscription);
 void subscription_idle_expired(struct timer *timer);
+
+int subscription_prepare_replay(struct subscription *subscription) MUST_CHECK;
+
+// stable order and marks of the frontier
+void subscription_read_frontier(struct subscription *subscription); // from now on, if it wants to
+void subscription_leave_frontier(struct subscription *subscription);
+void subscription_await_frontier(struct subscription *subscription); // what AWAITING can do now
+void subscription_bounded(struct subscription *subscription);        // BOUNDING's read is back
+void subscription_round_done(struct subscription *subscription);
+void subscription_note_frontier(struct subscription *subscription); // all that is here is passed
+void subscription_reached(struct subscription *subscription, uint64_t frontier);
+void subscription_patience_expired(struct timer *timer);
 
 // live
 void subscription_begin_live(struct subscription *subscription);

@@ -260,6 +260,7 @@ void subscription_live(struct subscription *subscription)
         subscription->is_live_due = false;
         if (subscription->state == SUBSCRIPTION_LIVE) {
             wait_for_chunks(subscription);
+            subscription_note_frontier(subscription);
         }
         return;
     case OUTLOOK_EVENTS:

@@ -206,6 +206,9 @@ void subscription_read_completed(struct read_owner *owner)
     case SUBSCRIPTION_STARTING:
         subscription_started(subscription);
         break;
+    case SUBSCRIPTION_BOUNDING:
+        subscription_bounded(subscription);
+        break;
     case SUBSCRIPTION_REPLAY:
     case SUBSCRIPTION_LIVE:
         step_completed(subscription);
@@ -218,6 +221,7 @@ void subscription_read_completed(struct read_owner *owner)
         }
         break;
     case SUBSCRIPTION_WAITING:
+    case SUBSCRIPTION_AWAITING:
         assert(false);
     }
     session_landed(session);
@@ -287,7 +291,7 @@ static int bound_upper(struct subscription *subscription)
     return err;
 }
 
-static int prepare(struct subscription *subscription)
+int subscription_prepare_replay(struct subscription *subscription)
 {
     struct read *read = &subscription->read;
     if (!version_vector_includes(&subscription->upper, &subscription->cursor)) {
@@ -303,7 +307,8 @@ static int prepare(struct subscription *subscription)
     if (!subscription->is_everything) {
         // The store counts what matches. Of everything it would count the system's events too.
         read->filter = filter_ref(subscription->filter->filter);
-        read->events_max = subscription->limit;
+        read->events_max =
+            subscription->limit > 0 ? subscription->limit - subscription->delivered : 0;
     }
     if (err == 0) {
         err = version_vector_copy(&read->lower, &subscription->cursor);
@@ -313,12 +318,22 @@ static int prepare(struct subscription *subscription)
 
 void subscription_begin_replay(struct subscription *subscription)
 {
-    if (prepare(subscription)) {
+    subscription->is_subscribed_due = true;
+    if (subscription->is_stable) {
+        if (bound_upper(subscription) ||
+            version_vector_copy(&subscription->goal, &subscription->upper)) {
+            subscription_fail(subscription, WIRE_BUSY, "out of memory");
+            return;
+        }
+        subscription->state = SUBSCRIPTION_AWAITING;
+        subscription_advance(subscription);
+        return;
+    }
+    if (subscription_prepare_replay(subscription)) {
         subscription_fail(subscription, WIRE_BUSY, "out of memory");
         return;
     }
     subscription->state = SUBSCRIPTION_REPLAY;
-    subscription->is_subscribed_due = true;
     subscription->is_read_done =
         version_vector_includes(&subscription->cursor, &subscription->upper);
     subscription_advance(subscription);
@@ -338,6 +353,10 @@ void subscription_replay(struct subscription *subscription)
     subscription_pass(subscription, &subscription->upper);
     subscription_return_place(subscription);
     if (subscription->state == SUBSCRIPTION_OVER) {
+        return;
+    }
+    if (subscription->is_stable) {
+        subscription_round_done(subscription);
         return;
     }
     if (subscription->end == END_NOW || subscription_has_end(subscription)) {
