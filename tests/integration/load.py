@@ -47,6 +47,9 @@ class Producer:
             except OSError:
                 pass
 
+    def is_running(self):
+        return self.process.is_running()
+
     def acknowledged(self):
         """Ids so far; the n-th belongs to line n."""
         return self.process.stdout.lines()
