@@ -42,7 +42,8 @@ struct frontend_ops {
     bool (*is_idle)(const struct frontend *frontend);
 
     // When tick wants to be called next: INSTANT_NEVER if not. A connection that says no hello
-    // within 10 s, or leaves a frame half sent for 30 s, ends here.
+    // within 10 s, or leaves a frame half sent for 30 s, ends here; so does one that was ended from
+    // inside: it says a deadline in the past after service_take_ready, and its tick is negative.
     struct instant (*deadline)(const struct frontend *frontend);
     int (*tick)(struct frontend *frontend, struct instant now);
 
