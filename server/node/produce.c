@@ -197,12 +197,14 @@ static void produce_free(struct produce *produce)
 static size_t copy_runs(struct service *service, struct append_run *runs, uint32_t count,
                         const uint8_t *events, uint8_t *out)
 {
+    bool may_compress = service->compress_state &&
+                        atomic_load_explicit(&service->node->view.compress, memory_order_relaxed);
     size_t length = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct append_run *run = &runs[i];
         struct bytes plain = bytes_of(events, run->length);
         bool is_full = run->count == CHUNK_EVENTS_MAX || i + 1 < count;
-        if (is_full && service->compress_state) {
+        if (is_full && may_compress) {
             run->compressed_length =
                 (uint32_t)chunk_compress_body(service->compress_state, plain, out + length);
         }

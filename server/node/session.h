@@ -7,6 +7,7 @@
 #include "proto/base/list.h"
 #include "server/node/service.h"
 
+struct cluster_reply;
 struct subscription;
 
 enum {
@@ -24,10 +25,11 @@ struct answer {
     uint32_t remarks; // PRODUCED
     uint32_t nodes;   // PRODUCED: on how many it is durable
     union {
-        struct event_id first; // PRODUCED
-        char *text;            // ERROR; may be NULL
-        struct block *block;   // EVENTS
-        struct buffer rows;    // NAMESPACES
+        struct event_id first;         // PRODUCED
+        char *text;                    // ERROR; may be NULL
+        struct block *block;           // EVENTS
+        struct buffer rows;            // NAMESPACES
+        struct cluster_reply *cluster; // CLUSTER
     };
 };
 
