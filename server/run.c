@@ -80,7 +80,8 @@ static int open_net(struct server *server, struct reason *reason)
 {
     const struct config *config = server->config;
     struct net_config net = {
-        .frontend = &FRONTEND_NATIVE,
+        .choose = frontend_choose,
+        .peer = &FRONTEND_PEER,
         .loops_count = server->loops_count,
         .connections_max = config_number(config, CONFIG_CONNECTIONS_MAX, server->machine),
         .receive_bytes_max = server->budget.connections_bytes / 2,

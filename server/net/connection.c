@@ -16,10 +16,12 @@
 #include <unistd.h>
 
 #include "server/frontend/frontend.h"
+#include "server/net/address.h"
 #include "server/net/net_state.h"
+#include "server/node/peer.h"
 #include "server/node/service.h"
 
-enum { GREETING_MS = 10000, ENDING_MS = 3000, LINGERING_MS = 1000 };
+enum { GREETING_MS = 10000, GREETING_SPARE_MS = 1000, ENDING_MS = 3000, LINGERING_MS = 1000 };
 
 static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
 {
@@ -36,7 +38,7 @@ static void on_timer(struct ev_loop *ev, ev_timer *watcher, int events)
     connection_on_timer(container_of(watcher, struct connection, timer));
 }
 
-struct connection *connection_new(struct loop *loop, int fd, const char *peer_name)
+static struct connection *make(struct loop *loop, int fd, const char *peer_name)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL) {
@@ -49,13 +51,24 @@ struct connection *connection_new(struct loop *loop, int fd, const char *peer_na
     connection->loop = loop;
     connection->fd = fd;
     connection->armed = INSTANT_NEVER;
-    connection->end_by = instant_add(loop->now, duration_ms(GREETING_MS));
     snprintf(connection->peer_name, sizeof connection->peer_name, "%s", peer_name);
     ev_io_init(&connection->readable, on_readable, fd, EV_READ);
     ev_io_init(&connection->writable, on_writable, fd, EV_WRITE);
     ev_init(&connection->timer, on_timer);
     list_append(&loop->connections, &connection->node);
     atomic_fetch_add_explicit(&loop->net->connections_count, 1, memory_order_relaxed);
+    return connection;
+}
+
+struct connection *connection_new(struct loop *loop, int fd, const char *peer_name, bool is_spare)
+{
+    struct connection *connection = make(loop, fd, peer_name);
+    if (connection == NULL) {
+        return NULL;
+    }
+    connection->is_spare = is_spare;
+    connection->end_by =
+        instant_add(loop->now, duration_ms(is_spare ? GREETING_SPARE_MS : GREETING_MS));
     connection->is_greeting = greeter_add(&loop->net->greeter, connection) == 0;
     if (connection->is_greeting) {
         connection_touch(connection); // sets the timer
@@ -63,6 +76,36 @@ struct connection *connection_new(struct loop *loop, int fd, const char *peer_na
         connection_kill(connection);
     }
     return connection;
+}
+
+struct connection *connection_new_dialed(struct loop *loop, int fd, const char *peer_name,
+                                         uint64_t dial)
+{
+    struct connection *connection = make(loop, fd, peer_name);
+    if (connection == NULL) {
+        return NULL;
+    }
+    connection->ops = loop->net->config.peer;
+    connection->dial = dial;
+    if (connection_become_peer(connection)) {
+        connection_attach(connection, loop, bytes_of(NULL, 0));
+    } else {
+        peer_dial_failed(loop->service, dial, "too many connections of peers");
+        connection_kill(connection);
+    }
+    return connection;
+}
+
+bool connection_become_peer(struct connection *connection)
+{
+    struct net *net = connection->loop->net;
+    if (net->peers_count == PEER_CONNECTIONS_MAX) {
+        return false;
+    }
+    net->peers_count++;
+    atomic_fetch_sub_explicit(&net->connections_count, 1, memory_order_relaxed);
+    connection->is_peer = true;
+    return true;
 }
 
 static void stop_greeting(struct connection *connection)
@@ -90,12 +133,27 @@ void connection_detach(struct connection *connection)
     list_remove(&connection->work);
 }
 
+static void open_failed(struct connection *connection, int err)
+{
+    struct loop *loop = connection->loop;
+    if (complaint_is_due(&loop->not_opened, loop->now)) {
+        loop_log(loop, LOG_WARNING, "the connection with %s is closed: %s", connection->peer_name,
+                 err_text(err));
+    }
+    if (connection->dial != 0) {
+        peer_dial_failed(loop->service, connection->dial, err_text(err));
+    }
+    connection_kill(connection);
+}
+
 void connection_attach(struct connection *connection, struct loop *loop, struct bytes fresh)
 {
     struct frontend_config config = {
         .service = loop->service,
         .peer_name = connection->peer_name,
         .owner = connection,
+        .dial = connection->dial,
+        .is_local = connection->is_peer && net_address_is_local(connection->fd),
     };
     stop_greeting(connection);
     connection->loop = loop;
@@ -106,13 +164,15 @@ void connection_attach(struct connection *connection, struct loop *loop, struct 
     if (list_is_empty(&connection->node)) {
         list_append(&loop->connections, &connection->node);
     }
-    if (loop->net->config.frontend->open(&config, &connection->frontend) != 0) {
-        loop_log(loop, LOG_WARNING, "no memory for the connection from %s", connection->peer_name);
-        connection_kill(connection);
+    int err = connection->ops->open(&config, &connection->frontend);
+    if (err != 0) {
+        open_failed(connection, err);
         return;
     }
     connection->state = CONNECTION_OPEN;
-    service_count_connection(loop->service, 1);
+    if (!connection->is_peer) {
+        service_count_connection(loop->service, 1);
+    }
     ev_io_start(loop->ev, &connection->readable);
     loop_log(loop, LOG_DEBUG, "%s has connected, loop %u", connection->peer_name, loop->index);
     connection_touch(connection);
@@ -288,13 +348,19 @@ void connection_free(struct connection *connection)
     loop->large_count -= connection->is_large ? 1 : 0;
     if (connection->frontend != NULL) {
         connection->frontend->ops->close(connection->frontend);
-        service_count_connection(loop->service, -1);
+        if (!connection->is_peer) {
+            service_count_connection(loop->service, -1);
+        }
         loop_log(loop, LOG_DEBUG, "%s is gone", connection->peer_name);
     }
     if (connection->is_counted) {
         atomic_fetch_sub_explicit(&loop->connections_count, 1, memory_order_relaxed);
     }
-    atomic_fetch_sub_explicit(&loop->net->connections_count, 1, memory_order_relaxed);
+    if (connection->is_peer) {
+        loop->net->peers_count--;
+    } else {
+        atomic_fetch_sub_explicit(&loop->net->connections_count, 1, memory_order_relaxed);
+    }
     inbox_deinit(&connection->inbox);
     close(connection->fd);
     free(connection);

@@ -15,9 +15,10 @@ enum {
     RECEIVE_BYTES = 256 * 1024,         // one piece, where there is that much
     RECEIVE_BYTES_SCARCE = 4 * 1024,    // when unfinished frames have used up their memory
     RECEIVE_BYTES_GREETING = 16 * 1024, // before it is known what a connection speaks
-    GREETING_BYTES = 4,                 // what it takes to know it
     TURN_BYTES = 1024 * 1024,           // received or sent per connection before others follow
     SEND_PIECES = 64,
+    SPARE_CONNECTIONS_MAX = 64, // beyond connections_max, to find out whether they are peers
+    PEER_CONNECTIONS_MAX = 64,  // peers that came in or were dialled
 };
 
 enum connection_state {
@@ -33,7 +34,9 @@ struct connection {
     struct list_node work;    // in loop->flush, ->later or ->dead
     struct list_node starved; // in loop->starved: a frame waits for memory
     struct loop *loop;
-    struct frontend *frontend; // NULL while greeting
+    const struct frontend_ops *ops; // NULL while greeting
+    struct frontend *frontend;      // NULL while greeting
+    uint64_t dial;                  // of a peer that this node has dialled; else 0
     ev_io readable;
     ev_io writable;
     ev_timer timer;
@@ -49,11 +52,21 @@ struct connection {
     bool is_refused;   // the front end gave up: what is unanswered stays so
     bool has_ended;    // the peer sends no more
     bool is_counted;   // in loop->connections_count
+    bool is_spare;     // beyond connections_max: only a peer may stay
+    bool is_peer;      // counts in net->peers_count, not in net->connections_count
     char peer_name[PEER_NAME_MAX + 1];
 };
 
 // Takes fd over, in the first loop. NULL: no memory, fd is closed.
-struct connection *connection_new(struct loop *loop, int fd, const char *peer_name);
+struct connection *connection_new(struct loop *loop, int fd, const char *peer_name, bool is_spare);
+
+// A peer that this node has dialled: is open at once, or dead and the dial reported as failed.
+// NULL: as above, and nothing is reported.
+struct connection *connection_new_dialed(struct loop *loop, int fd, const char *peer_name,
+                                         uint64_t dial);
+
+// From now on it is a peer. false: there are too many.
+bool connection_become_peer(struct connection *connection);
 
 // Gives it to `loop`, whose thread calls this: opens its front end and feeds what was received,
 // `fresh` behind what the inbox holds.

@@ -10,6 +10,7 @@
 // few KiB, so what saturated connections leave lying stays small as well.
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -37,7 +38,9 @@ static bool admit(struct connection *connection)
     bool is_large = inbox->wanted > LARGE_BYTES;
     size_t others = loop->grown_bytes - connection->charged;
     bool is_only_one = loop->large_count - (connection->is_large ? 1U : 0U) == 0;
-    if (is_large && !is_only_one && others + needed > loop->grown_bytes_max) {
+    // A peer's frames are bounded by its credit, and one that waits behind clients would seem dead.
+    if (is_large && !is_only_one && !connection->is_peer &&
+        others + needed > loop->grown_bytes_max) {
         charge(connection, inbox->capacity, false);
         return false;
     }
@@ -224,8 +227,39 @@ static void receive(struct connection *connection)
     } while (got == asked && total < TURN_BYTES && connection->state == CONNECTION_OPEN);
 }
 
-// The first bytes: enough of them say where the connection belongs. For now everything that speaks
-// is a client; a peer's first message will keep it in this loop.
+// The first bytes of all, as many as may be needed to know what they are.
+static const struct frontend_ops *choose(const struct connection *connection, struct bytes fresh)
+{
+    const struct inbox *inbox = &connection->inbox;
+    uint8_t first[FRONTEND_GREETING_BYTES];
+    size_t kept = inbox->length < sizeof first ? inbox->length : sizeof first;
+    size_t added = fresh.length < sizeof first - kept ? fresh.length : sizeof first - kept;
+    if (kept > 0) {
+        memcpy(first, inbox_bytes(inbox).data, kept);
+    }
+    memcpy(first + kept, fresh.data, added);
+    return connection->loop->net->config.choose(bytes_of(first, kept + added));
+}
+
+// Peers stay in this loop, where the cluster is; clients go to the one with the fewest.
+static struct loop *choose_loop(struct connection *connection)
+{
+    struct net *net = connection->loop->net;
+    if (connection->ops == net->config.peer) {
+        if (connection_become_peer(connection)) {
+            return connection->loop;
+        }
+        net_refuse_peer(net);
+        return NULL;
+    }
+    if (connection->is_spare) {
+        net_refuse_client(net);
+        return NULL;
+    }
+    return net_choose_loop(net);
+}
+
+// Enough of the first bytes say where the connection belongs.
 static void greet(struct connection *connection)
 {
     struct loop *loop = connection->loop;
@@ -235,13 +269,14 @@ static void greet(struct connection *connection)
         return;
     }
     struct bytes fresh = bytes_of(loop->receive, (size_t)got);
-    struct loop *target = net_choose_loop(loop->net);
-    bool is_known = connection->inbox.length + fresh.length >= GREETING_BYTES;
+    connection->ops = choose(connection, fresh);
+    bool is_known = connection->ops != NULL;
+    struct loop *target = is_known ? choose_loop(connection) : loop;
     if (is_known && target == loop) {
         connection_attach(connection, loop, fresh);
         return;
     }
-    if (inbox_append(&connection->inbox, fresh) != 0) {
+    if (target == NULL || inbox_append(&connection->inbox, fresh) != 0) {
         connection_kill(connection);
         return;
     }

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "server/net/address.h"
 #include "server/net/connection.h"
 #include "server/net/net_state.h"
 
@@ -29,42 +30,16 @@ enum {
     KEEPALIVE_PROBES = 4,
 };
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    struct sockaddr_storage storage;
-};
-
-// "127.0.0.1:3000", "[::1]:3000".
-static void format_address(const union address *address, socklen_t length, char *out, size_t size)
-{
-    char host[64];
-    char port[8];
-    if (getnameinfo(&address->any, length, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        snprintf(out, size, "unknown");
-        return;
-    }
-    snprintf(out, size, address->any.sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static void set_option(int fd, int level, int name, int value)
-{
-    // Each only makes things better: without it the connection works as well.
-    (void)setsockopt(fd, level, name, &value, sizeof value);
-}
-
-static void name_peer(const struct listener *listener, int fd, const union address *address,
+static void name_peer(const struct listener *listener, int fd, const union net_address *address,
                       socklen_t length, char out[PEER_NAME_MAX + 1])
 {
     if (!listener->is_unix) {
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-        format_address(address, length, out, PEER_NAME_MAX + 1);
+        net_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        net_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        net_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
+        net_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
+        net_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+        net_address_format(address, length, out, PEER_NAME_MAX + 1);
         return;
     }
     struct ucred peer = {0};
@@ -105,25 +80,21 @@ static bool accept_one(struct listener *listener)
 {
     struct loop *loop = listener->all->loop;
     struct net *net = loop->net;
-    union address address = {0};
+    union net_address address = {0};
     socklen_t length = sizeof address;
     int fd = accept4(listener->fd, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         return accept_failed(listener->all);
     }
-    if (atomic_load_explicit(&net->connections_count, memory_order_relaxed) >=
-        net->config.connections_max) {
-        if (complaint_is_due(&listener->all->too_many, loop->now)) {
-            loop_log(loop, LOG_WARNING,
-                     "connection refused: %llu are open, that is the maximum (connections_max)",
-                     (unsigned long long)net->config.connections_max);
-        }
+    uint64_t open = atomic_load_explicit(&net->connections_count, memory_order_relaxed);
+    if (open >= net->config.connections_max + SPARE_CONNECTIONS_MAX) {
+        net_refuse_client(net);
         close(fd);
         return true;
     }
     char peer_name[PEER_NAME_MAX + 1];
     name_peer(listener, fd, &address, length, peer_name);
-    return connection_new(loop, fd, peer_name) != NULL;
+    return connection_new(loop, fd, peer_name, open >= net->config.connections_max) != NULL;
 }
 
 static void accept_some(struct listener *listener)
@@ -217,26 +188,24 @@ static int listen_failed(const char *name, struct reason *reason)
 // Whether the port, or when that is taken and any would do, another one, could be bound.
 static bool bind_port(int fd, const struct addrinfo *info, uint16_t port, bool is_any)
 {
-    union address address = {0};
+    union net_address address = {0};
     memcpy(&address, info->ai_addr, info->ai_addrlen);
-    in_port_t *field =
-        address.any.sa_family == AF_INET6 ? &address.in6.sin6_port : &address.in.sin_port;
-    *field = htons(port);
+    net_address_set_port(&address, port);
     if (bind(fd, &address.any, info->ai_addrlen) == 0) {
         return true;
     }
-    *field = 0;
+    net_address_set_port(&address, 0);
     return errno == EADDRINUSE && is_any && bind(fd, &address.any, info->ai_addrlen) == 0;
 }
 
 static int add_address(struct listeners *listeners, const struct addrinfo *info, uint16_t port,
                        bool is_any, struct reason *reason)
 {
-    union address address = {0};
+    union net_address address = {0};
     socklen_t length = info->ai_addrlen;
     char name[LISTENER_NAME_MAX + 1];
     memcpy(&address, info->ai_addr, length);
-    format_address(&address, length, name, sizeof name);
+    net_address_format(&address, length, name, sizeof name);
     if (listeners->count == LISTENERS_MAX) {
         return reason_set(reason, ERR_LIMIT, "cannot listen on %s: more than %d addresses", name,
                           LISTENERS_MAX);
@@ -245,9 +214,9 @@ static int add_address(struct listeners *listeners, const struct addrinfo *info,
     if (fd < 0) {
         return listen_failed(name, reason);
     }
-    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    net_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (info->ai_family == AF_INET6) {
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        net_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     }
     if (!bind_port(fd, info, port, is_any) || listen(fd, SOMAXCONN) != 0) {
         int err = listen_failed(name, reason);
@@ -256,7 +225,7 @@ static int add_address(struct listeners *listeners, const struct addrinfo *info,
     }
     length = sizeof address;
     if (getsockname(fd, &address.any, &length) == 0) {
-        format_address(&address, length, name, sizeof name);
+        net_address_format(&address, length, name, sizeof name);
     }
     add(listeners, fd, name);
     return 0;
@@ -264,12 +233,12 @@ static int add_address(struct listeners *listeners, const struct addrinfo *info,
 
 static uint16_t port_of(int fd)
 {
-    union address address = {0};
+    union net_address address = {0};
     socklen_t length = sizeof address;
     if (getsockname(fd, &address.any, &length) != 0) {
         return 0;
     }
-    return ntohs(address.any.sa_family == AF_INET6 ? address.in6.sin6_port : address.in.sin_port);
+    return net_address_port(&address);
 }
 
 int listeners_add_tcp(struct listeners *listeners, const char *host, uint16_t port,

@@ -26,7 +26,6 @@ struct listeners {
     unsigned count;
     ev_timer pause; // the system has no more files or memory: accept again then
     struct complaint no_files;
-    struct complaint too_many;
 };
 
 void listeners_init(struct listeners *listeners, struct loop *loop);

@@ -8,7 +8,10 @@
 // writing exist only while a socket is full, and timers are moved lazily.
 #include "server/net/loop.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "server/net/connection.h"
@@ -41,6 +44,24 @@ static void env_wake(void *context)
 {
     struct loop *loop = context;
     ev_async_send(loop->ev, &loop->woken);
+}
+
+static void env_connect(void *context, uint64_t dial, const char *address)
+{
+    struct loop *loop = context;
+    assert(loop->index == 0);
+    dialer_dial(&loop->net->dialer, dial, address);
+}
+
+// Whoever guesses an id of a node or a nonce is that node: without randomness there is no going on.
+static void env_random(void *context, uint8_t *out, size_t length)
+{
+    while (length > 0) {
+        ssize_t got = getrandom(out, length, 0);
+        assert(got > 0 || errno == EINTR);
+        out += got > 0 ? got : 0;
+        length -= got > 0 ? (size_t)got : 0;
+    }
 }
 
 static void env_log(void *context, enum log_level level, const char *part, const char *format, ...)
@@ -112,6 +133,7 @@ static void begin_shutdown(struct loop *loop)
     ev_timer_start(loop->ev, &loop->over);
     if (loop->index == 0) {
         listeners_close(&loop->net->listeners);
+        dialer_close(&loop->net->dialer);
     }
     service_shut_down(loop->service);
     loop->turn_wanted = true;
@@ -299,6 +321,8 @@ int loop_init(struct loop *loop, struct net *net, unsigned index)
         .now = env_now,
         .wall_ms = env_wall_ms,
         .wake = env_wake,
+        .connect = env_connect,
+        .random = env_random,
         .log = env_log,
     };
     loop->tick_armed = INSTANT_NEVER;

@@ -17,6 +17,12 @@ enum {
     SHUTDOWN_STORE_MS = 1000, // and what is in flight in the store comes back within
 };
 
+// A complaint that may come thousands of times: lets one through in ten seconds.
+struct complaint {
+    struct instant next;
+};
+bool complaint_is_due(struct complaint *complaint, struct instant now);
+
 struct loop {
     struct net *net;
     unsigned index;
@@ -47,6 +53,7 @@ struct loop {
     size_t grown_bytes_max;
     unsigned large_count; // connections whose large frame has its memory
 
+    struct complaint not_opened;
     bool is_fatal;
     bool is_shutting_down;
     struct instant shutdown_by;
@@ -72,9 +79,3 @@ void loop_call(struct loop *loop);
 bool loop_give(struct loop *loop, struct connection *connection);
 
 void loop_log(struct loop *loop, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
-
-// A complaint that may come thousands of times: lets one through in ten seconds.
-struct complaint {
-    struct instant next;
-};
-bool complaint_is_due(struct complaint *complaint, struct instant now);

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "server/net/connection.h"
 #include "server/net/net_state.h"
 
 int net_new(const struct net_config *config, struct net **net_out, struct reason *reason)
@@ -25,6 +26,9 @@ int net_new(const struct net_config *config, struct net **net_out, struct reason
     if (err == 0) {
         err = greeter_init(&net->greeter, net->loops[0].ev);
     }
+    if (err == 0) {
+        err = dialer_init(&net->dialer, &net->loops[0]);
+    }
     if (err != 0) {
         reason_set(reason, err, "cannot set up the I/O loops: %s", err_text(err));
         net_free(net);
@@ -43,6 +47,7 @@ void net_free(struct net *net)
     if (net->listeners.loop != NULL) {
         listeners_close(&net->listeners);
     }
+    dialer_close(&net->dialer);
     for (unsigned i = 0; i < net->config.loops_count; i++) {
         if (net->loops[i].net != NULL) {
             loop_deinit(&net->loops[i]);
@@ -175,6 +180,26 @@ struct loop *net_choose_loop(struct net *net)
         }
     }
     return best;
+}
+
+void net_refuse_client(struct net *net)
+{
+    struct loop *loop = &net->loops[0];
+    if (complaint_is_due(&net->too_many_clients, loop->now)) {
+        loop_log(loop, LOG_WARNING,
+                 "connection refused: %llu are open, that is the maximum (connections_max)",
+                 (unsigned long long)net->config.connections_max);
+    }
+}
+
+void net_refuse_peer(struct net *net)
+{
+    struct loop *loop = &net->loops[0];
+    if (complaint_is_due(&net->too_many_peers, loop->now)) {
+        loop_log(loop, LOG_WARNING,
+                 "connection of a peer refused: %d are open, that is the maximum",
+                 PEER_CONNECTIONS_MAX);
+    }
 }
 
 void net_shut_down(struct net *net)

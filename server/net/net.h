@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 
+#include "proto/base/bytes.h"
 #include "server/node/node_env.h"
 
 struct frontend_ops;
@@ -16,10 +17,12 @@ struct service;
 enum { NET_LOOPS_MAX = 64 };
 
 struct net_config {
-    const struct frontend_ops *frontend; // of clients
-    unsigned loops_count;                // 1 .. NET_LOOPS_MAX
-    uint64_t connections_max;            // beyond it new ones are closed at once
-    uint64_t receive_bytes_max;          // frames that are not complete, over all loops
+    // What a connection speaks, by its first bytes: see frontend_choose.
+    const struct frontend_ops *(*choose)(struct bytes first);
+    const struct frontend_ops *peer; // what is dialled, and what choose may say
+    unsigned loops_count;            // 1 .. NET_LOOPS_MAX
+    uint64_t connections_max;        // of clients; beyond it new ones are closed
+    uint64_t receive_bytes_max;      // frames that are not complete, over all loops
     void (*log)(void *context, enum log_level level, const char *part, const char *format,
                 va_list arguments); // any thread
     void *log_context;
@@ -60,7 +63,7 @@ bool net_is_fatal(struct net *net, struct reason *fatal_out);
 void net_ping(struct net *net);
 bool net_has_answered(const struct net *net);
 
-// Connections that are open, in all loops.
+// Connections of clients that are open, in all loops.
 uint64_t net_connections_count(const struct net *net);
 
 // Stops accepting, ends the services, and lets each loop end once everything accepted is answered

@@ -1,6 +1,7 @@
 // What the loops share. Internal to server/net.
 #pragma once
 
+#include "server/net/dialer.h"
 #include "server/net/greeter.h"
 #include "server/net/listener.h"
 #include "server/net/loop.h"
@@ -10,6 +11,10 @@ struct net {
     struct loop loops[NET_LOOPS_MAX];
     struct greeter greeter;     // the first loop's
     struct listeners listeners; // the first loop's
+    struct dialer dialer;       // the first loop's
+    unsigned peers_count;       // only the first loop looks
+    struct complaint too_many_clients;
+    struct complaint too_many_peers;
     int event_fd;
     atomic_bool is_shutting_down;
     atomic_bool is_fatal;
@@ -24,3 +29,6 @@ void net_report_fatal(struct net *net, const struct reason *reason);
 void net_notify(struct net *net);
 // The loop with the fewest connections.
 struct loop *net_choose_loop(struct net *net);
+// Say in the log that there are too many; the first loop's thread.
+void net_refuse_client(struct net *net);
+void net_refuse_peer(struct net *net);

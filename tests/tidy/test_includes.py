@@ -21,7 +21,12 @@ TABLE = {
     "server/node": MODEL + ["storage/store.h", "storage/identity.h", "replication/replica.h"],
     "server/frontend": PROTO + ["server/node/service.h"],
     "server/net": BASE
-    + ["server/frontend/frontend.h", "server/node/node_env.h", "server/node/service.h"],
+    + [
+        "server/frontend/frontend.h",
+        "server/node/node_env.h",
+        "server/node/peer.h",
+        "server/node/service.h",
+    ],
     "server": PROTO + ["storage/", "replication/", "server/"],
     "client": PROTO,
     "client-cli": MODEL + ["client/"],  # checks ids, globs and names before it connects

@@ -7,6 +7,13 @@
 //   "late"      the same, but the connection ends then, after "late" was sent
 //   "refuse"    answers "refused" and gives up
 // When more than ECHO_OUT_MAX bytes wait to be sent, the session is saturated.
+//
+// A connection whose first payload is "peer" is a peer's: a front end of its own, which takes two
+// more commands and counts what it meets:
+//   "peer"      answers "met"
+//   "met"       answers nothing: both sides are peers
+//   "where"     answers "local" or "remote"
+// One that was dialled begins with "peer".
 #pragma once
 
 #include <stdatomic.h>
@@ -17,6 +24,8 @@ enum { ECHO_OUT_MAX = 1 << 20 };
 
 struct frontend_ops;
 extern const struct frontend_ops FRONTEND_ECHO;
+extern const struct frontend_ops FRONTEND_ECHO_PEER;
+const struct frontend_ops *echo_choose(struct bytes first);
 
 struct service *echo_service_new(const struct node_env *env, unsigned loop);
 void echo_service_free(struct service *service); // asserts that no session is left
@@ -24,6 +33,18 @@ void echo_service_free(struct service *service); // asserts that no session is l
 int echo_service_connections(struct service *service);
 void echo_service_fail(struct service *service); // is fatal from the next turn on
 void echo_service_hold(struct service *service); // is never idle again
+
+// Lets the service, which must be the first loop's, dial an address; one at a time.
+void echo_service_dial(struct service *service, uint64_t dial, const char *address);
+// What has become of all dials so far.
+struct echo_dials {
+    unsigned met;         // peers that answered
+    unsigned failed;      // peer_dial_failed
+    uint64_t last;        // which failed last
+    struct reason why;    // it did
+    bool was_synchronous; // it was said within the call that dialled
+};
+struct echo_dials echo_service_dials(struct service *service);
 
 // A net with echoing services, listening on 127.0.0.1 and a Unix socket.
 struct echo_server {
@@ -39,6 +60,7 @@ struct echo_options {
     unsigned loops;           // 0: one
     uint64_t connections_max; // 0: plenty
     uint64_t receive_bytes;   // 0: plenty
+    bool is_second;           // of two in one process: another Unix socket
 };
 void echo_server_start(struct echo_server *server, struct echo_options options);
 // Shuts down, checks that it ends, frees everything. Returns whether all services were idle.

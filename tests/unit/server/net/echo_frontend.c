@@ -1,10 +1,13 @@
 // The service keeps a list of sessions that are ready, as the real one does; a session that was
 // saturated becomes ready when half of what waited is sent.
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/base/list.h"
 #include "server/frontend/frontend.h"
+#include "server/node/peer.h"
 #include "server/node/service.h"
 #include "tests/unit/server/net/echo.h"
 
@@ -18,6 +21,11 @@ struct service {
     atomic_bool fails;
     atomic_bool is_held;
     bool is_shut_down;
+    pthread_mutex_t dials_lock;
+    uint64_t dial; // to be made; 0: none
+    char address[300];
+    bool is_dialling;
+    struct echo_dials dials;
 };
 
 struct echo {
@@ -33,6 +41,7 @@ struct echo {
     bool ends_when_due;
     bool is_saturated;
     bool is_subscribed;
+    bool is_local;
 };
 
 static void make_ready(struct echo *echo)
@@ -71,6 +80,19 @@ static int echo_open(const struct frontend_config *config, struct frontend **fro
     return 0;
 }
 
+static int echo_open_peer(const struct frontend_config *config, struct frontend **frontend_out)
+{
+    ck_assert_int_eq(echo_open(config, frontend_out), 0);
+    struct echo *echo = (struct echo *)*frontend_out;
+    echo->frontend.ops = &FRONTEND_ECHO_PEER;
+    echo->is_local = config->is_local;
+    ck_assert_uint_eq(config->service->loop, 0);
+    if (config->dial != 0) {
+        answer(echo, bytes_of_text("peer"));
+    }
+    return 0;
+}
+
 static bool is_command(struct bytes payload, const char *text)
 {
     return bytes_equal(payload, bytes_of_text(text));
@@ -98,6 +120,22 @@ static int take(struct echo *echo, struct bytes payload, struct instant now)
     return 0;
 }
 
+static bool take_of_peer(struct echo *echo, struct bytes payload)
+{
+    if (is_command(payload, "peer")) {
+        answer(echo, bytes_of_text("met"));
+    } else if (is_command(payload, "met")) {
+        pthread_mutex_lock(&echo->service->dials_lock);
+        echo->service->dials.met++;
+        pthread_mutex_unlock(&echo->service->dials_lock);
+    } else if (is_command(payload, "where")) {
+        answer(echo, bytes_of_text(echo->is_local ? "local" : "remote"));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static int echo_feed(struct frontend *frontend, struct bytes bytes, struct instant now,
                      size_t *taken_out, size_t *wanted_out)
 {
@@ -115,7 +153,9 @@ static int echo_feed(struct frontend *frontend, struct bytes bytes, struct insta
             return 0;
         }
         *taken_out += 4 + length;
-        int err = take(echo, bytes_of(rest.data + 4, length), now);
+        struct bytes payload = bytes_of(rest.data + 4, length);
+        bool is_done = echo->frontend.ops == &FRONTEND_ECHO_PEER && take_of_peer(echo, payload);
+        int err = is_done ? 0 : take(echo, payload, now);
         if (err != 0) {
             return err;
         }
@@ -195,6 +235,28 @@ const struct frontend_ops FRONTEND_ECHO = {
     .close = echo_close,
 };
 
+const struct frontend_ops FRONTEND_ECHO_PEER = {
+    .name = "echo peer",
+    .open = echo_open_peer,
+    .feed = echo_feed,
+    .peek = echo_peek,
+    .sent = echo_sent,
+    .is_idle = echo_is_idle,
+    .deadline = echo_deadline,
+    .tick = echo_tick,
+    .close = echo_close,
+};
+
+const struct frontend_ops *echo_choose(struct bytes first)
+{
+    static const uint8_t PEER[] = {0, 0, 0, 4, 'p', 'e'};
+    size_t length = first.length < sizeof PEER ? first.length : sizeof PEER;
+    if (memcmp(first.data, PEER, length) != 0) {
+        return first.length < 4 ? NULL : &FRONTEND_ECHO;
+    }
+    return length < sizeof PEER ? NULL : &FRONTEND_ECHO_PEER;
+}
+
 struct service *echo_service_new(const struct node_env *env, unsigned loop)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -204,6 +266,7 @@ struct service *echo_service_new(const struct node_env *env, unsigned loop)
     list_init(&service->sessions);
     list_init(&service->ready);
     list_init(&service->later);
+    pthread_mutex_init(&service->dials_lock, NULL);
     return service;
 }
 
@@ -211,6 +274,7 @@ void echo_service_free(struct service *service)
 {
     ck_assert(list_is_empty(&service->sessions));
     ck_assert_int_eq(atomic_load(&service->connections), 0);
+    pthread_mutex_destroy(&service->dials_lock);
     free(service);
 }
 
@@ -230,8 +294,52 @@ void echo_service_hold(struct service *service)
     atomic_store(&service->is_held, true);
 }
 
+void echo_service_dial(struct service *service, uint64_t dial, const char *address)
+{
+    ck_assert_uint_lt(strlen(address), sizeof service->address);
+    pthread_mutex_lock(&service->dials_lock);
+    service->dial = dial;
+    memcpy(service->address, address, strlen(address) + 1);
+    pthread_mutex_unlock(&service->dials_lock);
+    service->env->wake(service->env->context);
+}
+
+struct echo_dials echo_service_dials(struct service *service)
+{
+    pthread_mutex_lock(&service->dials_lock);
+    struct echo_dials dials = service->dials;
+    pthread_mutex_unlock(&service->dials_lock);
+    return dials;
+}
+
+static void dial_wanted(struct service *service)
+{
+    char address[sizeof service->address];
+    pthread_mutex_lock(&service->dials_lock);
+    uint64_t dial = service->dial;
+    memcpy(address, service->address, sizeof address);
+    service->dial = 0;
+    pthread_mutex_unlock(&service->dials_lock);
+    if (dial != 0) {
+        service->is_dialling = true;
+        service->env->connect(service->env->context, dial, address);
+        service->is_dialling = false;
+    }
+}
+
+void peer_dial_failed(struct service *service, uint64_t dial, const char *why)
+{
+    pthread_mutex_lock(&service->dials_lock);
+    service->dials.failed++;
+    service->dials.last = dial;
+    service->dials.was_synchronous = service->is_dialling;
+    reason_set(&service->dials.why, 0, "%s", why);
+    pthread_mutex_unlock(&service->dials_lock);
+}
+
 void service_turn(struct service *service, struct instant now)
 {
+    dial_wanted(service);
     ck_assert(instant_reached(now, service->env->now(service->env->context)));
     LIST_FOR_EACH(&service->later, node)
     {

@@ -32,7 +32,8 @@ void echo_server_start(struct echo_server *server, struct echo_options options)
     struct reason reason = {0};
     *server = (struct echo_server){.loops_count = options.loops == 0 ? 1 : options.loops};
     struct net_config config = {
-        .frontend = &FRONTEND_ECHO,
+        .choose = echo_choose,
+        .peer = &FRONTEND_ECHO_PEER,
         .loops_count = server->loops_count,
         .connections_max = options.connections_max == 0 ? 10000 : options.connections_max,
         .receive_bytes_max = options.receive_bytes == 0 ? 64 << 20 : options.receive_bytes,
@@ -46,7 +47,8 @@ void echo_server_start(struct echo_server *server, struct echo_options options)
         net_set_service(server->net, i, server->services[i]);
     }
     ck_assert_msg(net_listen_tcp(server->net, "127.0.0.1", 0, &reason) == 0, "%s", reason.text);
-    snprintf(server->socket, sizeof server->socket, "/tmp/weir-test-%d.socket", (int)getpid());
+    snprintf(server->socket, sizeof server->socket, "/tmp/weir-test-%d%s.socket", (int)getpid(),
+             options.is_second ? "-2" : "");
     ck_assert_msg(net_listen_unix(server->net, server->socket, &reason) == 0, "%s", reason.text);
     ck_assert_uint_eq(net_listeners_count(server->net), 2);
     const char *name = net_listener_name(server->net, 0);

@@ -15,7 +15,8 @@ static void ignore(void *context, enum log_level level, const char *part, const 
 static struct net *make_net(void)
 {
     struct net_config config = {
-        .frontend = &FRONTEND_ECHO,
+        .choose = echo_choose,
+        .peer = &FRONTEND_ECHO_PEER,
         .loops_count = 1,
         .connections_max = 10,
         .receive_bytes_max = 1 << 20,

@@ -366,10 +366,15 @@ START_TEST(connections_beyond_the_maximum_are_closed)
     }
     for (int i = 0; i < 3; i++) {
         int fd = echo_connect(&server);
+        echo_send_text(fd, "out");
         echo_expect_end(fd);
         close(fd);
     }
     ck_assert_uint_eq(atomic_load(&server.lines), 1);
+    int peer = echo_connect(&server);
+    echo_send_text(peer, "peer");
+    echo_expect_text(peer, "met");
+    close(peer);
     close(fds[0]);
     close(fds[1]);
     ck_assert(echo_wait(has_none, &server));
