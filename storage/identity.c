@@ -18,7 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { IDENTITY_FORMAT = 1, FILE_BYTES_MAX = 1024 };
+// Format 1 has no line of runs.
+enum { IDENTITY_FORMAT = 2, FILE_BYTES_MAX = 1024 };
 
 struct data_dir {
     char *path;
@@ -28,8 +29,18 @@ struct data_dir {
     int lock_fd;
 };
 
-static const char *const KEYS[] = {"format", "cluster-name", "cluster", "node", "actor", "run"};
-enum key { KEY_FORMAT, KEY_CLUSTER_NAME, KEY_CLUSTER, KEY_NODE, KEY_ACTOR, KEY_RUN, KEYS_COUNT };
+static const char *const KEYS[] = {"format", "cluster-name", "cluster", "node",
+                                   "actor",  "run",          "runs"};
+enum key {
+    KEY_FORMAT,
+    KEY_CLUSTER_NAME,
+    KEY_CLUSTER,
+    KEY_NODE,
+    KEY_ACTOR,
+    KEY_RUN,
+    KEY_RUNS,
+    KEYS_COUNT
+};
 
 // --- The directory
 
@@ -202,6 +213,7 @@ const char *data_dir_index_path(const struct data_dir *dir)
 struct parse {
     const struct data_dir *dir;
     unsigned line;
+    unsigned lines; // that this format has
     struct reason *reason;
 };
 
@@ -238,7 +250,26 @@ static bool is_name(const char *text)
     return length > 0 && length <= NAME_BYTES_MAX;
 }
 
-static int parse_format(const struct parse *parse, const char *value)
+// "0123456789abcdef 0123456789abcdef": of this run, of the one before, ...
+static bool parse_runs(const char *text, struct identity *identity)
+{
+    enum { DIGITS = 16 };
+    while (identity->run_randoms_count < RUNS_REMEMBERED_MAX) {
+        char digits[DIGITS + 1] = "";
+        if (strspn(text, "0123456789abcdef") != DIGITS) {
+            return false;
+        }
+        memcpy(digits, text, DIGITS);
+        identity->run_randoms[identity->run_randoms_count++] = strtoull(digits, NULL, 16);
+        if (text[DIGITS] != ' ') {
+            return text[DIGITS] == '\0';
+        }
+        text += DIGITS + 1;
+    }
+    return false;
+}
+
+static int parse_format(struct parse *parse, const char *value)
 {
     uint64_t format;
     if (!parse_number(value, UINT64_MAX, &format) || format == 0) {
@@ -250,10 +281,11 @@ static int parse_format(const struct parse *parse, const char *value)
                           ", this version of weir knows %d: start the version that wrote it",
                           parse->dir->path, format, IDENTITY_FORMAT);
     }
+    parse->lines = format == 1 ? KEY_RUNS : KEYS_COUNT;
     return 0;
 }
 
-static int parse_value(const struct parse *parse, enum key key, const char *value,
+static int parse_value(struct parse *parse, enum key key, const char *value,
                        struct identity *identity)
 {
     uint64_t number;
@@ -275,10 +307,14 @@ static int parse_value(const struct parse *parse, enum key key, const char *valu
             return complain(parse, "not an actor");
         }
         identity->actor = (uint16_t)number;
-        return 0;
+        return (number == 0) == uuid_is_zero(&identity->cluster)
+                   ? 0
+                   : complain(parse, "an actor and a cluster belong together");
     case KEY_RUN:
         return parse_number(value, UINT64_MAX, &identity->run) ? 0
                                                                : complain(parse, "not a number");
+    case KEY_RUNS:
+        return parse_runs(value, identity) ? 0 : complain(parse, "not the bits of runs");
     case KEYS_COUNT:
         break;
     }
@@ -287,9 +323,9 @@ static int parse_value(const struct parse *parse, enum key key, const char *valu
 }
 
 // One line without its end: the keys in their order, each once.
-static int parse_line(const struct parse *parse, char *line, struct identity *identity)
+static int parse_line(struct parse *parse, char *line, struct identity *identity)
 {
-    if (parse->line > KEYS_COUNT) {
+    if (parse->line > parse->lines) {
         return complain(parse, "nothing is expected after the last line");
     }
     const char *key = KEYS[parse->line - 1];
@@ -305,7 +341,7 @@ static int parse_line(const struct parse *parse, char *line, struct identity *id
 static int parse_identity(const struct data_dir *dir, char *text, size_t length,
                           struct identity *identity_out, struct reason *reason)
 {
-    struct parse parse = {.dir = dir, .line = 1, .reason = reason};
+    struct parse parse = {.dir = dir, .line = 1, .lines = KEYS_COUNT, .reason = reason};
     struct identity identity = {0};
     for (size_t at = 0; at < length;) {
         char *end = memchr(text + at, '\n', length - at);
@@ -320,7 +356,7 @@ static int parse_identity(const struct data_dir *dir, char *text, size_t length,
         at = (size_t)(end - text) + 1;
         parse.line++;
     }
-    if (parse.line <= KEYS_COUNT) {
+    if (parse.line <= parse.lines) {
         return complain(&parse, "the file ends here");
     }
     *identity_out = identity;
@@ -395,6 +431,19 @@ static int write_file(const struct data_dir *dir, const char *name, const char *
     return error;
 }
 
+enum { RUNS_BYTES_MAX = RUNS_REMEMBERED_MAX * 17 + 1 };
+
+static void format_runs(const struct identity *identity, char out[RUNS_BYTES_MAX])
+{
+    size_t length = 0;
+    assert(identity->run_randoms_count >= 1);
+    assert(identity->run_randoms_count <= RUNS_REMEMBERED_MAX);
+    for (uint32_t i = 0; i < identity->run_randoms_count; i++) {
+        length += (size_t)snprintf(out + length, RUNS_BYTES_MAX - length, "%s%016" PRIx64,
+                                   i == 0 ? "" : " ", identity->run_randoms[i]);
+    }
+}
+
 int identity_write(struct data_dir *dir, const struct identity *identity, struct reason *reason)
 {
     if (!is_name(identity->cluster_name)) {
@@ -407,11 +456,13 @@ int identity_write(struct data_dir *dir, const struct identity *identity, struct
     uuid_format(&identity->cluster, cluster);
     uuid_format(&identity->node, node);
     char text[FILE_BYTES_MAX];
+    char runs[RUNS_BYTES_MAX];
+    format_runs(identity, runs);
     int length = snprintf(text, sizeof text,
                           "format: %d\ncluster-name: %s\ncluster: %s\nnode: %s\nactor: %u\n"
-                          "run: %" PRIu64 "\n",
+                          "run: %" PRIu64 "\nruns: %s\n",
                           IDENTITY_FORMAT, identity->cluster_name, cluster, node,
-                          (unsigned)identity->actor, identity->run);
+                          (unsigned)identity->actor, identity->run, runs);
     assert(length > 0 && (size_t)length < sizeof text);
     int error = write_file(dir, "identity.new", text, (size_t)length);
     if (error == 0 &&
@@ -420,4 +471,15 @@ int identity_write(struct data_dir *dir, const struct identity *identity, struct
         error = errno;
     }
     return error == 0 ? 0 : refuse(dir->path, error, reason);
+}
+
+void identity_begin_run(struct identity *identity, uint64_t random)
+{
+    uint32_t kept = identity->run_randoms_count;
+    kept = kept < RUNS_REMEMBERED_MAX ? kept : RUNS_REMEMBERED_MAX - 1;
+    memmove(identity->run_randoms + 1, identity->run_randoms,
+            kept * sizeof identity->run_randoms[0]);
+    identity->run_randoms[0] = random;
+    identity->run_randoms_count = kept + 1;
+    identity->run++;
 }

@@ -42,3 +42,6 @@ int identity_read(struct data_dir *dir, struct identity *identity_out,
 // cluster name that is empty or holds control characters), ERR_DENIED, ERR_IO.
 int identity_write(struct data_dir *dir, const struct identity *identity,
                    struct reason *reason) MUST_CHECK;
+
+// The next start: raises the run, and remembers `random` in front of those of earlier runs.
+void identity_begin_run(struct identity *identity, uint64_t random);

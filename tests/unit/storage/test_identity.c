@@ -186,12 +186,13 @@ END_TEST
 
 // --- The identity
 
-static const char TEXT[] = "format: 1\n"
+static const char TEXT[] = "format: 2\n"
                            "cluster-name: river\n"
                            "cluster: 00112233-4455-4677-8899-aabbccddeeff\n"
                            "node: ffeeddcc-bbaa-4988-b766-554433221100\n"
                            "actor: 65535\n"
-                           "run: 18446744073709551615\n";
+                           "run: 18446744073709551615\n"
+                           "runs: 0123456789abcdef ffffffffffffffff 0000000000000000\n";
 
 START_TEST(an_identity_is_read_as_written)
 {
@@ -201,8 +202,8 @@ START_TEST(an_identity_is_read_as_written)
     ck_assert_int_eq(uuid_random(&identity.node), 0);
     struct identity found;
     ck_assert_int_eq(identity_read(dir, &found, &reason), IDENTITY_FRESH);
-    for (unsigned i = 0; i < 3; i++) {
-        identity.run++;
+    for (unsigned i = 0; i < 2 * RUNS_REMEMBERED_MAX; i++) {
+        identity_begin_run(&identity, i);
         ck_assert_int_eq(identity_write(dir, &identity, &reason), 0);
         ck_assert(!exists("identity.new"));
         ck_assert_int_eq(identity_read(dir, &found, &reason), 0);
@@ -210,7 +211,12 @@ START_TEST(an_identity_is_read_as_written)
         ck_assert_mem_eq(&found.cluster, &identity.cluster, sizeof found.cluster);
         ck_assert_mem_eq(&found.node, &identity.node, sizeof found.node);
         ck_assert_uint_eq(found.actor, 7);
-        ck_assert_uint_eq(found.run, identity.run);
+        ck_assert_uint_eq(found.run, 43 + i);
+        ck_assert_uint_eq(found.run_randoms_count,
+                          i + 1 < RUNS_REMEMBERED_MAX ? i + 1 : RUNS_REMEMBERED_MAX);
+        for (unsigned j = 0; j < found.run_randoms_count; j++) {
+            ck_assert_uint_eq(found.run_randoms[j], i - j);
+        }
     }
     data_dir_close(dir);
 }
@@ -235,6 +241,45 @@ START_TEST(the_text_is_stable)
     ck_assert_uint_eq(fread(text, 1, sizeof text, stream), strlen(TEXT));
     fclose(stream);
     ck_assert_str_eq(text, TEXT);
+    data_dir_close(dir);
+}
+END_TEST
+
+// As a version without runs wrote it: nothing is remembered, and the next start begins to.
+START_TEST(an_older_format_is_read)
+{
+    static const char OLD[] = "format: 1\n"
+                              "cluster-name: river\n"
+                              "cluster: 00112233-4455-4677-8899-aabbccddeeff\n"
+                              "node: ffeeddcc-bbaa-4988-b766-554433221100\n"
+                              "actor: 1\n"
+                              "run: 7\n";
+    struct data_dir *dir = open_dir();
+    write_text("identity", OLD, strlen(OLD));
+    struct identity identity;
+    ck_assert_int_eq(identity_read(dir, &identity, &reason), 0);
+    ck_assert_uint_eq(identity.run_randoms_count, 0);
+    identity_begin_run(&identity, 5);
+    ck_assert_uint_eq(identity.run, 8);
+    ck_assert_int_eq(identity_write(dir, &identity, &reason), 0);
+    ck_assert_int_eq(identity_read(dir, &identity, &reason), 0);
+    ck_assert_uint_eq(identity.run_randoms_count, 1);
+    ck_assert_uint_eq(identity.run_randoms[0], 5);
+    data_dir_close(dir);
+}
+END_TEST
+
+START_TEST(a_node_without_a_cluster_is_read_as_written)
+{
+    struct data_dir *dir = open_dir();
+    struct identity identity = {.cluster_name = "weir"};
+    struct identity found = {.actor = 1};
+    ck_assert_int_eq(uuid_random(&identity.node), 0);
+    identity_begin_run(&identity, 1);
+    ck_assert_int_eq(identity_write(dir, &identity, &reason), 0);
+    ck_assert_int_eq(identity_read(dir, &found, &reason), 0);
+    ck_assert_uint_eq(found.actor, 0);
+    ck_assert(uuid_is_zero(&found.cluster));
     data_dir_close(dir);
 }
 END_TEST
@@ -279,11 +324,12 @@ START_TEST(what_is_wrong_is_named_with_its_line)
         int err;
         const char *word;
     } CASES[] = {
-        {"format: 1", "format: 2", ERR_VERSION, "format 2"},
-        {"format: 1", "format: 0", ERR_CORRUPT, "line 1:"},
-        {"format: 1", "format: 01", ERR_CORRUPT, "line 1:"},
-        {"format: 1", "format:1", ERR_CORRUPT, "line 1:"},
-        {"format: 1\n", "", ERR_CORRUPT, "line 1:"},
+        {"format: 2", "format: 3", ERR_VERSION, "format 3"},
+        {"format: 2", "format: 1", ERR_CORRUPT, "line 7:"},
+        {"format: 2", "format: 0", ERR_CORRUPT, "line 1:"},
+        {"format: 2", "format: 02", ERR_CORRUPT, "line 1:"},
+        {"format: 2", "format:2", ERR_CORRUPT, "line 1:"},
+        {"format: 2\n", "", ERR_CORRUPT, "line 1:"},
         {"cluster-name: river", "cluster-name: ", ERR_CORRUPT, "line 2:"},
         {"cluster-name: river", "cluster-name: a\tb", ERR_CORRUPT, "line 2:"},
         {"cluster-name", "cluster", ERR_CORRUPT, "line 2:"},
@@ -292,10 +338,19 @@ START_TEST(what_is_wrong_is_named_with_its_line)
         {"ffeeddcc", "gfeeddcc", ERR_CORRUPT, "line 4:"},
         {"actor: 65535", "actor: 65536", ERR_CORRUPT, "line 5:"},
         {"actor: 65535", "actor: -1", ERR_CORRUPT, "line 5:"},
+        {"actor: 65535", "actor: 0", ERR_CORRUPT, "line 5:"},
+        {"00112233-4455-4677-8899-aabbccddeeff", "00000000-0000-0000-0000-000000000000",
+         ERR_CORRUPT, "line 5:"},
         {"18446744073709551615", "18446744073709551616", ERR_CORRUPT, "line 6:"},
         {"run: 18446744073709551615", "run: 1 ", ERR_CORRUPT, "line 6:"},
         {"551615\n", "551615\nrun: 1\n", ERR_CORRUPT, "line 7:"},
-        {"551615\n", "551615\n\n", ERR_CORRUPT, "line 7:"},
+        {"runs: 0", "runs: ", ERR_CORRUPT, "line 7:"},
+        {"runs: 0", "runs: A", ERR_CORRUPT, "line 7:"},
+        {" ffff", "  fff", ERR_CORRUPT, "line 7:"},
+        {"0000\n", "0000 \n", ERR_CORRUPT, "line 7:"},
+        {"0000\n", "00000\n", ERR_CORRUPT, "line 7:"},
+        {"0000\n", "0000\nrun: 1\n", ERR_CORRUPT, "line 8:"},
+        {"0000\n", "0000\n\n", ERR_CORRUPT, "line 8:"},
     };
     struct data_dir *dir = open_dir();
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
@@ -380,6 +435,8 @@ int main(void)
     suite_add_in_directory(suite, a_directory_we_cannot_write_to_is_denied);
     suite_add_in_directory(suite, an_identity_is_read_as_written);
     suite_add_in_directory(suite, the_text_is_stable);
+    suite_add_in_directory(suite, an_older_format_is_read);
+    suite_add_in_directory(suite, a_node_without_a_cluster_is_read_as_written);
     suite_add_in_directory(suite, a_cluster_name_is_one_line);
     suite_add_in_directory(suite, every_shortened_identity_is_refused);
     suite_add_in_directory(suite, what_is_wrong_is_named_with_its_line);
