@@ -273,6 +273,9 @@ int weir_refusal_err(uint32_t wire_error)
         return ERR_LIMIT;
     case WIRE_INTERNAL:
         return ERR_IO;
+    case WIRE_NOT_MEMBER:
+    case WIRE_REFUSED:
+        return ERR_DENIED;
     case WIRE_MALFORMED:
     case WIRE_NO_HELLO:
     case WIRE_DUPLICATE_ID:

@@ -81,7 +81,8 @@ int chunk_header_parse(struct bytes bytes, struct chunk_header *header_out)
     }
     struct chunk_header header;
     chunk_header_load(bytes.data, &header);
-    if (header.flags != 0 || (header.encoding != CHUNK_PLAIN && header.encoding != CHUNK_LZ4)) {
+    bool has_unknown_flags = (header.flags & ~(unsigned)CHUNK_HAS_SYSTEM) != 0;
+    if (has_unknown_flags || (header.encoding != CHUNK_PLAIN && header.encoding != CHUNK_LZ4)) {
         return ERR_VERSION;
     }
     if (header.plain_length > CHUNK_BODY_BYTES_MAX || header.open > PRODUCE_EVENTS_MAX) {
@@ -178,7 +179,13 @@ static int events_validate(const struct chunk_header *header, struct bytes body,
             return reason_set(reason, ERR_CORRUPT, "event %u of the chunk %llu.%u is malformed", i,
                               (unsigned long long)header->first, header->actor);
         }
-        int err = event_validate(&event, data_bytes_max, true, reason);
+        bool is_system = header->flags & CHUNK_HAS_SYSTEM;
+        if (is_system && !namespace_is_system(event.name)) {
+            return reason_set(reason, ERR_INVALID,
+                              "the chunk %llu.%u of the system holds an event of another namespace",
+                              (unsigned long long)header->first, header->actor);
+        }
+        int err = event_validate(&event, data_bytes_max, is_system, reason);
         if (err) {
             return err;
         }

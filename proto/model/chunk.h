@@ -58,7 +58,7 @@ static inline uint64_t chunk_last(const struct chunk_header *header)
 
 // Reads the header at the front of `bytes`: length, format, check, and that its fields make sense
 // (actor, count, counters, lengths within limits). Does not look at the body.
-// ERR_CORRUPT, ERR_VERSION (a newer format or unknown encoding), or ERR_LIMIT.
+// ERR_CORRUPT, ERR_VERSION (a newer format, unknown encoding or flags), or ERR_LIMIT.
 int chunk_header_parse(struct bytes bytes, struct chunk_header *header_out) MUST_CHECK;
 
 // As chunk_header_parse for bytes that were checked when they entered memory: reads the fields,
@@ -85,7 +85,8 @@ int chunk_body(const struct chunk_header *header, struct bytes chunk, struct buf
                struct bytes *body_out) MUST_CHECK;
 
 // Full validation of a chunk from outside (a peer): header, hash, exactly `count` well-formed
-// events that fill the plain body. `scratch` as in chunk_body.
+// events that fill the plain body, of the system's namespaces if and only if the flag says so.
+// `scratch` as in chunk_body.
 int chunk_validate(struct bytes chunk, uint64_t data_bytes_max, struct buffer *scratch,
                    struct reason *reason) MUST_CHECK;
 

@@ -49,6 +49,10 @@ const char *wire_error_name(enum wire_error error)
         return "unsupported";
     case WIRE_INTERNAL:
         return "internal";
+    case WIRE_NOT_MEMBER:
+        return "not_member";
+    case WIRE_REFUSED:
+        return "refused";
     }
     return "unknown_error";
 }

@@ -1,3 +1,6 @@
+// Digits and dashes have fixed places, so both directions walk the text once; reading changes
+// nothing of the result until all of it is right.
+
 #include "proto/model/uuid.h"
 
 static bool is_dash_position(size_t at)

@@ -48,6 +48,7 @@ LIBRARIES = {
     "ev.h": (("server/net/",), None),
     "xxhash.h": (("proto/base/hash.c",), 1),
     "lz4": (("proto/base/compress.c",), 1),
+    "openssl/": (("proto/base/hmac.c",), 1),
     "uthash.h": (("proto/base/",), 1),
     "utlist.h": (("proto/base/",), 1),
     "systemd/": (("server/",), 2),
