@@ -291,15 +291,17 @@ int weir_refusal_err(uint32_t wire_error)
 }
 
 int weir_core_produce(struct weir_core *core, const struct weir_batch *batch,
-                      const struct request_after *after, uint64_t tag)
+                      const struct weir_produce_options *options, uint64_t tag)
 {
     assert(batch->count > 0);
     struct request request = {
         .kind = REQUEST_PRODUCE,
         .produce = {.events_count = batch->count, .events = buffer_bytes(&batch->events)},
     };
-    if (after) {
-        request.produce.after = *after;
+    if (options) {
+        request.produce.after = options->after;
+        request.produce.replicas = options->replicas;
+        request.produce.replicas_timeout_ms = options->replicas_timeout_ms;
     }
     struct pending_request entry = {.tag = tag, .count = batch->count};
     return request_add(core, &core->produces, &request, &entry, buffer_bytes(&batch->events));
@@ -475,6 +477,7 @@ static int on_subscription(struct weir_core *core, struct client_subscription *s
     case REPLY_EVENTS:
     case REPLY_NAMESPACES:
     case REPLY_STATUS:
+    case REPLY_CLUSTER:
         break;
     }
     return protocol_error(core, "a reply that does not belong to a subscription");
@@ -497,6 +500,8 @@ static uint32_t expected_reply(enum request_kind kind)
         return REPLY_NAMESPACES;
     case REQUEST_STATUS:
         return REPLY_STATUS;
+    case REQUEST_CLUSTER:
+        return REPLY_CLUSTER;
     case REQUEST_SUBSCRIBE:
     case REQUEST_CREDIT:
     case REQUEST_STOP:

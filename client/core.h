@@ -22,13 +22,13 @@ struct weir_core_config {
 
 enum weir_notice_kind {
     WEIR_READY,    // the node has answered hello
-    WEIR_ANSWER,   // ping, namespaces or status: see reply
+    WEIR_ANSWER,   // ping, namespaces, status or cluster: see reply
     WEIR_PRODUCED, // in the order of the produce requests
     WEIR_REFUSED,  // a request failed, or a subscription ended by an error: see reply.error
     WEIR_FOUND,    // events that answer get, last or neighbor
     WEIR_SUBSCRIBED,
     WEIR_EVENTS, // events of a subscription
-    WEIR_MARK,
+    WEIR_MARK, // see reply.mark
     WEIR_END, // the subscription's last notice
 };
 
@@ -84,17 +84,28 @@ uint64_t weir_core_data_bytes_max(const struct weir_core *core);
 // Requests whose answer is not handed out yet, without subscriptions.
 size_t weir_core_pending(const struct weir_core *core);
 
-// The error of an `enum wire_error`.
+// The error of an `enum wire_error`: ERR_DENIED for what the cluster's state forbids (NOT_MEMBER,
+// REFUSED), whose texts say why and what to do.
 int weir_refusal_err(uint32_t wire_error);
 
 // --- Requests ----------------------------------------------------------------------------------
 // Each is queued for sending and answered by a notice with its id and tag. What it points to is
 // copied. ERR_BUSY: too many are pending; ERR_MEMORY; or the error the connection ended with.
 
-int weir_core_produce(struct weir_core *core, const struct weir_batch *batch,
-                      const struct request_after *after, uint64_t tag) MUST_CHECK;
+// How a batch is to be stored. Zero values mean the defaults.
+struct weir_produce_options {
+    struct request_after after;
+    uint32_t replicas; // answered when so many nodes hold it durably, this one included: 1
+    uint32_t replicas_timeout_ms; // then it is answered anyway, with REMARK_REPLICAS_LATE: 5 s
+};
 
-// GET, LAST, NEIGHBOR, NAMESPACES, STATUS, PING: request->id is set here.
+// `options` NULL: the defaults. The answer's nodes_durable says how many nodes are known to hold it;
+// whatever that is, the batch is stored.
+int weir_core_produce(struct weir_core *core, const struct weir_batch *batch,
+                      const struct weir_produce_options *options, uint64_t tag) MUST_CHECK;
+
+// GET, LAST, NEIGHBOR, NAMESPACES, STATUS, CLUSTER, PING: request->id is set here. CLUSTER is
+// answered when what was asked for is done, which may take as long as other nodes do.
 int weir_core_request(struct weir_core *core, struct request *request, uint64_t tag) MUST_CHECK;
 
 // request->id is set here. Credit (0: 4 MiB) is granted again as events are taken.
