@@ -55,6 +55,7 @@
 #define PEER_CREDIT_BYTES (4 * MIB)  // of chunks on their way over one link
 #define PEER_FRAME_BYTES (256 * KIB) // about, of chunks, unless one produce is larger
 #define PEER_ENTRIES_MAX 4096        // of one note, of promises, of members
+#define PEER_TEXT_BYTES_MAX 1024     // of a refusal or answer
 #define RUNS_REMEMBERED_MAX 16       // randoms of earlier runs
 #define REPLICAS_MAX 16              // what a produce can wait for
 #define COUNTER_JUMP_ALARM ((uint64_t)1 << 40)
