@@ -16,6 +16,7 @@ enum subscribe_option {
     OPTION_CREDIT_BYTES = 5,
     OPTION_HEARTBEAT_MS = 6,
     OPTION_ORDER = 7,
+    OPTION_MARKS = 8,
 };
 
 enum entry_kind {

@@ -29,8 +29,11 @@ int reply_encode(const struct reply *reply, struct buffer *out) MUST_CHECK;
 
 // The front of a frame whose message ends with `events_length` bytes of events that follow
 // separately (never copied): REQUEST_PRODUCE, REPLY_EVENTS, DELIVERY_CHUNKS, DELIVERY_SLICES.
-// The event views of the struct are ignored.
+// The event views of the struct are ignored. Behind the events of a produce comes what
+// request_encode_tail appends: nothing, unless it waits for replicas. ERR_MEMORY leaves `out` as it
+// was.
 int request_encode_head(const struct request *request, size_t events_length,
                         struct buffer *out) MUST_CHECK;
+int request_encode_tail(const struct request *request, struct buffer *out) MUST_CHECK;
 int reply_encode_head(const struct reply *reply, size_t events_length,
                       struct buffer *out) MUST_CHECK;

@@ -67,6 +67,28 @@ static void unpack_status(struct unpack *unpack, struct reply_status *status)
     status->alarms = unpack_text(unpack, "alarms");
 }
 
+static void unpack_cluster(struct unpack *unpack, struct reply_cluster *cluster)
+{
+    cluster->cluster_name = unpack_text(unpack, "cluster's name");
+    cluster->cluster = unpack_uuid(unpack, "cluster's uuid");
+    cluster->node = unpack_uuid(unpack, "node's uuid");
+    cluster->actor = unpack_u16(unpack, "actor");
+    cluster->phase = unpack_text(unpack, "phase");
+    cluster->may_produce = unpack_bool(unpack, "may produce");
+    cluster->why_not = unpack_text(unpack, "why it may not");
+    cluster->frontier = unpack_u64(unpack, "frontier");
+    cluster->waits_for = unpack_u16(unpack, "whom it waits for");
+    cluster->events_applied = unpack_u64(unpack, "events applied");
+    cluster->events_duplicate = unpack_u64(unpack, "duplicate events");
+    cluster->damaged_chunks = unpack_u64(unpack, "damaged chunks");
+    cluster->repaired_chunks = unpack_u64(unpack, "repaired chunks");
+    cluster->scrub_checked = unpack_u64(unpack, "chunks checked");
+    cluster->scrub_total = unpack_u64(unpack, "chunks to check");
+    cluster->text = unpack_text(unpack, "text");
+    cluster->members = unpack_bin(unpack, "members");
+    cluster->alarms = unpack_text(unpack, "alarms");
+}
+
 // The kind's name and how many elements it has behind kind and id; NULL: unknown.
 static const char *describe(uint64_t kind, uint32_t *elements_out)
 {
@@ -80,6 +102,7 @@ static const char *describe(uint64_t kind, uint32_t *elements_out)
         [REPLY_STATUS] = {"status", 17},    [REPLY_ERROR] = {"error", 3},
         [DELIVERY_CHUNKS] = {"chunks", 2},  [DELIVERY_SLICES] = {"slices", 2},
         [DELIVERY_MARK] = {"mark", 3},      [DELIVERY_END] = {"end", 3},
+        [REPLY_CLUSTER] = {"cluster", 19},
     };
     if (kind >= sizeof KINDS / sizeof KINDS[0]) {
         return NULL;
@@ -112,6 +135,9 @@ static void unpack_elements(struct unpack *unpack, struct reply *reply)
     case REPLY_STATUS:
         unpack_status(unpack, &reply->status);
         return;
+    case REPLY_CLUSTER:
+        unpack_cluster(unpack, &reply->cluster_status);
+        return;
     case REPLY_ERROR:
         reply->error.code = unpack_u32(unpack, "code");
         reply->error.text = unpack_text(unpack, "text");
@@ -119,6 +145,7 @@ static void unpack_elements(struct unpack *unpack, struct reply *reply)
     case DELIVERY_MARK:
         reply->mark.kind = unpack_u32(unpack, "kind of mark");
         reply->mark.passed = unpack_u64(unpack, "passed");
+        reply->mark.at = (struct event_id){0};
         return;
     case DELIVERY_END:
         reply->end.reason = unpack_u32(unpack, "reason");
@@ -150,5 +177,9 @@ int reply_decode(struct bytes message, struct reply *reply_out, struct reason *r
         reply_out->cursor = unpack_map_encoded(&envelope.unpack, "cursor");
     }
     unpack_elements(&envelope.unpack, reply_out);
+    if (envelope.kind == DELIVERY_MARK && !envelope.unpack.err && envelope.elements > elements) {
+        reply_out->mark.at = envelope_unpack_event_id(&envelope.unpack, "the mark's id");
+        elements++;
+    }
     return envelope_close(&envelope, elements, name, reason);
 }

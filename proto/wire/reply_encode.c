@@ -66,6 +66,39 @@ static void pack_status(struct pack *pack, const struct reply_status *status)
     pack_text(pack, status->alarms);
 }
 
+static void pack_cluster(struct pack *pack, const struct reply_cluster *cluster)
+{
+    pack_text(pack, cluster->cluster_name);
+    pack_uuid(pack, cluster->cluster);
+    pack_uuid(pack, cluster->node);
+    pack_uint(pack, cluster->actor);
+    pack_text(pack, cluster->phase);
+    pack_bool(pack, cluster->may_produce);
+    pack_text(pack, cluster->why_not);
+    pack_uint(pack, cluster->frontier);
+    pack_uint(pack, cluster->waits_for);
+    pack_uint(pack, cluster->events_applied);
+    pack_uint(pack, cluster->events_duplicate);
+    pack_uint(pack, cluster->damaged_chunks);
+    pack_uint(pack, cluster->repaired_chunks);
+    pack_uint(pack, cluster->scrub_checked);
+    pack_uint(pack, cluster->scrub_total);
+    pack_text(pack, cluster->text);
+    pack_bin(pack, cluster->members);
+    pack_text(pack, cluster->alarms);
+}
+
+static void pack_mark(struct pack *pack, const struct reply *reply, struct buffer *out)
+{
+    bool has_id = !event_id_is_none(reply->mark.at);
+    pack_front(pack, reply, has_id ? 3 : 2, out);
+    pack_uint(pack, reply->mark.kind);
+    pack_uint(pack, reply->mark.passed);
+    if (has_id) {
+        envelope_pack_event_id(pack, reply->mark.at);
+    }
+}
+
 static void pack_events_head(struct pack *pack, const struct reply *reply, size_t events_length,
                              struct buffer *out)
 {
@@ -86,9 +119,7 @@ static void pack_small(struct pack *pack, const struct reply *reply, struct buff
         pack_text(pack, reply->error.text);
         return;
     case DELIVERY_MARK:
-        pack_front(pack, reply, 2, out);
-        pack_uint(pack, reply->mark.kind);
-        pack_uint(pack, reply->mark.passed);
+        pack_mark(pack, reply, out);
         return;
     case DELIVERY_END:
         pack_front(pack, reply, 2, out);
@@ -100,6 +131,7 @@ static void pack_small(struct pack *pack, const struct reply *reply, struct buff
     case REPLY_EVENTS:
     case REPLY_NAMESPACES:
     case REPLY_STATUS:
+    case REPLY_CLUSTER:
     case DELIVERY_CHUNKS:
     case DELIVERY_SLICES:
         break;
@@ -133,6 +165,10 @@ int reply_encode(const struct reply *reply, struct buffer *out)
     case REPLY_STATUS:
         pack_front(&pack, reply, 16, out);
         pack_status(&pack, &reply->status);
+        break;
+    case REPLY_CLUSTER:
+        pack_front(&pack, reply, 18, out);
+        pack_cluster(&pack, &reply->cluster_status);
         break;
     case REPLY_PONG:
     case REPLY_SUBSCRIBED:

@@ -129,6 +129,9 @@ static void unpack_option(struct unpack *unpack, uint64_t option,
     case OPTION_ORDER:
         subscribe->is_stable_order = unpack_order(unpack);
         return;
+    case OPTION_MARKS:
+        subscribe->wants_marks = unpack_bool(unpack, "marks");
+        return;
     }
 }
 
@@ -147,13 +150,14 @@ static void unpack_subscribe(struct unpack *unpack, struct request_subscribe *su
     subscribe->credit_bytes = 0;
     subscribe->heartbeat_ms = 0;
     subscribe->is_stable_order = false;
+    subscribe->wants_marks = false;
     uint32_t seen = 0;
     for (uint32_t left = unpack_map(unpack, "options"); left > 0 && !unpack->err; left--) {
         uint64_t option = unpack_uint(unpack, UINT64_MAX, "an option's key");
         if (unpack->err) {
             return;
         }
-        if (option < OPTION_FILTER || option > OPTION_ORDER) {
+        if (option < OPTION_FILTER || option > OPTION_MARKS) {
             unpack_fail(unpack, ERR_UNSUPPORTED, "an option's key", "is unknown");
             return;
         }
@@ -213,6 +217,36 @@ static void unpack_produce(struct unpack *unpack, struct request_produce *produc
     unpack_after(unpack, &produce->after);
     produce->events_count = (uint32_t)unpack_uint(unpack, UINT32_MAX, "the number of events");
     produce->events = unpack_bin(unpack, "events");
+    produce->replicas = 0;
+    produce->replicas_timeout_ms = 0;
+}
+
+// Elements of PRODUCE that came later and may be missing; returns how many of `more` they are.
+static uint32_t unpack_produce_tail(struct unpack *unpack, uint32_t more,
+                                    struct request_produce *produce)
+{
+    if (more >= 1) {
+        produce->replicas = (uint32_t)unpack_uint(unpack, UINT32_MAX, "replicas");
+    }
+    if (more >= 2) {
+        produce->replicas_timeout_ms =
+            (uint32_t)unpack_uint(unpack, UINT32_MAX, "the replicas' timeout");
+    }
+    return more < 2 ? more : 2;
+}
+
+static void unpack_cluster(struct unpack *unpack, struct request_cluster *cluster)
+{
+    uint64_t which = unpack_uint(unpack, UINT64_MAX, "which");
+    if (which > CLUSTER_FORGIVE) {
+        unpack_fail(unpack, ERR_UNSUPPORTED, "which", "is unknown");
+        return;
+    }
+    cluster->which = (enum cluster_request_kind)which;
+    cluster->actor = (uint16_t)unpack_uint(unpack, ACTORS_MAX, "actor");
+    cluster->first = unpack_uint(unpack, COUNTER_MAX, "first");
+    cluster->last = unpack_uint(unpack, COUNTER_MAX, "last");
+    cluster->is_forced = unpack_bool(unpack, "forced");
 }
 
 // For each kind its name and how many elements it has behind kind and id.
@@ -225,7 +259,7 @@ static const struct {
     [REQUEST_CREDIT] = {"credit", 1},     [REQUEST_STOP] = {"stop", 0},
     [REQUEST_GET] = {"get", 2},           [REQUEST_LAST] = {"last", 3},
     [REQUEST_NEIGHBOR] = {"neighbor", 4}, [REQUEST_NAMESPACES] = {"namespaces", 4},
-    [REQUEST_STATUS] = {"status", 0},
+    [REQUEST_STATUS] = {"status", 0},     [REQUEST_CLUSTER] = {"cluster", 5},
 };
 
 static void unpack_elements(struct unpack *unpack, struct request *request)
@@ -260,6 +294,9 @@ static void unpack_elements(struct unpack *unpack, struct request *request)
     case REQUEST_NAMESPACES:
         unpack_namespaces(unpack, &request->namespaces);
         return;
+    case REQUEST_CLUSTER:
+        unpack_cluster(unpack, &request->cluster);
+        return;
     }
 }
 
@@ -274,7 +311,7 @@ int request_decode(struct bytes message, struct request *request_out, struct rea
     if (envelope.unpack.err) {
         return envelope_close(&envelope, 0, "message", reason);
     }
-    if (envelope.kind < REQUEST_HELLO || envelope.kind > REQUEST_STATUS) {
+    if (envelope.kind < REQUEST_HELLO || envelope.kind > REQUEST_CLUSTER) {
         int err = envelope_close(&envelope, 0, "message", reason);
         return err ? err
                    : reason_set(reason, MESSAGE_UNKNOWN_KIND, "requests of kind %llu are unknown",
@@ -284,5 +321,9 @@ int request_decode(struct bytes message, struct request *request_out, struct rea
     uint32_t elements = KINDS[envelope.kind].elements;
     envelope_require(&envelope, elements);
     unpack_elements(&envelope.unpack, request_out);
+    if (request_out->kind == REQUEST_PRODUCE && !envelope.unpack.err) {
+        elements += unpack_produce_tail(&envelope.unpack, envelope.elements - elements,
+                                        &request_out->produce);
+    }
     return envelope_close(&envelope, elements, KINDS[envelope.kind].name, reason);
 }

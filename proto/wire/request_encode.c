@@ -82,7 +82,7 @@ static void pack_options(struct pack *pack, const struct request_subscribe *subs
     uint32_t count = (subscribe->entries_count > 0) + (subscribe->start != START_BEGINNING) +
                      (subscribe->end != END_NEVER) + (subscribe->limit > 0) +
                      (subscribe->credit_bytes > 0) + (subscribe->heartbeat_ms > 0) +
-                     subscribe->is_stable_order;
+                     subscribe->is_stable_order + subscribe->wants_marks;
     pack_map(pack, count);
     if (subscribe->entries_count > 0) {
         pack_uint(pack, OPTION_FILTER);
@@ -100,12 +100,53 @@ static void pack_options(struct pack *pack, const struct request_subscribe *subs
     pack_number_option(pack, OPTION_CREDIT_BYTES, subscribe->credit_bytes);
     pack_number_option(pack, OPTION_HEARTBEAT_MS, subscribe->heartbeat_ms);
     pack_number_option(pack, OPTION_ORDER, subscribe->is_stable_order ? ORDER_STABLE : 0);
+    if (subscribe->wants_marks) {
+        pack_uint(pack, OPTION_MARKS);
+        pack_bool(pack, true);
+    }
+}
+
+// Elements behind the events of a produce.
+static uint32_t produce_tail_elements(const struct request_produce *produce)
+{
+    if (produce->replicas_timeout_ms > 0) {
+        return 2;
+    }
+    return produce->replicas > 0 ? 1 : 0;
+}
+
+static void pack_produce_tail(struct pack *pack, const struct request_produce *produce)
+{
+    uint32_t elements = produce_tail_elements(produce);
+    if (elements >= 1) {
+        pack_uint(pack, produce->replicas);
+    }
+    if (elements >= 2) {
+        pack_uint(pack, produce->replicas_timeout_ms);
+    }
+}
+
+// An integer's length in the shortest form of msgpack, for numbers below 2^32.
+static size_t number_length(uint32_t number)
+{
+    if (number < 0x80) {
+        return 1;
+    }
+    return number <= UINT8_MAX ? 2 : number <= UINT16_MAX ? 3 : 5;
+}
+
+static size_t produce_tail_length(const struct request_produce *produce)
+{
+    uint32_t elements = produce_tail_elements(produce);
+    return (elements >= 1 ? number_length(produce->replicas) : 0) +
+           (elements >= 2 ? number_length(produce->replicas_timeout_ms) : 0);
 }
 
 static void pack_produce_head(struct pack *pack, const struct request *request, struct buffer *out,
                               size_t events_length)
 {
-    envelope_pack(pack, out, 5, REQUEST_PRODUCE, request->id);
+    uint32_t elements = 5 + produce_tail_elements(&request->produce);
+    envelope_pack(pack, out, elements, REQUEST_PRODUCE, request->id);
     pack_after(pack, &request->produce.after);
     pack_uint(pack, request->produce.events_count);
     pack_bin_head(pack, events_length);
@@ -168,6 +209,17 @@ static void pack_namespaces(struct pack *pack, const struct request *request, st
     pack_uint(pack, namespaces->page_max);
 }
 
+static void pack_cluster(struct pack *pack, const struct request *request, struct buffer *out)
+{
+    const struct request_cluster *cluster = &request->cluster;
+    envelope_pack(pack, out, 7, REQUEST_CLUSTER, request->id);
+    pack_uint(pack, cluster->which);
+    pack_uint(pack, cluster->actor);
+    pack_uint(pack, cluster->first);
+    pack_uint(pack, cluster->last);
+    pack_bool(pack, cluster->is_forced);
+}
+
 int request_encode(const struct request *request, struct buffer *out)
 {
     assert(request->id != 0);
@@ -184,6 +236,7 @@ int request_encode(const struct request *request, struct buffer *out)
     case REQUEST_PRODUCE:
         pack_produce_head(&pack, request, out, request->produce.events.length);
         pack_raw(&pack, request->produce.events);
+        pack_produce_tail(&pack, &request->produce);
         break;
     case REQUEST_SUBSCRIBE:
         pack_subscribe(&pack, request, out);
@@ -204,6 +257,9 @@ int request_encode(const struct request *request, struct buffer *out)
     case REQUEST_NAMESPACES:
         pack_namespaces(&pack, request, out);
         break;
+    case REQUEST_CLUSTER:
+        pack_cluster(&pack, request, out);
+        break;
     }
     return envelope_finish(&pack, 0);
 }
@@ -213,5 +269,14 @@ int request_encode_head(const struct request *request, size_t events_length, str
     assert(request->id != 0 && request->kind == REQUEST_PRODUCE);
     struct pack pack;
     pack_produce_head(&pack, request, out, events_length);
-    return envelope_finish(&pack, events_length);
+    return envelope_finish(&pack, events_length + produce_tail_length(&request->produce));
+}
+
+int request_encode_tail(const struct request *request, struct buffer *out)
+{
+    assert(request->kind == REQUEST_PRODUCE);
+    struct pack pack;
+    pack_init(&pack, out);
+    pack_produce_tail(&pack, &request->produce);
+    return pack_finish(&pack);
 }
