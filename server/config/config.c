@@ -17,6 +17,7 @@ enum kind {
     KIND_TEXT,
     KIND_NUMBER,
     KIND_CHOICE,
+    KIND_ADDRESS,
     KIND_ADDRESSES,
     KIND_LOG_PARTS,
 };
@@ -37,6 +38,8 @@ struct setting {
 static const char *const LEVELS[] = {"error", "warning", "info", "debug", "trace", NULL};
 static const char *const COMPRESSIONS[] = {"none", "lz4", NULL};
 
+static const char *const TRUTHS[] = {"false", "true", NULL};
+
 #define AT(member) .offset = offsetof(struct config, member)
 
 static const struct setting SETTINGS[CONFIG_KEYS] = {
@@ -50,6 +53,7 @@ static const struct setting SETTINGS[CONFIG_KEYS] = {
                          AT(data_dir)},
     [CONFIG_CLUSTER_NAME] = {.name = "cluster_name",
                              .environment = "WEIR_CLUSTER_NAME",
+                             .flag = "--cluster-name",
                              .kind = KIND_TEXT,
                              .initial = "weir",
                              .min = 1,
@@ -59,7 +63,8 @@ static const struct setting SETTINGS[CONFIG_KEYS] = {
                          .environment = "WEIR_ACTOR_ID",
                          .flag = "-A, --actor-id",
                          .kind = KIND_NUMBER,
-                         .initial = "1",
+                         .initial = "auto",
+                         .may_be_auto = true,
                          .min = 1,
                          .max = ACTORS_MAX,
                          AT(actor_id)},
@@ -91,6 +96,37 @@ static const struct setting SETTINGS[CONFIG_KEYS] = {
                                 .min = 1,
                                 .max = 1000000,
                                 AT(connections_max)},
+    [CONFIG_PEERS] = {.name = "peers",
+                      .environment = "WEIR_PEERS",
+                      .flag = "--peer-addr",
+                      .kind = KIND_ADDRESSES,
+                      AT(peers)},
+    [CONFIG_ADVERTISE] = {.name = "advertise",
+                          .environment = "WEIR_ADVERTISE",
+                          .flag = "--advertise",
+                          .kind = KIND_ADDRESS,
+                          .initial = "",
+                          AT(advertise)},
+    [CONFIG_CLUSTER_SECRET_FILE] = {.name = "cluster_secret_file",
+                                    .environment = "WEIR_CLUSTER_SECRET_FILE",
+                                    .kind = KIND_TEXT,
+                                    .initial = "",
+                                    .max = CONFIG_PATH_BYTES_MAX,
+                                    AT(cluster_secret_file)},
+    [CONFIG_BOOTSTRAP] = {.name = "bootstrap",
+                          .environment = "WEIR_BOOTSTRAP",
+                          .flag = "--bootstrap",
+                          .kind = KIND_CHOICE,
+                          .choices = TRUTHS,
+                          .initial = "false",
+                          AT(bootstrap)},
+    [CONFIG_START_WAIT_MS] = {.name = "start_wait_ms",
+                              .environment = "WEIR_START_WAIT_MS",
+                              .flag = "--start-wait",
+                              .kind = KIND_NUMBER,
+                              .initial = "5000",
+                              .max = 3600000,
+                              AT(start_wait_ms)},
     [CONFIG_MAX_MEMORY_MB] = {.name = "max_memory_mb",
                               .environment = "WEIR_MAX_MEMORY_MB",
                               .flag = "-M, --max-memory",
@@ -150,6 +186,12 @@ static const struct setting SETTINGS[CONFIG_KEYS] = {
                                 .may_be_auto = true,
                                 .max = 1073741824,
                                 AT(disk_reserve_mb)},
+    [CONFIG_SCRUB_DAYS] = {.name = "scrub_days",
+                           .environment = "WEIR_SCRUB_DAYS",
+                           .kind = KIND_NUMBER,
+                           .initial = "7",
+                           .max = 3650,
+                           AT(scrub_days)},
     [CONFIG_LOG_LEVEL] = {.name = "log.level",
                           .environment = "WEIR_LOG_LEVEL",
                           .flag = "-L, --log",
@@ -234,21 +276,39 @@ static int check_text(const struct setting *setting, const char *text, struct re
     return 0;
 }
 
-static int set_address(struct config *config, bool is_kept, bool is_first, const char *text,
-                       struct reason *reason)
+// An address to be listened on; one to be dialled must name a host.
+static int check_address(const char *text, enum config_key key, struct reason *reason)
 {
     char host[CONFIG_ADDRESS_BYTES_MAX + 1];
-    uint16_t port;
-    int err = config_split_address(text, 0, host, &port, reason);
+    uint16_t port = 0;
+    struct reason why = {0};
+    int err = config_split_address(text, 1, host, &port, &why);
+    if (err == 0 && key != CONFIG_LISTEN && (strcmp(host, "*") == 0 || port == 0)) {
+        err = reason_set(&why, ERR_INVALID,
+                         "'%.100s' cannot be dialled; valid are host, host:port and [ipv6]:port",
+                         text);
+    }
+    return err == 0 ? 0 : reason_set(reason, err, "%s: %s", SETTINGS[key].name, why.text);
+}
+
+// Adds to a list of addresses; `is_first`: what is in it has a lower origin.
+static int add_address(struct config *config, enum config_key key, bool is_kept, bool is_first,
+                       const char *text, struct reason *reason)
+{
+    bool is_listen = key == CONFIG_LISTEN;
+    unsigned *count = is_listen ? &config->listen_count : &config->peers_count;
+    unsigned max = is_listen ? CONFIG_LISTEN_MAX : PEER_ADDRESSES_MAX;
+    int err = check_address(text, key, reason);
     if (err != 0 || !is_kept) {
         return err;
     }
-    unsigned count = is_first ? 0 : config->listen_count;
-    if (count == CONFIG_LISTEN_MAX) {
-        return reason_set(reason, ERR_LIMIT, "listen: more than %d addresses", CONFIG_LISTEN_MAX);
+    *count = is_first ? 0 : *count;
+    if (*count == max) {
+        return reason_set(reason, ERR_LIMIT, "%s: more than %u addresses", SETTINGS[key].name, max);
     }
-    snprintf(config->listen[count], sizeof config->listen[count], "%s", text);
-    config->listen_count = count + 1;
+    char *item = is_listen ? config->listen[*count] : config->peers[*count];
+    memcpy(item, text, strlen(text) + 1);
+    (*count)++;
     return 0;
 }
 
@@ -310,8 +370,14 @@ int config_set(struct config *config, enum config_key key, struct config_source 
     case KIND_CHOICE:
         err = parse_choice(setting->name, setting->choices, text, &number, reason);
         break;
+    case KIND_ADDRESS:
+        err = text[0] == '\0' ? 0 : check_address(text, key, reason);
+        if (err == 0 && is_kept) {
+            memcpy(value_of(config, key), text, strlen(text) + 1);
+        }
+        break;
     case KIND_ADDRESSES:
-        err = set_address(config, is_kept, is_first, text, reason);
+        err = add_address(config, key, is_kept, is_first, text, reason);
         break;
     case KIND_LOG_PARTS:
         err = set_log_part(config, source, text, reason);
@@ -329,8 +395,8 @@ int config_set(struct config *config, enum config_key key, struct config_source 
 
 void config_clear_list(struct config *config, enum config_key key, struct config_source source)
 {
-    if (key == CONFIG_LISTEN && source.origin >= config->sources[key].origin) {
-        config->listen_count = 0;
+    if (SETTINGS[key].kind == KIND_ADDRESSES && source.origin >= config->sources[key].origin) {
+        *(key == CONFIG_LISTEN ? &config->listen_count : &config->peers_count) = 0;
         config->sources[key] = source;
     }
 }
@@ -380,7 +446,7 @@ int config_finish(struct config *config, struct reason *reason)
                     (unsigned long long)(config->max_memory_mb / 2));
         config->recent_cache_mb = config->max_memory_mb / 2;
     }
-    return 0;
+    return config_check_cluster(config, reason);
 }
 
 int config_load(struct config *config, int argc, char **argv, char **environment,

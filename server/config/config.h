@@ -15,6 +15,8 @@ enum {
     CONFIG_SOCKET_BYTES_MAX = 107,  // what a sockaddr_un holds
     CONFIG_ADDRESS_BYTES_MAX = 263, // a host name, a colon, a port, brackets
     CONFIG_LISTEN_MAX = 16,
+    CONFIG_SECRET_BYTES_MIN = 16,
+    CONFIG_SECRET_BYTES_MAX = 1024,
     CONFIG_LOG_PARTS_MAX = 16,
     CONFIG_LOG_PART_BYTES_MAX = 15,
     CONFIG_WARNINGS_MAX = 8,
@@ -29,6 +31,11 @@ enum config_key {
     CONFIG_PORT,
     CONFIG_SOCKET,
     CONFIG_CONNECTIONS_MAX,
+    CONFIG_PEERS,
+    CONFIG_ADVERTISE,
+    CONFIG_CLUSTER_SECRET_FILE,
+    CONFIG_BOOTSTRAP,
+    CONFIG_START_WAIT_MS,
     CONFIG_MAX_MEMORY_MB,
     CONFIG_RECENT_CACHE_MB,
     CONFIG_IO_THREADS,
@@ -37,6 +44,7 @@ enum config_key {
     CONFIG_MAX_EVENT_BYTES,
     CONFIG_AFTER_TIMEOUT_MS,
     CONFIG_DISK_RESERVE_MB,
+    CONFIG_SCRUB_DAYS,
     CONFIG_LOG_LEVEL,
     CONFIG_LOG_PARTS,
     CONFIG_LOG_DEST,
@@ -76,12 +84,18 @@ struct config {
 
     char data_dir[CONFIG_PATH_BYTES_MAX + 1];
     char cluster_name[NAME_BYTES_MAX + 1];
-    uint64_t actor_id;
+    uint64_t actor_id; // or CONFIG_AUTO: whichever is free
     char listen[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_BYTES_MAX + 1];
     unsigned listen_count;
     uint64_t port;
     char socket[CONFIG_SOCKET_BYTES_MAX + 1]; // empty: none
     uint64_t connections_max;                 // or CONFIG_AUTO
+    char peers[PEER_ADDRESSES_MAX][CONFIG_ADDRESS_BYTES_MAX + 1];
+    unsigned peers_count;
+    char advertise[CONFIG_ADDRESS_BYTES_MAX + 1];        // empty: see config_advertise
+    char cluster_secret_file[CONFIG_PATH_BYTES_MAX + 1]; // empty: none
+    uint64_t bootstrap;                                  // 0 or 1
+    uint64_t start_wait_ms;
     uint64_t max_memory_mb;
     uint64_t recent_cache_mb; // or CONFIG_AUTO
     uint64_t io_threads;      // or CONFIG_AUTO
@@ -90,6 +104,7 @@ struct config {
     uint64_t max_event_bytes;
     uint64_t after_timeout_ms;
     uint64_t disk_reserve_mb; // or CONFIG_AUTO
+    uint64_t scrub_days;      // 0: never
     uint64_t log_level;
     struct config_log_part log_parts[CONFIG_LOG_PARTS_MAX];
     unsigned log_parts_count;
@@ -164,6 +179,26 @@ const char *config_level_name(uint64_t level);
 // `port_default` when there is none. ERR_INVALID.
 int config_split_address(const char *text, uint64_t port_default, char *host_out,
                          uint16_t *port_out, struct reason *reason) MUST_CHECK;
+
+// A peer as it is dialled, "host:port": the port is this node's own where none is given. `out` of
+// CONFIG_ADDRESS_BYTES_MAX + 1 bytes. ERR_LIMIT: too long.
+int config_peer_address(const struct config *config, unsigned peer, char *out,
+                        struct reason *reason) MUST_CHECK;
+
+// Where peers can dial this node: what is configured, else the first of `listeners` ("host:port";
+// others are passed over) that is not every address, preferably not loopback; else empty, and with
+// peers that deserves a warning. `out` of CONFIG_ADDRESS_BYTES_MAX + 1 bytes. ERR_LIMIT.
+int config_advertise(const struct config *config, const char *const *listeners, unsigned count,
+                     char *out, struct reason *reason) MUST_CHECK;
+
+// Reads the cluster secret; one newline at its end is no part of it. `out` of
+// CONFIG_SECRET_BYTES_MAX bytes, for the caller to wipe. ERR_INVALID: the reason names the file and
+// the remedy; length 0: there is none.
+int config_read_secret(const struct config *config, uint8_t *out, size_t *length_out,
+                       struct reason *reason) MUST_CHECK;
+
+// What must be so for peers to be let in safely. ERR_INVALID.
+int config_check_cluster(const struct config *config, struct reason *reason) MUST_CHECK;
 
 // Prints the effective configuration as YAML, every value with where it came from, and how the
 // memory is divided.

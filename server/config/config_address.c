@@ -1,4 +1,4 @@
-// Addresses to listen on, as people write them. A bare IPv6 address has several colons and is a
+// Addresses, as people write them. A bare IPv6 address has several colons and is a
 // host; with a port it stands in brackets.
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 static int invalid(const char *text, struct reason *reason)
 {
     return reason_set(reason, ERR_INVALID,
-                      "listen: '%.100s' is not an address; valid are host, host:port, "
+                      "'%.100s' is not an address; valid are host, host:port, "
                       "[ipv6]:port and *",
                       text);
 }

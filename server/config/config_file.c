@@ -93,18 +93,22 @@ static int set_scalar(struct reader *reader, enum config_key key, struct fy_node
     return err == 0 ? 0 : fail_at(reader, node, name, why.text);
 }
 
-static int set_addresses(struct reader *reader, struct fy_node *name, struct fy_node *node)
+static int set_addresses(struct reader *reader, enum config_key key, struct fy_node *name,
+                         struct fy_node *node)
 {
+    struct reason why = {0};
     if (node == NULL || !fy_node_is_sequence(node)) {
-        return fail_at(reader, node, name, "listen: must be a list, for example [127.0.0.1]");
+        reason_set(&why, ERR_INVALID, "%s: must be a list, for example [127.0.0.1]",
+                   config_key_name(key));
+        return fail_at(reader, node, name, why.text);
     }
     struct config_source source = {.origin = CONFIG_FROM_FILE,
                                    .line = (unsigned)mark_of(name, NULL).line};
-    config_clear_list(reader->config, CONFIG_LISTEN, source);
+    config_clear_list(reader->config, key, source);
     void *position = NULL;
     struct fy_node *item;
     while ((item = fy_node_sequence_iterate(node, &position)) != NULL) {
-        int err = set_scalar(reader, CONFIG_LISTEN, name, item, "");
+        int err = set_scalar(reader, key, name, item, "");
         if (err != 0) {
             return err;
         }
@@ -155,11 +159,11 @@ static int set_pair(struct reader *reader, const char *section, struct fy_node_p
                    similar == NULL ? "" : "'?");
         return fail_at(reader, key_node, NULL, why.text);
     }
-    if (key == CONFIG_LISTEN) {
-        return set_addresses(reader, key_node, value);
-    }
     if (key == CONFIG_LOG_PARTS) {
         return set_log_parts(reader, key_node, value);
+    }
+    if (config_key_is_list(key)) {
+        return set_addresses(reader, key, key_node, value);
     }
     return set_scalar(reader, key, key_node, value, "");
 }

@@ -2,6 +2,7 @@
 // key in the file. argp itself complains about flags that do not exist; what is wrong with a value
 // is said through the reason.
 #include <argp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/config/config.h"
@@ -10,15 +11,23 @@ enum {
     FLAG_LISTEN = 256,
     FLAG_SOCKET,
     FLAG_IO_THREADS,
+    FLAG_PEER_ADDR,
+    FLAG_ADVERTISE,
+    FLAG_CLUSTER_NAME,
+    FLAG_BOOTSTRAP,
+    FLAG_START_WAIT,
     FLAG_CONFIG,
     FLAG_CHECK_CONFIG,
     FLAG_DROP_TORN_LOG,
     FLAG_ACCEPT_LOSS,
 };
 
+enum { VALUE_BYTES_MAX = CONFIG_PATH_BYTES_MAX + 64 }; // and what is too long is said by config_set
+
 static const struct argp_option OPTIONS[] = {
     {"data-dir", 'd', "DIR", 0, "Where the events are kept; created when missing (./weir-data)", 1},
-    {"actor-id", 'A', "ID", 0, "This node's number in its cluster, 1 to 65535 (1)", 1},
+    {"actor-id", 'A', "ID", 0, "This node's number in its cluster, 1 to 65535 (one that is free)",
+     1},
     {"max-memory", 'M', "MB", 0, "Memory for caches and buffers, at least 64 (512)", 1},
     {"io-threads", FLAG_IO_THREADS, "N", 0, "Threads that serve connections (cores - 1)", 1},
     {"port", 'p', "PORT", 0, "TCP port; 0 takes a free one (3000)", 2},
@@ -27,18 +36,29 @@ static const struct argp_option OPTIONS[] = {
      "(127.0.0.1)",
      2},
     {"socket", FLAG_SOCKET, "PATH", 0, "Listen on a Unix socket as well", 2},
+    {"peer-addr", FLAG_PEER_ADDR, "ADDR", 0,
+     "Another node of the cluster, HOST or HOST:PORT; repeatable; one that can be reached is "
+     "enough to join",
+     3},
+    {"advertise", FLAG_ADVERTISE, "ADDR", 0,
+     "Where other nodes can reach this one (where it listens, if that is one address)", 3},
+    {"cluster-name", FLAG_CLUSTER_NAME, "NAME", 0, "The name of a cluster that is new (weir)", 3},
+    {"bootstrap", FLAG_BOOTSTRAP, NULL, 0,
+     "A new node begins a cluster of its own at once, without asking its peers", 3},
+    {"start-wait", FLAG_START_WAIT, "TIME", 0,
+     "How long to wait at a start for members that do not answer: 500ms, 5s, 2m (5s)", 3},
     {"log", 'L', "[PART=]LEVEL", 0,
      "Log level, of everything or of one part: error, warning, info, debug, trace; repeatable "
      "(info)",
-     3},
-    {"log-dest", 'o', "PATH", 0, "Log to this file instead of stderr; SIGHUP opens it anew", 3},
-    {"config", FLAG_CONFIG, "FILE", 0, "Read this YAML file; flags and WEIR_* beat it", 4},
+     4},
+    {"log-dest", 'o', "PATH", 0, "Log to this file instead of stderr; SIGHUP opens it anew", 4},
+    {"config", FLAG_CONFIG, "FILE", 0, "Read this YAML file; flags and WEIR_* beat it", 5},
     {"check-config", FLAG_CHECK_CONFIG, NULL, 0,
-     "Print what would run and where each value comes from, then stop", 4},
+     "Print what would run and where each value comes from, then stop", 5},
     {"drop-torn-log", FLAG_DROP_TORN_LOG, NULL, 0,
-     "Once, after a start has asked for it: drop what is torn at the end of the log", 5},
+     "Once, after a start has asked for it: drop what is torn at the end of the log", 6},
     {"accept-loss", FLAG_ACCEPT_LOSS, NULL, 0,
-     "Once, after a start has asked for it: go on without the events that it named", 5},
+     "Once, after a start has asked for it: go on without the events that it named", 6},
     {0},
 };
 
@@ -49,6 +69,8 @@ static const char DOCUMENTATION[] =
     "      one node in ./weir-data, at 127.0.0.1 port 3000\n"
     "  weir-server -d /srv/weir --listen '*' -M 2048 -L debug\n"
     "      reachable from outside, 2 GB of memory, talkative\n"
+    "  weir-server -d /data1 -p 3000 --peer-addr 127.0.0.1:3001 --peer-addr 127.0.0.1:3002\n"
+    "      one of three nodes; each is given the addresses of the others\n"
     "  weir-server --config /etc/weir/weir.yaml --check-config\n"
     "      what this file would do, with every default\n"
     "\n"
@@ -92,9 +114,48 @@ static enum config_key key_of(int flag, const char *text)
         return CONFIG_SOCKET;
     case FLAG_IO_THREADS:
         return CONFIG_IO_THREADS;
+    case FLAG_PEER_ADDR:
+        return CONFIG_PEERS;
+    case FLAG_ADVERTISE:
+        return CONFIG_ADVERTISE;
+    case FLAG_CLUSTER_NAME:
+        return CONFIG_CLUSTER_NAME;
+    case FLAG_BOOTSTRAP:
+        return CONFIG_BOOTSTRAP;
+    case FLAG_START_WAIT:
+        return CONFIG_START_WAIT_MS;
     default:
         return CONFIG_KEYS;
     }
+}
+
+// The text of a key's value behind its flag.
+static int value_of_flag(enum config_key key, const char *text, char *out, size_t size,
+                         struct reason *reason)
+{
+    unsigned long long unit = 0;
+    unsigned long long number = 0;
+    if (key == CONFIG_BOOTSTRAP) {
+        snprintf(out, size, "true");
+        return 0;
+    }
+    if (key != CONFIG_START_WAIT_MS) {
+        snprintf(out, size, "%s", text);
+        return 0;
+    }
+    size_t digits = strspn(text, "0123456789");
+    const char *name = text + digits;
+    unit = strcmp(name, "ms") == 0  ? 1
+           : strcmp(name, "s") == 0 ? 1000
+           : strcmp(name, "m") == 0 ? 60000
+                                    : 0;
+    if (digits == 0 || digits > 9 || unit == 0) {
+        return reason_set(reason, ERR_INVALID,
+                          "'%.40s' is not a time; valid are for example 500ms, 5s, 2m", text);
+    }
+    number = strtoull(text, NULL, 10) * unit;
+    snprintf(out, size, "%llu", number);
+    return 0;
 }
 
 static error_t parse_flag(int flag, char *text, struct argp_state *state)
@@ -105,7 +166,13 @@ static error_t parse_flag(int flag, char *text, struct argp_state *state)
     struct config_source source = {.origin = CONFIG_FROM_FLAG};
     enum config_key key = key_of(flag, text);
     if (key != CONFIG_KEYS) {
-        if (config_set(config, key, source, text, &why) != 0) {
+        char value[VALUE_BYTES_MAX];
+        if (text != NULL && strlen(text) >= sizeof value) {
+            reason_set(flags->reason, ERR_INVALID, "%s: too long", config_key_flag(key));
+            return EINVAL;
+        }
+        if (value_of_flag(key, text, value, sizeof value, &why) != 0 ||
+            config_set(config, key, source, value, &why) != 0) {
             reason_set(flags->reason, ERR_INVALID, "%s: %s", config_key_flag(key), why.text);
             return EINVAL;
         }

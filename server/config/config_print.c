@@ -56,10 +56,12 @@ static void print_line(FILE *out, const char *indent, const char *name, const ch
 
 static const char *text_of(const struct config *config, enum config_key key)
 {
-    return key == CONFIG_DATA_DIR       ? config->data_dir
-           : key == CONFIG_CLUSTER_NAME ? config->cluster_name
-           : key == CONFIG_SOCKET       ? config->socket
-                                        : config->log_dest;
+    return key == CONFIG_DATA_DIR              ? config->data_dir
+           : key == CONFIG_CLUSTER_NAME        ? config->cluster_name
+           : key == CONFIG_SOCKET              ? config->socket
+           : key == CONFIG_ADVERTISE           ? config->advertise
+           : key == CONFIG_CLUSTER_SECRET_FILE ? config->cluster_secret_file
+                                               : config->log_dest;
 }
 
 static void format_value(const struct config *config, enum config_key key,
@@ -74,6 +76,8 @@ static void format_value(const struct config *config, enum config_key key,
         }
     } else if (key == CONFIG_COMPRESSION) {
         snprintf(out, size, "%s", config->compression == CONFIG_COMPRESSION_LZ4 ? "lz4" : "none");
+    } else if (key == CONFIG_BOOTSTRAP) {
+        snprintf(out, size, "%s", config->bootstrap != 0 ? "true" : "false");
     } else if (key == CONFIG_LOG_LEVEL) {
         snprintf(out, size, "%s", config_level_name(config->log_level));
     } else {
@@ -81,12 +85,15 @@ static void format_value(const struct config *config, enum config_key key,
     }
 }
 
-static void print_addresses(const struct config *config, const char *source, FILE *out)
+static void print_addresses(const struct config *config, enum config_key key, const char *source,
+                            FILE *out)
 {
-    print_line(out, "", "listen", config->listen_count == 0 ? "[]" : "", source);
-    for (unsigned i = 0; i < config->listen_count; i++) {
+    bool is_listen = key == CONFIG_LISTEN;
+    unsigned count = is_listen ? config->listen_count : config->peers_count;
+    print_line(out, "", config_key_name(key), count == 0 ? "[]" : "", source);
+    for (unsigned i = 0; i < count; i++) {
         char text[2 * CONFIG_ADDRESS_BYTES_MAX];
-        format_text(config->listen[i], text, sizeof text);
+        format_text(is_listen ? config->listen[i] : config->peers[i], text, sizeof text);
         fprintf(out, "  - %s\n", text);
     }
 }
@@ -119,10 +126,10 @@ void config_print(const struct config *config, const struct machine *machine, FI
         if (key == CONFIG_LOG_LEVEL) {
             fprintf(out, "log:\n");
         }
-        if (key == CONFIG_LISTEN) {
-            print_addresses(config, source, out);
-        } else if (key == CONFIG_LOG_PARTS) {
+        if (key == CONFIG_LOG_PARTS) {
             print_log_parts(config, out);
+        } else if (config_key_is_list(key)) {
+            print_addresses(config, key, source, out);
         } else {
             format_value(config, key, machine, value, sizeof value);
             print_line(out, is_nested ? "  " : "", is_nested ? name + 4 : name, value, source);

@@ -23,10 +23,10 @@ static const struct sample {
     {CONFIG_CLUSTER_NAME,
      "cluster_name: a",
      "WEIR_CLUSTER_NAME=b c",
-     {NULL},
+     {"--cluster-name", "d"},
      "cluster_name: a\n",
      "cluster_name: 'b c'\n",
-     NULL},
+     "cluster_name: d\n"},
     {CONFIG_ACTOR_ID,
      "actor_id: 2",
      "WEIR_ACTOR_ID=3",
@@ -62,6 +62,41 @@ static const struct sample {
      "connections_max: 1\n",
      "connections_max: 2\n",
      NULL},
+    {CONFIG_PEERS,
+     "peers: [a, '[::1]:5']",
+     "WEIR_PEERS=b,c:1",
+     {"--peer-addr", "d:2"},
+     "peers:\n  - a\n  - '[::1]:5'\n",
+     "peers:\n  - b\n  - 'c:1'\n",
+     "peers:\n  - 'd:2'\n"},
+    {CONFIG_ADVERTISE,
+     "advertise: a",
+     "WEIR_ADVERTISE=b:1",
+     {"--advertise", "c:2"},
+     "advertise: a\n",
+     "advertise: 'b:1'\n",
+     "advertise: 'c:2'\n"},
+    {CONFIG_CLUSTER_SECRET_FILE,
+     "cluster_secret_file: /a",
+     "WEIR_CLUSTER_SECRET_FILE=/b",
+     {NULL},
+     "cluster_secret_file: /a\n",
+     "cluster_secret_file: /b\n",
+     NULL},
+    {CONFIG_BOOTSTRAP,
+     "bootstrap: true",
+     "WEIR_BOOTSTRAP=true",
+     {"--bootstrap", NULL},
+     "bootstrap: true\n",
+     "bootstrap: true\n",
+     "bootstrap: true\n"},
+    {CONFIG_START_WAIT_MS,
+     "start_wait_ms: 0",
+     "WEIR_START_WAIT_MS=2",
+     {"--start-wait", "3s"},
+     "start_wait_ms: 0\n",
+     "start_wait_ms: 2\n",
+     "start_wait_ms: 3000\n"},
     {CONFIG_MAX_MEMORY_MB,
      "max_memory_mb: 100",
      "WEIR_MAX_MEMORY_MB=200",
@@ -117,6 +152,13 @@ static const struct sample {
      {NULL},
      "disk_reserve_mb: 0\n",
      "disk_reserve_mb: 2\n",
+     NULL},
+    {CONFIG_SCRUB_DAYS,
+     "scrub_days: 0",
+     "WEIR_SCRUB_DAYS=2",
+     {NULL},
+     "scrub_days: 0\n",
+     "scrub_days: 2\n",
      NULL},
     {CONFIG_LOG_LEVEL,
      "log: {level: error}",
@@ -212,6 +254,27 @@ START_TEST(a_flag_beats_the_variable_in_either_order)
         }
         check_printed(&config, sample->of_flag);
         check_source(&config, sample->key, CONFIG_FROM_FLAG);
+    }
+}
+END_TEST
+
+START_TEST(times_have_a_unit)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } GOOD[] = {{"0ms", 0}, {"250ms", 250}, {"5s", 5000}, {"2m", 120000}};
+    static const char *const BAD[] = {"", "5", "s", "5 s", "5h", "-1s", "61m", "9999999999s"};
+    struct config config;
+    struct reason reason = {0};
+    for (unsigned i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++) {
+        config_init(&config);
+        ck_assert_int_eq(read_flags(&config, &reason, "--start-wait", GOOD[i].text), 0);
+        ck_assert_uint_eq(config.start_wait_ms, GOOD[i].ms);
+    }
+    for (unsigned i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+        ck_assert_int_eq(read_flags(&config, &reason, "--start-wait", BAD[i]), ERR_INVALID);
+        ck_assert_int_eq(strncmp(reason.text, "--start-wait: ", 14), 0);
     }
 }
 END_TEST
@@ -379,6 +442,7 @@ int main(void)
     suite_add(suite, every_key_is_read_from_the_file);
     suite_add(suite, a_variable_beats_the_file_in_either_order);
     suite_add(suite, a_flag_beats_the_variable_in_either_order);
+    suite_add(suite, times_have_a_unit);
     suite_add(suite, repeated_flags_add_to_lists_and_parts);
     suite_add(suite, flags_of_one_start_are_taken);
     suite_add(suite, the_file_is_named_by_a_flag_before_the_variable);

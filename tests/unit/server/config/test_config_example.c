@@ -20,6 +20,7 @@ START_TEST(the_example_says_the_defaults)
     print_values(&config, &printed);
     print_values(&example, &printed_example);
     ck_assert_str_eq(printed.text, printed_example.text);
+    ck_assert_uint_eq(example.actor_id, CONFIG_AUTO);
     ck_assert_uint_eq(example.connections_max, CONFIG_AUTO);
     ck_assert_uint_eq(example.recent_cache_mb, CONFIG_AUTO);
     ck_assert_uint_eq(example.io_threads, CONFIG_AUTO);
