@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -36,6 +37,15 @@ static unsigned count_cores(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
+static int check_secret(const struct config *config, struct reason *reason)
+{
+    uint8_t secret[CONFIG_SECRET_BYTES_MAX];
+    size_t length;
+    int err = config_read_secret(config, secret, &length, reason);
+    explicit_bzero(secret, sizeof secret);
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     static struct config config;
@@ -51,6 +61,10 @@ int main(int argc, char **argv)
     if (config.check_only) {
         for (unsigned i = 0; i < config.warnings_count; i++) {
             fprintf(stderr, "weir-server: warning: %s\n", config.warnings[i].text);
+        }
+        if (check_secret(&config, &reason) != 0) {
+            fprintf(stderr, "weir-server: %s\n", reason.text);
+            return EXIT_USAGE;
         }
         config_print(&config, &machine, stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

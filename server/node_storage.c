@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -27,26 +28,29 @@ int node_storage_lock(struct node_storage *storage, const struct config *config,
     return data_dir_open(config->data_dir, &storage->dir, reason);
 }
 
-static int make_identity(struct identity *identity, const struct config *config,
-                         struct reason *reason)
+// Who the node is in a cluster, the cluster will tell.
+static int make_identity(struct identity *identity, struct reason *reason)
 {
-    *identity = (struct identity){.actor = (uint16_t)config->actor_id};
-    memcpy(identity->cluster_name, config->cluster_name, sizeof identity->cluster_name);
-    if (uuid_random(&identity->cluster) != 0 || uuid_random(&identity->node) != 0) {
+    *identity = (struct identity){0};
+    if (uuid_random(&identity->node) != 0) {
         return reason_set(reason, ERR_IO, "the system gives no random numbers");
     }
     return 0;
 }
 
-// A directory keeps its actor and cluster: what was asked for, and not by default, must agree.
-static int check_identity(const struct identity *identity, const struct config *config,
+// A directory that is a member keeps its actor and cluster: what was asked for, and not by default,
+// must agree.
+static int check_identity(struct identity *identity, const struct config *config,
                           struct logger *logger, struct reason *reason)
 {
-    if (config->sources[CONFIG_ACTOR_ID].origin != CONFIG_FROM_DEFAULT &&
-        config->actor_id != identity->actor) {
+    if (identity->actor == 0) {
+        memcpy(identity->cluster_name, config->cluster_name, sizeof identity->cluster_name);
+        return 0;
+    }
+    if (config->actor_id != CONFIG_AUTO && config->actor_id != identity->actor) {
         return reason_set(reason, ERR_FOREIGN,
                           "%.100s belongs to actor %u, but actor %" PRIu64 " was asked for: start "
-                          "with -A %u, or choose another directory with --data-dir",
+                          "with -A %u or without, or choose another directory with --data-dir",
                           config->data_dir, identity->actor, config->actor_id, identity->actor);
     }
     if (config->sources[CONFIG_CLUSTER_NAME].origin != CONFIG_FROM_DEFAULT &&
@@ -59,26 +63,51 @@ static int check_identity(const struct identity *identity, const struct config *
     return 0;
 }
 
+static void say_identity(const struct identity *identity, struct logger *logger)
+{
+    char node[UUID_TEXT_LENGTH + 1];
+    uuid_format(&identity->node, node);
+    if (identity->actor == 0) {
+        logger_write(logger, LOG_INFO, "server", "node %s, not yet in a cluster, run %" PRIu64,
+                     node, identity->run);
+    } else {
+        logger_write(logger, LOG_INFO, "server", "node %s, actor %u, cluster %s, run %" PRIu64,
+                     node, identity->actor, identity->cluster_name, identity->run);
+    }
+}
+
 static int open_identity(struct node_storage *storage, const struct config *config,
                          struct logger *logger, struct reason *reason)
 {
     struct identity *identity = &storage->identity;
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return reason_set(reason, ERR_IO, "the system gives no random numbers");
+    }
     int err = identity_read(storage->dir, identity, reason);
     if (err == IDENTITY_FRESH) {
-        err = make_identity(identity, config, reason);
-    } else if (err == 0) {
+        err = make_identity(identity, reason);
+    }
+    if (err == 0) {
         err = check_identity(identity, config, logger, reason);
     }
     if (err != 0) {
         return err;
     }
-    identity->run++;
+    identity_begin_run(identity, random);
     err = identity_write(storage->dir, identity, reason);
     if (err == 0) {
-        char node[UUID_TEXT_LENGTH + 1];
-        uuid_format(&identity->node, node);
-        logger_write(logger, LOG_INFO, "server", "node %s, actor %u, cluster %s, run %" PRIu64,
-                     node, identity->actor, identity->cluster_name, identity->run);
+        say_identity(identity, logger);
+    }
+    return err;
+}
+
+int node_storage_save(void *context, const struct identity *identity)
+{
+    struct node_storage *storage = context;
+    int err = identity_write(storage->dir, identity, NULL);
+    if (err == 0) {
+        storage->identity = *identity;
     }
     return err;
 }
@@ -200,6 +229,7 @@ int node_storage_open(struct node_storage *storage, const struct config *config,
     struct store_recovery recovery = {0};
     err =
         store_open(&store_config, storage->log, storage->index, &storage->store, &recovery, reason);
+    storage->was_clean = recovery.was_clean;
     if (err == 0) {
         report(&recovery, &begin, logger);
     }

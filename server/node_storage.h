@@ -17,6 +17,7 @@ struct node_storage {
     struct disk *log;
     struct disk *index;
     struct store *store;
+    bool was_clean; // the last stop
 };
 
 // Takes the data directory: nothing else may use it. See data_dir_open.
@@ -28,6 +29,9 @@ int node_storage_lock(struct node_storage *storage, const struct config *config,
 int node_storage_open(struct node_storage *storage, const struct config *config,
                       const struct memory_budget *budget, uint64_t seed, struct logger *logger,
                       struct reason *reason) MUST_CHECK;
+
+// Writes the identity and syncs it; `context` is the storage. ERR_INVALID, ERR_DENIED, ERR_IO.
+int node_storage_save(void *context, const struct identity *identity) MUST_CHECK;
 
 // Closes everything that is open. An error: the store could not be closed cleanly; the next start
 // recovers.

@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -17,12 +19,14 @@
 #include "server/frontend/frontend.h"
 #include "server/log/logger.h"
 #include "server/net/net.h"
+#include "server/node/cluster.h"
 #include "server/node/service.h"
 #include "server/node_storage.h"
 #include "server/supervisor.h"
 #include "storage/store_threads.h"
 
 static_assert(CONFIG_LOG_PARTS_MAX == (int)LOGGER_PARTS_MAX, "every configured part fits");
+static_assert(CONFIG_ADDRESS_BYTES_MAX == (int)PEER_ADDRESS_BYTES_MAX, "and every address");
 static_assert(CONFIG_LOG_PART_BYTES_MAX == (int)LOGGER_PART_BYTES_MAX, "and so does its name");
 
 struct server {
@@ -38,6 +42,9 @@ struct server {
     struct net *net;
     struct supervisor supervisor;
     uint64_t seed;
+    struct replica_address peers[PEER_ADDRESSES_MAX];
+    uint8_t secret[CONFIG_SECRET_BYTES_MAX]; // kept out of swap, wiped at the end
+    size_t secret_length;
 };
 
 // Said on stderr, and where the log goes elsewhere, there as well.
@@ -136,6 +143,71 @@ static int open_node(struct server *server, struct reason *reason)
     return err;
 }
 
+// Peers without the addresses of this node itself: the same list may be given to every node.
+static int collect_peers(struct server *server, const char *own, uint32_t *count_out,
+                         struct reason *reason)
+{
+    const struct config *config = server->config;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < config->peers_count; i++) {
+        char *text = server->peers[count].text;
+        int err = config_peer_address(config, i, text, reason);
+        if (err != 0) {
+            return err;
+        }
+        bool is_own = strcmp(text, own) == 0;
+        for (unsigned j = 0; j < net_listeners_count(server->net); j++) {
+            is_own |= strcmp(text, net_listener_name(server->net, j)) == 0;
+        }
+        count += is_own ? 0 : 1;
+    }
+    *count_out = count;
+    return 0;
+}
+
+static int find_advertised(struct server *server, struct replica_address *address,
+                           struct reason *reason)
+{
+    enum { LISTENERS_LOOKED_AT = 64 };
+    const char *listeners[LISTENERS_LOOKED_AT];
+    unsigned count = net_listeners_count(server->net);
+    count = count < LISTENERS_LOOKED_AT ? count : LISTENERS_LOOKED_AT;
+    for (unsigned i = 0; i < count; i++) {
+        listeners[i] = net_listener_name(server->net, i);
+    }
+    int err = config_advertise(server->config, listeners, count, address->text, reason);
+    if (err == 0 && address->text[0] == '\0' && server->config->peers_count > 0) {
+        logger_write(server->logger, LOG_WARNING, "server",
+                     "other nodes are not told where to reach this one, only it will dial: set "
+                     "advertise (--advertise ADDR)");
+    }
+    return err;
+}
+
+static int open_cluster(struct server *server, struct reason *reason)
+{
+    const struct config *config = server->config;
+    struct cluster_config cluster = {
+        .identity = server->storage.identity,
+        .wanted_actor = config->actor_id == CONFIG_AUTO ? 0 : (uint16_t)config->actor_id,
+        .bootstrap = config->bootstrap != 0,
+        .was_clean = server->storage.was_clean,
+        .start_wait_ms = (uint32_t)config->start_wait_ms,
+        .peers = server->peers,
+        .save_identity = node_storage_save,
+        .save_context = &server->storage,
+    };
+    int err = find_advertised(server, &cluster.advertise, reason);
+    if (err == 0) {
+        err = collect_peers(server, cluster.advertise.text, &cluster.peers_count, reason);
+    }
+    if (err != 0) {
+        return err;
+    }
+    cluster.secret = bytes_of(server->secret, server->secret_length);
+    return cluster_new(server->services[0], &cluster, reason);
+}
+
 static int start_threads(struct server *server, struct reason *reason)
 {
     unsigned readers =
@@ -155,7 +227,12 @@ static int start(struct server *server, struct reason *reason)
     if (supervisor_init(&server->supervisor) != 0) {
         return reason_set(reason, ERR_IO, "cannot watch for signals");
     }
-    int err = open_logger(server, reason);
+    // Not being allowed to lock it only means that it may be swapped.
+    (void)mlock(server->secret, sizeof server->secret);
+    int err = config_read_secret(server->config, server->secret, &server->secret_length, reason);
+    if (err == 0) {
+        err = open_logger(server, reason);
+    }
     if (err == 0) {
         err = node_storage_lock(&server->storage, server->config, reason);
     }
@@ -168,6 +245,9 @@ static int start(struct server *server, struct reason *reason)
     }
     if (err == 0) {
         err = open_node(server, reason);
+    }
+    if (err == 0) {
+        err = open_cluster(server, reason);
     }
     return err == 0 ? start_threads(server, reason) : err;
 }
@@ -214,6 +294,7 @@ static int take_apart(struct server *server, bool has_started)
         logger_write(server->logger, LOG_INFO, "server", "stopped");
     }
     logger_close(server->logger);
+    explicit_bzero(server->secret, sizeof server->secret);
     return status;
 }
 
