@@ -69,6 +69,7 @@ static int request_add(struct weir_core *core, struct pending *pending, struct r
     }
     if (err == 0 && events.length > 0) {
         err = buffer_append(&core->out, events);
+        err = err ? err : request_encode_tail(request, &core->out);
     }
     if (err == 0 && pending) {
         err = pending_add(pending, &added);
