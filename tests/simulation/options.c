@@ -1,0 +1,52 @@
+// One generator of its own, so that what a run is like does not depend on how it goes.
+#include "tests/simulation/options.h"
+
+#include "proto/base/limits.h"
+#include "proto/base/random.h"
+
+static bool chance(struct random *random, unsigned percent)
+{
+    return random_below(random, 100) < percent;
+}
+
+static void choose_faults(struct options *options, struct random *random)
+{
+    options->crashes = chance(random, 60);
+    options->partitions = chance(random, 60);
+    options->cuts = chance(random, 50);
+    options->slow_paths = chance(random, 40);
+    options->freezes = chance(random, 40);
+    options->slow_disks = chance(random, 30);
+    options->disk_faults = chance(random, 40);
+    options->clock_jumps = chance(random, 20);
+    options->wiped_disks = options->nodes >= 3 && chance(random, 15);
+    options->old_disks = options->nodes >= 2 && chance(random, 10);
+    options->cloned_disks = options->nodes >= 3 && chance(random, 8);
+}
+
+void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
+{
+    struct random random;
+    random_init(&random, seed ^ 0x5eed0f0971035ULL);
+    unsigned own = 1 + (unsigned)random_below(&random, 7);
+    *options = (struct options){.seed = seed, .nodes = nodes > 0 ? nodes : own};
+    options->is_large = options->nodes > 16;
+    options->producers = 1 + (unsigned)random_below(&random, options->nodes + 1);
+    options->consumers = 1 + (unsigned)random_below(&random, 4);
+    options->faults_ms = 15000 + (int64_t)random_below(&random, 5000);
+    options->steady_ms = 4000;
+    options->think_ms = 20 + (unsigned)random_below(&random, 150);
+    options->batch_max = chance(&random, 30) ? 40 : 4;
+    options->event_bytes_max = chance(&random, 15) ? 3000 : 60;
+    options->stable_percent = chance(&random, 50) ? 40 : 0;
+#ifdef SIMULATION_STUBS
+    options->stable_percent = 0;
+#endif
+    options->compress = chance(&random, 60);
+    options->has_secret = chance(&random, 30);
+    options->recent_bytes = chance(&random, 80) ? 1 * MIB : 4 * MIB;
+    options->walk_bytes = 1 * MIB;
+    if (!options->is_large) {
+        choose_faults(options, &random);
+    }
+}

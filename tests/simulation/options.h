@@ -1,0 +1,39 @@
+// What a run is like: taken from its seed, or from the command line.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SIMULATION_NODES_MAX = 1000 };
+
+struct options {
+    uint64_t seed;
+    unsigned nodes;
+    unsigned producers;
+    unsigned consumers;
+    int64_t faults_ms;  // how long the phase of faults lasts
+    int64_t steady_ms;  // how long is measured at the end
+    unsigned think_ms;  // between the produces of one producer, on average
+    unsigned batch_max; // events
+    unsigned event_bytes_max;
+    unsigned stable_percent; // of consumers
+    bool compress;
+    bool has_secret;
+    bool is_large; // many nodes: convergence is measured, there are no faults
+    uint64_t recent_bytes;
+    uint64_t walk_bytes;
+    // which faults there are
+    bool crashes;
+    bool partitions;
+    bool cuts;
+    bool slow_paths;
+    bool freezes;
+    bool slow_disks;
+    bool disk_faults;
+    bool clock_jumps;
+    bool wiped_disks;
+    bool old_disks;
+    bool cloned_disks;
+};
+
+void options_from_seed(struct options *options, uint64_t seed, unsigned nodes);

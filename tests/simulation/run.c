@@ -1,0 +1,246 @@
+// The course of a run: the cluster founds itself, a phase of faults under load, healing, then
+// everybody must come to hold the same and every consumer to have it; at last a steady phase in
+// which copies are counted.
+#include "tests/simulation/run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/simulation/checks.h"
+#include "tests/simulation/consumer.h"
+#include "tests/simulation/faults.h"
+#include "tests/simulation/machine.h"
+#include "tests/simulation/memory.h"
+#include "tests/simulation/operator.h"
+#include "tests/simulation/producer.h"
+
+enum {
+    FOUNDING_MS = 3000,
+    CONVERGE_MS = 3500,
+    CONSUME_MS = 6000,
+    OPERATE_MS = 30000,
+    POLL_MS = 20,
+    HAPPENINGS_PER_SECOND_MAX = 3000000,
+};
+
+static void world_new(struct world *world, const struct options *options, bool is_traced)
+{
+    *world = (struct world){.options = *options, .is_traced = is_traced, .wall_ms = 1700000000000};
+    random_init(&world->random, options->seed);
+    network_init(&world->network, &world->schedule, &world->random);
+    history_init(&world->history, world);
+    world->machines = memory_new(options->nodes, sizeof *world->machines);
+    world->producers = memory_new(options->producers, sizeof *world->producers);
+    world->consumers = memory_new(options->consumers, sizeof *world->consumers);
+    world->machines_count = options->nodes;
+    world->producers_count = options->producers;
+    world->consumers_count = options->consumers;
+    world->operator= operator_new(world);
+    for (unsigned i = 0; i < options->nodes; i++) {
+        world->machines[i] = machine_new(world, i);
+    }
+    for (unsigned i = 0; i < options->producers; i++) {
+        world->producers[i] = producer_new(world, i);
+    }
+    for (unsigned i = 0; i < options->consumers; i++) {
+        world->consumers[i] = consumer_new(world, i);
+    }
+}
+
+static void world_free(struct world *world)
+{
+    for (unsigned i = 0; i < world->producers_count; i++) {
+        producer_free(world->producers[i]);
+    }
+    for (unsigned i = 0; i < world->consumers_count; i++) {
+        consumer_free(world->consumers[i]);
+    }
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        machine_free(world->machines[i]);
+    }
+    operator_free(world->operator);
+    free(world->machines);
+    free(world->producers);
+    free(world->consumers);
+    network_deinit(&world->network);
+    history_deinit(&world->history);
+    schedule_deinit(&world->schedule);
+}
+
+// Lets time pass; false: there was a violation.
+static bool pass(struct world *world, int64_t ms)
+{
+    struct instant until = world_after_ms(world, ms);
+    uint64_t happened_max = world->schedule.happened + (uint64_t)(ms + 1000) *
+                                                           HAPPENINGS_PER_SECOND_MAX / 1000 *
+                                                           (world->machines_count / 50 + 1);
+    while (!world->violation.check && schedule_step(&world->schedule, until)) {
+        if (world->schedule.happened > happened_max) {
+            world_violation(world, "liveness", "more happens than can: somebody spins");
+        }
+    }
+    return !world->violation.check;
+}
+
+// Lets time pass until it holds; returns after how many ms, or negative.
+static int64_t pass_until(struct world *world, bool (*holds)(struct world *world), int64_t ms_max)
+{
+    int64_t begun = world->schedule.now.ns;
+    while (!holds(world)) {
+        int64_t passed = (world->schedule.now.ns - begun) / 1000000;
+        if (passed >= ms_max || !pass(world, POLL_MS)) {
+            return -1;
+        }
+    }
+    return (world->schedule.now.ns - begun) / 1000000;
+}
+
+static void start_all(struct world *world)
+{
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        schedule_set(&world->schedule, &world->machines[i]->start,
+                     world_after_ms(world, world_between(world, 0, 300)));
+    }
+    for (unsigned i = 0; i < world->producers_count; i++) {
+        producer_start(world->producers[i]);
+    }
+    for (unsigned i = 0; i < world->consumers_count; i++) {
+        consumer_start(world->consumers[i]);
+    }
+}
+
+static void stop_producers(struct world *world)
+{
+    for (unsigned i = 0; i < world->producers_count; i++) {
+        producer_stop(world->producers[i]);
+    }
+}
+
+static bool is_operated(struct world *world)
+{
+    return operator_is_idle(world->operator);
+}
+
+// What the operator must do for the cluster is done.
+static bool come_to_order(struct world *world)
+{
+    if (pass_until(world, is_operated, OPERATE_MS) < 0) {
+        world_violation(world, "liveness", "a command is not done after %d ms: %s", OPERATE_MS,
+                        operator_last_answer(world->operator));
+    }
+    return !world->violation.check;
+}
+
+// Everybody must come to hold the same.
+static bool converge(struct world *world, int64_t *converged_ms_out)
+{
+    int64_t bound_ms = CONVERGE_MS + (int64_t)(world->history.events / 20);
+    *converged_ms_out = pass_until(world, check_is_converged, bound_ms);
+    if (*converged_ms_out < 0) {
+        check_convergence_failed(world, bound_ms);
+    }
+    return !world->violation.check;
+}
+
+// Everybody must come to hold the same, and every consumer to have it.
+static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
+{
+    int64_t again_ms;
+    int64_t consume_ms = CONSUME_MS + (int64_t)(world->history.events / 20);
+    stop_producers(world);
+    for (unsigned i = 0; i < world->consumers_count; i++) {
+        consumer_settle(world->consumers[i]);
+    }
+    if (!converge(world, converged_ms_out) || !come_to_order(world) ||
+        !converge(world, &again_ms)) {
+        return false;
+    }
+    if (pass_until(world, check_consumers_are_done, consume_ms) < 0) {
+        check_consumers_failed(world, consume_ms);
+        return false;
+    }
+    check_durability(world);
+    return !world->violation.check;
+}
+
+static void run_steady(struct world *world)
+{
+    int64_t converged_ms;
+    struct copies before = check_copies(world);
+    for (unsigned i = 0; i < world->producers_count; i++) {
+        producer_start(world->producers[i]);
+    }
+    if (pass(world, world->options.steady_ms) && come_to_rest(world, &converged_ms)) {
+        check_redundancy(world, before);
+    }
+}
+
+static void run_course(struct world *world, struct run_result *result)
+{
+    int64_t converged_ms = -1;
+    struct faults *faults = faults_new(world);
+    start_all(world);
+    if (pass(world, world_between(world, 0, FOUNDING_MS))) {
+        faults_start(faults);
+        pass(world, world->options.faults_ms);
+    }
+    faults_end(faults);
+    world_trace(world, "healed", 0, 0, 0);
+    world->is_calm = true;
+    if (!world->violation.check && come_to_rest(world, &converged_ms)) {
+        result->converged_s = (double)converged_ms / 1000;
+        run_steady(world);
+    }
+    faults_free(faults);
+}
+
+void run_seed(const struct options *options, bool is_traced, struct run_result *result_out)
+{
+    struct world world;
+    struct run_result result = {0};
+    world_new(&world, options, is_traced);
+    run_course(&world, &result);
+    result.is_violated = world.violation.check;
+    result.at_s = (double)world.violation.at.ns / 1e9;
+    snprintf(result.check, sizeof result.check, "%s",
+             world.violation.check ? world.violation.check : "");
+    snprintf(result.text, sizeof result.text, "%s", world.violation.text);
+    result.trace = world.trace;
+    result.virtual_s = (double)world.schedule.now.ns / 1e9;
+    result.happenings = world.schedule.happened;
+    result.events = world.history.events;
+    result.acked = world.history.acked;
+    result.bytes = world.network.bytes_between_hosts;
+    *result_out = result;
+    world_free(&world);
+}
+
+// --- Apart -------------------------------------------------------------------------------------
+
+void run_seed_apart(const struct options *options, struct run_result *result_out)
+{
+    int ends[2];
+    struct run_result result = {.is_violated = true, .check = "assertion"};
+    fflush(NULL);
+    if (pipe(ends) != 0) {
+        abort();
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        run_seed(options, false, &result);
+        ssize_t written = write(ends[1], &result, sizeof result);
+        _exit(written == (ssize_t)sizeof result ? 0 : 2);
+    }
+    close(ends[1]);
+    if (child < 0 || read(ends[0], &result, sizeof result) != (ssize_t)sizeof result) {
+        result = (struct run_result){.is_violated = true, .check = "assertion"};
+        snprintf(result.text, sizeof result.text, "the process ended: an assertion failed");
+    }
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    *result_out = result;
+}
