@@ -1,6 +1,7 @@
 // The table of members, folded from the events of MEMBERS_NAMESPACE. The same events give the same
-// table in whatever order they come: of two admissions that give one actor to two nodes, or two
-// actors to one node that is active, the one with the lower id holds; of two seals the higher.
+// table in whatever order they come: of two admissions that give one actor to two nodes the one
+// with the lower id holds, and any before a member without one; of two seals the higher. A node that
+// was rescued has several actors.
 #pragma once
 
 #include "proto/base/limits.h"
@@ -9,7 +10,9 @@
 struct member {
     struct uuid node;
     uint16_t actor;
-    bool is_retired;
+    bool is_retired; // sealed or void
+    bool is_sealed;  // by an event
+    bool is_void;    // its admission lies beyond the seal of the member that made it
     struct event_id admitted; // of the event; none for a founder
     uint64_t seal;            // retired: last counter that counts
     struct hash128 seal_hash;
@@ -36,7 +39,7 @@ int membership_add_founder(struct membership *membership, uint16_t actor, const 
 enum { MEMBERSHIP_SAME = 1, MEMBERSHIP_CONFLICT = 2 };
 int membership_apply(struct membership *membership, const struct member_event *event) MUST_CHECK;
 
-// NULL: none. The active one, where a node had several actors.
+// NULL: none. Where a node has several actors the active one that was admitted last, if any is.
 struct member *membership_of_node(const struct membership *membership, const struct uuid *node);
 struct member *membership_of_actor(const struct membership *membership, uint16_t actor);
 

@@ -84,6 +84,7 @@ enum replica_event_kind {
     REPLICA_BECAME,       // REPLICA_BECOME is done: identity on the disk, the store has the actor
     REPLICA_RAISED,       // REPLICA_RAISE_CLOCK is done for at least this counter
     REPLICA_REISSUED,     // REPLICA_REISSUE is done
+    REPLICA_FOUND,        // what REPLICA_LOOK_UP asked for: `found`
     REPLICA_COMMAND,      // an operator's: `command`
     REPLICA_WANTS,        // what this node's clients want has changed: `wants`
 };
@@ -122,6 +123,12 @@ struct replica_applied {
     enum applied_outcome outcome;
     uint32_t bytes;
     uint32_t events;
+};
+
+struct replica_found {
+    uint64_t token;      // of the action
+    uint64_t counter;    // where that chunk ends; 0: there is none
+    struct hash128 hash; // of it
 };
 
 struct replica_committed {
@@ -171,6 +178,7 @@ struct replica_event {
             struct bytes key;
         } saved;
         uint64_t raised;
+        struct replica_found found;
         struct replica_command command;
         struct replica_wants wants;
     };
@@ -190,7 +198,8 @@ enum replica_action_kind {
     REPLICA_REPORT,       // a line for the log: `report`
     REPLICA_ANSWER,       // to a command: `answer`
     REPLICA_REISSUE,      // `reissue`: store the events of a branch again under this node's ids
-    REPLICA_HOLLOW,       // `hollow`: this range of this strand is lost for good
+    REPLICA_HOLLOW,       // `hollow`: this range of this strand is lost for good; what is intact stays
+    REPLICA_LOOK_UP,      // `look_up`: the last chunk of this strand here that ends at or below
 };
 
 enum replica_severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
@@ -240,6 +249,11 @@ struct replica_action {
             uint64_t first;
             uint64_t last;
         } hollow;
+        struct {
+            uint64_t token; // reported by REPLICA_FOUND
+            uint16_t actor;
+            uint64_t counter;
+        } look_up;
     };
 };
 

@@ -5,6 +5,7 @@
 // bounded; tables grow by the number of actors, members, links.
 #pragma once
 
+#include "proto/base/planted.h"
 #include "proto/base/random.h"
 #include "replication/membership.h"
 #include "replication/replica.h"
@@ -15,7 +16,7 @@ enum {
     HEARTBEAT_MS = 500,      //
     LINK_DEAD_MS = 2000,     //
     LINK_REPLACED_MS = 1000, // an old connection of the same run gives way after this silence
-    DIAL_MS = 1000,          //
+    DIAL_MS = 1000,          // the pace of dials at random members in a large cluster
     DIAL_BACKOFF_MAX_MS = 1000,
     SOURCE_STALLED_MS = 500, //
     PROMISE_STABLE_MS = 20,  //
@@ -30,8 +31,10 @@ struct link {
     link_id id;
     uint64_t dial;
     struct uuid node;
-    uint16_t actor; // 0: a newcomer
+    struct uuid cluster; // as its hello said
+    uint16_t actor;      // 0: a newcomer
     struct run run;
+    bool is_ended;      // dropped in this step: nothing goes out or comes in any more
     bool is_newcomer;   // not a member (yet): only ADMIT and JOINED are taken from it
     bool is_copy;       // see starting.c: nothing of its own actor is taken from it
     bool is_extra;      // above LINKS_WANTED: goes when both sides gain nothing from it
@@ -46,7 +49,17 @@ struct link {
     struct hash128 *hashes;     // of held.entries, one by one
     uint32_t hashes_capacity;
     struct version_vector told;     // what our notes have told it
+    uint32_t told_flags;            // the flags of the last note to it
+    bool is_noted;                  // its whole note has come
+    bool has_news;                  // its first promises were new to us: we believed it away
+    struct instant credited;        // when it last said that chunks of ours are durable there
     struct version_vector promised; // the promises that it was told, by actor
+    uint64_t promises_version;      // of promises_state, when it was told
+    struct instant promises_said;
+    uint64_t members_version;     // of links_state, when it was told
+    struct instant members_said;
+    struct version_vector asked; // actors that were pulled over it, in its life; to 1
+    struct instant chunks_heard; // when chunks came last, of any actor
 };
 
 // Where one actor's strand comes from.
@@ -57,13 +70,17 @@ struct source {
     struct instant asked;   //
     struct instant arrived; // when something came last
     struct instant behind_since;
-    uint64_t claimed; // the highest anybody has said
+    uint64_t claimed;        // the highest anybody has said
+    struct instant retry_at; // nothing is asked before
+    bool is_pending;         // to be thought about
 };
 
 struct actor_promise {
     uint16_t actor;
     struct promise told;    // the highest that was heard
+    struct promise waiting; // an older one whose head comes first; counter 0: none
     struct promise counted; // the highest whose head is held
+    struct instant raised;  // when a higher one was heard
 };
 
 // A question that this node has asked and whose answer has not come.
@@ -80,6 +97,15 @@ struct alarm {
     char code[32];
     uint64_t subject; // with the code: which one (an actor, mostly)
     struct reason text;
+    bool is_said; // in the log
+};
+
+// Memory for what the actions of a step point to.
+struct arena_block {
+    struct arena_block *next;
+    size_t length;
+    size_t capacity;
+    _Alignas(16) uint8_t bytes[];
 };
 
 struct links_state;    // links.c
@@ -95,10 +121,16 @@ struct forking_state;  // forking.c
 struct replica {
     struct replica_config config; // peers are copied
     struct replica_address peers[PEER_ADDRESSES_MAX];
+    // Who answered at peers[i] last: this node's own uuid where it is itself, zero: nobody yet.
+    // Written by links.c.
+    struct uuid peer_nodes[PEER_ADDRESSES_MAX];
     struct instant now; // of this step
     struct random random;
-    struct replica_actions *actions; // of this step
-    bool has_started;                // REPLICA_START came
+    struct replica_actions *actions; // of this step; NULL between steps
+    struct arena_block *arena;
+    bool has_started;   // REPLICA_START came
+    bool is_unfinished; // something is left to do at once
+    uint64_t raise_to;  // the clock, at the end of this step; 0: not
 
     // who this node is now
     struct uuid cluster;
@@ -136,7 +168,7 @@ struct replica {
 // The next free action, zeroed. Never NULL: when the list is full, replica.c has stopped calling
 // before (each call of a file's function may push at most ACTIONS_PER_CALL; files remember where
 // they stopped and go on at the next tick, for which they set their deadline to now).
-enum { ACTIONS_PER_CALL = 24 };
+enum { ACTIONS_PER_CALL = 24, ACTIONS_RESERVED = 16 };
 struct replica_action *push(struct replica *replica, enum replica_action_kind kind);
 bool has_room(const struct replica *replica); // for ACTIONS_PER_CALL more
 
@@ -151,6 +183,16 @@ void push_answer(struct replica *replica, uint64_t token, int result, const char
 
 // Memory for what a message or record points to: lives until the next step. NULL: none.
 void *step_alloc(struct replica *replica, size_t length);
+
+void arena_reset(struct replica *replica);
+void arena_free(struct replica *replica);
+
+// Sets an entry of a vector and the hash beside it; counter 0 removes both. ERR_MEMORY leaves them.
+int strands_set(struct version_vector *vector, struct hash128 **hashes, uint32_t *hashes_capacity,
+                uint16_t actor, uint64_t counter, const struct hash128 *hash) MUST_CHECK;
+// Of the entry of `actor`; zero when there is none.
+struct hash128 strands_hash(const struct version_vector *vector, const struct hash128 *hashes,
+                            uint16_t actor);
 
 // Raised again, its text is replaced; reported to the log when it is new or says something new.
 void alarm_raise(struct replica *replica, const char *code, uint64_t subject, const char *format,
@@ -171,6 +213,8 @@ void ask_free(struct ask *ask);
 void answer_send(struct replica *replica, struct link *link, const struct peer_answer *answer);
 
 // --- The files: each is told everything that may concern it, in this order -----------------------
+// Questions and answers go to joining, starting, retiring and forking, whatever their kind: each
+// takes its own. The ask of an answer is freed when all have seen it; those of a link when it ends.
 // Every one has: new (ERR_MEMORY), free, deadline, tick; and what it wants of the others below.
 
 int links_new(struct replica *replica) MUST_CHECK;
@@ -178,11 +222,17 @@ void links_free(struct replica *replica);
 void links_start(struct replica *replica);
 void links_tick(struct replica *replica);
 struct instant links_deadline(const struct replica *replica);
+// Forgets every link whose is_ended is set; replica.c has told the others.
+void links_sweep(struct replica *replica);
 // Decides whether the link is taken; adds it to replica->links. NULL: it was dropped.
 struct link *links_up(struct replica *replica, const struct replica_link_up *up);
+// Behind starting_link_up: older links to the same node give way.
+void links_accepted(struct replica *replica, struct link *link);
 void links_down(struct replica *replica, const struct replica_link_down *down);
 void links_members(struct replica *replica, struct link *link, const struct peer_members *members);
 void links_membership_changed(struct replica *replica);
+// This node has become a member: peers that were as fresh must hear a new hello.
+void links_became(struct replica *replica);
 
 int notes_new(struct replica *replica) MUST_CHECK;
 void notes_free(struct replica *replica);
@@ -190,13 +240,19 @@ void notes_tick(struct replica *replica);
 struct instant notes_deadline(const struct replica *replica);
 void notes_link_up(struct replica *replica, struct link *link);
 void notes_received(struct replica *replica, struct link *link, const struct peer_note *note);
+void notes_credit(struct replica *replica, struct link *link, const struct peer_credit *credit);
 void notes_committed(struct replica *replica);
+void notes_send_whole(struct replica *replica, struct link *link);
 
 int sources_new(struct replica *replica) MUST_CHECK;
 void sources_free(struct replica *replica);
 void sources_tick(struct replica *replica);
 struct instant sources_deadline(const struct replica *replica);
 void sources_noted(struct replica *replica, struct link *link); // its note has changed
+void sources_claimed(struct replica *replica, uint16_t actor, uint64_t counter); // by some link
+void sources_committed(struct replica *replica, const struct replica_committed *committed);
+bool sources_uses(const struct replica *replica, link_id link); // some strand is pulled over it
+const struct source *sources_of(const struct replica *replica, uint16_t actor); // NULL: none
 void sources_link_down(struct replica *replica, link_id link);  // still in replica->links
 void sources_applied(struct replica *replica, const struct replica_applied *applied);
 void sources_reconsider(struct replica *replica, uint16_t actor); // fences, quarantines changed
@@ -210,10 +266,13 @@ void promises_link_up(struct replica *replica, struct link *link);
 void promises_received(struct replica *replica, struct link *link,
                        const struct peer_promises *promises);
 void promises_made(struct replica *replica, const struct promise *promise);
-void promises_committed(struct replica *replica);
+void promises_committed(struct replica *replica, const struct replica_committed *committed);
+void promises_clock_raised(struct replica *replica);
 void promises_held_by_peer(struct replica *replica, struct link *link, uint64_t counter);
 uint64_t promises_counted(const struct replica *replica, uint16_t actor);
 uint64_t promises_heard(const struct replica *replica, uint16_t actor); // counted or not
+void promises_membership_changed(struct replica *replica);
+uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_out);
 
 int counters_new(struct replica *replica) MUST_CHECK;
 void counters_free(struct replica *replica);
@@ -239,6 +298,11 @@ void joining_saved(struct replica *replica, struct bytes key);
 void joining_member_event(struct replica *replica, const struct member_event *event);
 void joining_became(struct replica *replica);
 bool joining_may_produce(const struct replica *replica, struct reason *why);
+bool joining_is_member(const struct replica *replica); // admitted, and everybody who must know does
+const char *joining_phase(const struct replica *replica); // for replica_phase
+// A member that needs another actor id asks to be admitted again; see joining_is_member, joining_
+// became. False: it is being admitted already.
+bool joining_again(struct replica *replica);
 
 int starting_new(struct replica *replica) MUST_CHECK;
 void starting_free(struct replica *replica);
@@ -257,6 +321,11 @@ void starting_answer(struct replica *replica, struct link *link, const struct as
 void starting_committed(struct replica *replica);
 struct run starting_run_of(const struct replica *replica, const struct uuid *node);
 bool starting_may_produce(const struct replica *replica, struct reason *why);
+// Whether chunks of this node's own actor may be pulled back: only until it has compared heads, and
+// on a copy, which issues nothing any more.
+bool starting_pulls_own(const struct replica *replica);
+bool starting_is_copy(const struct replica *replica); // this node is one
+void starting_became(struct replica *replica);        // another actor: nothing to compare
 
 int retiring_new(struct replica *replica) MUST_CHECK;
 void retiring_free(struct replica *replica);
@@ -276,6 +345,7 @@ uint64_t retiring_limit(const struct replica *replica, uint16_t actor);
 // Whether the actor still counts for the frontier: a member, or retired and not held to its seal.
 bool retiring_holds_frontier(const struct replica *replica, uint16_t actor);
 bool retiring_may_produce(const struct replica *replica, struct reason *why);
+bool retiring_is_fenced(const struct replica *replica, uint16_t actor);
 
 int forking_new(struct replica *replica) MUST_CHECK;
 void forking_free(struct replica *replica);
@@ -284,11 +354,20 @@ struct instant forking_deadline(const struct replica *replica);
 void forking_record(struct replica *replica, struct bytes key, struct bytes value);
 void forking_command(struct replica *replica, const struct replica_command *command);
 void forking_applied(struct replica *replica, const struct replica_applied *applied); // FORK
-// A peer says of `actor` what cannot be true of the same strand.
+// A peer says of `actor` what cannot be true of the same strand: its chunk that ends at `counter`
+// has another hash, or it holds more of this node's own strand than this node ever issued.
 void forking_suspect(struct replica *replica, struct link *link, uint16_t actor, uint64_t counter,
                      const struct hash128 *hash);
+void forking_ask(struct replica *replica, struct link *link, const struct peer_ask *question);
+void forking_answer(struct replica *replica, struct link *link, const struct ask *ask,
+                    const struct peer_answer *answer);
+void forking_link_down(struct replica *replica, const struct link *link);
+void forking_found(struct replica *replica, const struct replica_found *found);
 void forking_member_event(struct replica *replica, const struct member_event *event);
 void forking_became(struct replica *replica);
 void forking_reissued(struct replica *replica);
 uint64_t forking_limit(const struct replica *replica, uint16_t actor); // UINT64_MAX: no fork
 bool forking_may_produce(const struct replica *replica, struct reason *why);
+// The actor that this node had before it was rescued, and up to where that strand is common with
+// others; 0: none, or it is retired.
+uint16_t forking_rescued(const struct replica *replica, uint64_t *common_out);
