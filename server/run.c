@@ -5,6 +5,7 @@
 #include "server/run.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +21,7 @@
 #include "server/log/logger.h"
 #include "server/net/net.h"
 #include "server/node/cluster.h"
+#include "server/node/node.h"
 #include "server/node/service.h"
 #include "server/node_storage.h"
 #include "server/supervisor.h"
@@ -45,6 +47,7 @@ struct server {
     struct replica_address peers[PEER_ADDRESSES_MAX];
     uint8_t secret[CONFIG_SECRET_BYTES_MAX]; // kept out of swap, wiped at the end
     size_t secret_length;
+    bool has_peers; // configured ones
 };
 
 // Said on stderr, and where the log goes elsewhere, there as well.
@@ -204,6 +207,7 @@ static int open_cluster(struct server *server, struct reason *reason)
     if (err != 0) {
         return err;
     }
+    server->has_peers = cluster.peers_count > 0;
     cluster.secret = bytes_of(server->secret, server->secret_length);
     return cluster_new(server->services[0], &cluster, reason);
 }
@@ -252,8 +256,36 @@ static int start(struct server *server, struct reason *reason)
     return err == 0 ? start_threads(server, reason) : err;
 }
 
+// A node without others is ready when it accepts events: that takes a moment after its start. One
+// that waits for others can be read from meanwhile.
+static void wait_alone(struct server *server)
+{
+    enum { WAIT_MS = 2000, STEP_MS = 2 };
+    const atomic_bool *may_produce = &server->node->view.may_produce;
+    for (int i = 0; i < WAIT_MS / STEP_MS && !atomic_load(may_produce); i++) {
+        if (poll(NULL, 0, STEP_MS) < 0) {
+            return;
+        }
+    }
+}
+
+static void say_phase(struct server *server)
+{
+    struct reason why = {0};
+    if (atomic_load(&server->node->view.may_produce)) {
+        sd_notify(0, "READY=1\nSTATUS=ready");
+        return;
+    }
+    cluster_why_not(server->node, &why);
+    logger_write(server->logger, LOG_INFO, "server", "ready to read; no produce yet: %s", why.text);
+    sd_notifyf(0, "READY=1\nSTATUS=ready to read; no produce yet: %s", why.text);
+}
+
 static void say_ready(struct server *server)
 {
+    if (!server->has_peers) {
+        wait_alone(server);
+    }
     for (unsigned i = 0; i < net_listeners_count(server->net); i++) {
         const char *name = net_listener_name(server->net, i);
         fprintf(stderr, "ready: native %s\n", name);
@@ -261,7 +293,7 @@ static void say_ready(struct server *server)
             logger_write(server->logger, LOG_INFO, "server", "ready: native %s", name);
         }
     }
-    sd_notify(0, "READY=1\nSTATUS=ready");
+    say_phase(server);
 }
 
 // Takes apart what was built, however far that was. Returns the exit status.
