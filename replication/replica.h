@@ -198,7 +198,7 @@ enum replica_action_kind {
     REPLICA_REPORT,       // a line for the log: `report`
     REPLICA_ANSWER,       // to a command: `answer`
     REPLICA_REISSUE,      // `reissue`: store the events of a branch again under this node's ids
-    REPLICA_HOLLOW,       // `hollow`: this range of this strand is lost for good; what is intact stays
+    REPLICA_HOLLOW,       // `hollow`: this range is lost for good; what is intact of it stays
     REPLICA_LOOK_UP,      // `look_up`: the last chunk of this strand here that ends at or below
 };
 
@@ -275,13 +275,14 @@ struct instant replica_deadline(const struct replica *replica);
 
 // Whether chunks of `actor` up to `last`, from that link, may be appended now: the sender is an
 // accepted member, was asked for them, the counters come from somewhere, the actor is neither
-// fenced nor quarantined, nothing is below its promise. The reason is for the refusal.
+// fenced nor quarantined, nothing is below its promise. The reason is for the refusal. May raise an
+// alarm.
 enum replica_verdict {
     VERDICT_APPLY,
     VERDICT_DROP,   // no longer asked for: not an error
     VERDICT_REFUSE, // the link ends with *refusal_out
 };
-enum replica_verdict replica_may_apply(const struct replica *replica, link_id link, uint16_t actor,
+enum replica_verdict replica_may_apply(struct replica *replica, link_id link, uint16_t actor,
                                        uint64_t first, uint64_t last,
                                        enum peer_refusal *refusal_out, struct reason *reason);
 

@@ -213,8 +213,6 @@ void ask_free(struct ask *ask);
 void answer_send(struct replica *replica, struct link *link, const struct peer_answer *answer);
 
 // --- The files: each is told everything that may concern it, in this order -----------------------
-// Questions and answers go to joining, starting, retiring and forking, whatever their kind: each
-// takes its own. The ask of an answer is freed when all have seen it; those of a link when it ends.
 // Every one has: new (ERR_MEMORY), free, deadline, tick; and what it wants of the others below.
 
 int links_new(struct replica *replica) MUST_CHECK;
@@ -222,8 +220,8 @@ void links_free(struct replica *replica);
 void links_start(struct replica *replica);
 void links_tick(struct replica *replica);
 struct instant links_deadline(const struct replica *replica);
-// Forgets every link whose is_ended is set; replica.c has told the others.
-void links_sweep(struct replica *replica);
+// Forgets a link that has ended; replica.c has told the others.
+void links_remove(struct replica *replica, struct link *link);
 // Decides whether the link is taken; adds it to replica->links. NULL: it was dropped.
 struct link *links_up(struct replica *replica, const struct replica_link_up *up);
 // Behind starting_link_up: older links to the same node give way.
@@ -233,6 +231,7 @@ void links_members(struct replica *replica, struct link *link, const struct peer
 void links_membership_changed(struct replica *replica);
 // This node has become a member: peers that were as fresh must hear a new hello.
 void links_became(struct replica *replica);
+uint32_t links_abilities(const struct replica *replica); // what every member reads
 
 int notes_new(struct replica *replica) MUST_CHECK;
 void notes_free(struct replica *replica);
