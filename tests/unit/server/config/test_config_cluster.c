@@ -1,5 +1,6 @@
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/check_main.h"
@@ -77,6 +78,32 @@ START_TEST(a_secret_that_others_can_read_is_none)
     expect_refused("chmod 600");
     write_secret(32, "", 0604);
     expect_refused("mode 604");
+}
+END_TEST
+
+// As systemd hands over what only root may read. Without root's rights nothing is given.
+START_TEST(a_secret_that_root_gives_to_a_group_is_taken)
+{
+    uint8_t bytes[CONFIG_SECRET_BYTES_MAX];
+    size_t length = 0;
+    int status = 0;
+    write_secret(32, "", 0640);
+    if (geteuid() != 0) {
+        expect_refused("chmod 600");
+        return;
+    }
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        struct reason reason = {0};
+        bool is_taken = seteuid(65534) == 0 && read_secret(bytes, &length, &reason) == 0;
+        bool is_refused = seteuid(0) == 0 && chmod(path, 0660) == 0 && seteuid(65534) == 0 &&
+                          read_secret(bytes, &length, &reason) == ERR_INVALID;
+        _exit(is_taken && is_refused ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 END_TEST
 
@@ -214,6 +241,7 @@ int main(void)
     Suite *suite = suite_create("config_cluster");
     suite_add_with_file(suite, a_secret_is_read_without_its_last_newline);
     suite_add_with_file(suite, a_secret_that_others_can_read_is_none);
+    suite_add_with_file(suite, a_secret_that_root_gives_to_a_group_is_taken);
     suite_add_with_file(suite, a_secret_is_neither_short_nor_long);
     suite_add_with_file(suite, a_secret_that_is_not_there_is_named);
     suite_add(suite, peers_beyond_this_machine_need_a_secret);
