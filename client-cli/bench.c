@@ -18,6 +18,7 @@ enum {
     OPTION_RATE,
     OPTION_DURATION,
     OPTION_RANDOM,
+    OPTION_TO,
     OPTION_OUTPUT,
     DURATION_DEFAULT = 10,
 };
@@ -27,6 +28,7 @@ struct options {
     struct bench_options bench;
     enum format format;
     bool has_duration;
+    struct parse_address to;
 };
 
 static const struct argp_option option_table[] = {
@@ -41,10 +43,12 @@ static const struct argp_option option_table[] = {
     {"batch", OPTION_BATCH, "EVENTS", 0,
      "produce: per request (default: 64, or what is in flight if that is less)", 1},
     {"consumers", OPTION_CONSUMERS, "N", 0,
-     "latency, fanout: each on a connection of its own (default: 1 and 100)", 1},
-    {"rate", OPTION_RATE, "N", 0, "latency, fanout: events per second (default: 1000)", 1},
+     "latency, replicate, fanout: each on a connection of its own (default: 1, 1 and 100)", 1},
+    {"to", OPTION_TO, "HOST:PORT", 0, "replicate: the node that its consumers are at", 1},
+    {"rate", OPTION_RATE, "N", 0, "latency, replicate, fanout: events per second (default: 1000)",
+     1},
     {"duration", OPTION_DURATION, "S", 0, "Seconds (default: 10; replay: to the end)", 1},
-    {"namespace", 'n', "GLOB", 0, "replay, latency, fanout: subscribe to this; repeatable", 1},
+    {"namespace", 'n', "GLOB", 0, "all but produce: subscribe to this; repeatable", 1},
     {"output", OPTION_OUTPUT, "FORMAT", 0, "json or human (default: json)", 2},
     {0},
 };
@@ -62,15 +66,48 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max, const char 
 
 static void set_kind(struct options *options, const char *text, struct argp_state *state)
 {
-    static const char *const kinds[] = {"produce", "replay", "latency", "fanout"};
+    static const char *const kinds[] = {"produce", "replay", "latency", "fanout", "replicate"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && !options->bench.kind; i++) {
         if (strcmp(kinds[i], text) == 0) {
             options->bench.kind = kinds[i];
+            options->bench.is_replicate = strcmp(text, "replicate") == 0;
             return;
         }
     }
-    argp_error(state, "'%s' is not a benchmark: produce, replay, latency or fanout, one of them",
-               text);
+    argp_error(
+        state,
+        "'%s' is not a benchmark: produce, replay, latency, fanout or replicate, one of them",
+        text);
+}
+
+static void set_to(struct options *options, const char *text, struct argp_state *state)
+{
+    if (!parse_address(text, &options->to)) {
+        argp_error(state, "--to: '%s' is not HOST:PORT", text);
+    }
+    options->bench.to = (struct weir_address){.host = options->to.host, .port = options->to.port};
+}
+
+// What the lag of replication is remembered for: 8 bytes each.
+enum { REPLICATE_EVENTS_MAX = 100000000 };
+
+static void check_together(const struct options *options, struct argp_state *state)
+{
+    const struct bench_options *bench = &options->bench;
+    uint64_t duration_s = options->has_duration ? bench->duration_s : DURATION_DEFAULT;
+    if (!bench->kind) {
+        return;
+    }
+    if (bench->is_replicate && !bench->to.host) {
+        argp_error(state, "replicate: where to is missing: --to HOST:PORT");
+    }
+    if (!bench->is_replicate && bench->to.host) {
+        argp_error(state, "--to is for replicate, not for %s", bench->kind);
+    }
+    if (bench->is_replicate && bench->rate * duration_s > REPLICATE_EVENTS_MAX) {
+        argp_error(state, "replicate: at most %d events, rate times duration",
+                   REPLICATE_EVENTS_MAX);
+    }
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -109,6 +146,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         bench->duration_s = number(argument, 1, 1000000, "--duration", state);
         options->has_duration = true;
         return 0;
+    case OPTION_TO:
+        set_to(options, argument, state);
+        return 0;
     case 'n':
         patterns_add(&bench->patterns, argument, state);
         return 0;
@@ -120,8 +160,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_ARG:
         set_kind(options, argument, state);
         return 0;
+    case ARGP_KEY_END:
+        check_together(options, state);
+        return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which benchmark is missing: produce, replay, latency or fanout");
+        argp_error(state, "which benchmark is missing: produce, replay, latency, fanout or "
+                          "replicate");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -133,15 +177,17 @@ static const struct argp_child children[] = {{&connection_options_argp, 0, NULL,
 static const struct argp bench_argp = {
     .options = option_table,
     .parser = parse,
-    .args_doc = "produce|replay|latency|fanout",
+    .args_doc = "produce|replay|latency|fanout|replicate",
     .doc = "Measure a node. produce and replay: how many events a second; latency and fanout: how "
-           "long from the moment an event is due to be sent until its consumers have it. The "
-           "events are stored, so take a node of its own.\v"
+           "long from the moment an event is due to be sent until its consumers have it; "
+           "replicate: how long from its acknowledgement until consumers at another node have it. "
+           "The events are stored, so take a node of its own.\v"
            "Examples:\n"
            "  weir bench produce --connections 4 --in-flight 4096\n"
            "  weir bench replay\n"
            "  weir bench latency --rate 1000 --duration 30\n"
-           "  weir bench fanout --consumers 1000",
+           "  weir bench fanout --consumers 1000\n"
+           "  weir -p 3000 bench replicate --to localhost:3001",
     .children = children,
 };
 
@@ -193,6 +239,11 @@ static int print_json(struct output *output, const struct options *options,
                           options->bench.kind, result->events, result->seconds, rate);
     err = err != 0 ? err : print_latency(output, result, true);
     err = err != 0 ? err : output_text(output, "}");
+    if (err == 0 && options->bench.is_replicate) {
+        err = output_text(output, ",\"p50_ms\":%.3f,\"p99_ms\":%.3f",
+                          (double)histogram_quantile(&result->latency, 0.5) / 1e6,
+                          (double)histogram_quantile(&result->latency, 0.99) / 1e6);
+    }
     if (err == 0 && result->has_deliveries) {
         err = output_text(output,
                           ",\"consumers\":%" PRIu64 ",\"deliveries\":%" PRIu64

@@ -17,6 +17,8 @@ struct bench_options {
     uint64_t rate;       // events per second
     uint64_t duration_s; // 0: to the end
     bool is_random;      // payloads
+    bool is_replicate;   // consumers are at `to`, latency counts from the acknowledgement
+    struct weir_address to;
     struct patterns patterns;
 };
 
@@ -36,7 +38,7 @@ int bench_produce(const struct cli *cli, const struct bench_options *options,
                   struct progress *progress, struct bench_result *result);
 int bench_replay(const struct cli *cli, const struct bench_options *options,
                  struct progress *progress, struct bench_result *result);
-// latency and fanout.
+// latency, fanout and replicate.
 int bench_latency(const struct cli *cli, const struct bench_options *options,
                   struct progress *progress, struct bench_result *result);
 

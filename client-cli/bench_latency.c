@@ -2,6 +2,9 @@
 // was sent; so a stall of the server is felt by every event that should have been sent meanwhile,
 // not by one. Each payload carries the run, its number and the time it was due. Every consumer has
 // its own connection and must get every event once, in order.
+//
+// The lag of replication counts from the acknowledgement: how long a consumer at another node waits
+// for what its producer knows to be stored. An event that the consumer has first has none.
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,9 +27,10 @@ struct latency_bench {
     uint64_t total;
     uint64_t sent;
     uint64_t acknowledged;
-    uint32_t caught_up; // consumers
-    uint64_t *expected; // per connection: the number of the next event
-    uint64_t complete;  // consumers that have all
+    uint32_t caught_up;        // consumers
+    uint64_t *expected;        // per connection: the number of the next event
+    uint64_t complete;         // consumers that have all
+    uint64_t *acknowledged_ns; // replicate: per event, 0: not yet
     struct instant start;
 };
 
@@ -49,8 +53,12 @@ static void on_events(struct latency_bench *bench, struct bench_connection *conn
         *expected = number + 1;
         bench->result->deliveries++;
         bench->complete += *expected == bench->total;
-        uint64_t due = load_be64(stamp + 16);
-        histogram_add(&bench->result->latency, (uint64_t)bench->loop.now.ns - due);
+        uint64_t now_ns = (uint64_t)bench->loop.now.ns;
+        uint64_t from_ns = load_be64(stamp + 16);
+        if (bench->acknowledged_ns && number < bench->total) {
+            from_ns = bench->acknowledged_ns[number] ? bench->acknowledged_ns[number] : now_ns;
+        }
+        histogram_add(&bench->result->latency, now_ns > from_ns ? now_ns - from_ns : 0);
     }
 }
 
@@ -63,6 +71,9 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
         break;
     case WEIR_PRODUCED:
         bench->acknowledged++;
+        if (bench->acknowledged_ns) {
+            bench->acknowledged_ns[notice->tag] = (uint64_t)bench->loop.now.ns;
+        }
         break;
     case WEIR_MARK:
         bench->caught_up += notice->reply.mark.kind == MARK_CAUGHT_UP;
@@ -98,7 +109,8 @@ static int send_one(struct latency_bench *bench)
     int err = weir_batch_add_trusted(&bench->batch, bench_events_name(bench->events),
                                      bytes_of(stamp, payload.length), (struct bytes){0});
     return err != 0 ? err
-                    : weir_core_produce(bench->loop.connections[0].core, &bench->batch, NULL, 0);
+                    : weir_core_produce(bench->loop.connections[0].core, &bench->batch, NULL,
+                                        bench->sent);
 }
 
 // Everything that is due. 0 or the exit status.
@@ -196,11 +208,15 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
     }
     result->has_latency = true;
     result->has_deliveries = true;
-    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->consumers + 1);
+    const struct weir_address *to = options->is_replicate ? &options->to : NULL;
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->consumers + 1, to);
     bench.events = bench_events_new(&stamped);
     bench.expected = calloc(options->consumers + 1, sizeof *bench.expected);
-    if (status == 0 && (!bench.events || !bench.expected ||
-                        buffer_reserve(&bench.payload, stamped.payload_bytes) != 0)) {
+    bench.acknowledged_ns =
+        options->is_replicate ? calloc(bench.total, sizeof *bench.acknowledged_ns) : NULL;
+    if (status == 0 &&
+        (!bench.events || !bench.expected || (options->is_replicate && !bench.acknowledged_ns) ||
+         buffer_reserve(&bench.payload, stamped.payload_bytes) != 0)) {
         cli_say("%s", err_text(ERR_MEMORY));
         status = STATUS_FAILURE;
     }
@@ -209,6 +225,7 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
     buffer_deinit(&bench.payload);
     bench_events_free(bench.events);
     free(bench.expected);
+    free(bench.acknowledged_ns);
     bench_loop_close(&bench.loop);
     return status;
 }

@@ -76,14 +76,16 @@ static int ignore_notice(void *context, struct bench_connection *connection,
     return 0;
 }
 
-int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count)
+int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count,
+                    const struct weir_address *others)
 {
     *loop = (struct bench_loop){.cli = cli, .count = count, .epoll_fd = -1};
     struct weir_address address = connection_options_address(&cli->connection);
     struct bench_handler ignore = {.on_notice = ignore_notice};
     int status = set_up(loop);
     for (uint32_t i = 0; status == 0 && i < count; i++) {
-        status = open_connection(loop, &address, &loop->connections[i]);
+        const struct weir_address *to = i > 0 && others ? others : &address;
+        status = open_connection(loop, to, &loop->connections[i]);
         while (status == 0 && !loop->connections[i].is_ready) {
             status = bench_loop_turn(loop, weir_core_deadline(loop->connections[i].core), &ignore);
             weir_core_tick(loop->connections[i].core, weir_clock_now());

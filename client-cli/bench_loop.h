@@ -26,8 +26,10 @@ struct bench_handler {
     void *context;
 };
 
-// Connects them all and waits for their hello. 0 or the exit status, after saying why.
-int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count);
+// Connects them all and waits for their hello: all but the first to `others`, unless that is NULL.
+// 0 or the exit status, after saying why.
+int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count,
+                    const struct weir_address *others);
 void bench_loop_close(struct bench_loop *loop);
 
 // Sends what the connection's core has; call after making requests outside of on_notice.

@@ -96,7 +96,7 @@ int bench_produce(const struct cli *cli, const struct bench_options *options,
 {
     struct produce_bench bench = {.options = options, .progress = progress, .result = result};
     result->has_latency = true;
-    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections);
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections, NULL);
     bench.events = bench_events_new(options);
     bench.in_flight = calloc(options->connections, sizeof *bench.in_flight);
     if (status == 0 && (!bench.events || !bench.in_flight)) {

@@ -77,7 +77,7 @@ int bench_replay(const struct cli *cli, const struct bench_options *options,
                  struct progress *progress, struct bench_result *result)
 {
     struct replay_bench bench = {.progress = progress, .result = result};
-    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections);
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections, NULL);
     status = status != 0 ? status : run(&bench, options);
     cli_say_verbose(cli, "%llu bytes of names and data, %llu names with a slash in front",
                     (unsigned long long)bench.bytes, (unsigned long long)bench.slashes);

@@ -13,7 +13,9 @@ enum {
     STATUS_FAILURE = 1,
     STATUS_USAGE = 2,
     STATUS_CANNOT_CONNECT = 3,
+    STATUS_FEWER_REPLICAS = 4, // produced, but on fewer nodes than asked for
     STATUS_NOT_FOUND = 5,
+    STATUS_NOT_EQUAL = 6, // the members of the cluster do not hold the same
     STATUS_TIMED_OUT = 7,
     STATUS_SIGNAL = 128, // plus the signal's number
 };
@@ -34,6 +36,7 @@ struct command {
 };
 
 extern const struct command command_bench;
+extern const struct command command_cluster;
 extern const struct command command_completion;
 extern const struct command command_consume;
 extern const struct command command_get;

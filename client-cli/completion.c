@@ -71,9 +71,9 @@ static const struct argp completion_argp = {
 // The options of a parser and its children, one by one: i counts through them all.
 static const struct argp_option *option_at(const struct argp *argp, size_t i)
 {
-    const struct argp *tables[] = {argp, &connection_options_argp};
-    for (size_t t = argp == &connection_options_argp; t < 2; t++) {
-        const struct argp_option *option = tables[t]->options;
+    const struct argp_child *child = argp->children;
+    for (const struct argp *table = argp; table; table = child ? (child++)->argp : NULL) {
+        const struct argp_option *option = table->options;
         for (; option && option->name; option++, i--) {
             if (i == 0) {
                 return option;
@@ -83,20 +83,36 @@ static const struct argp_option *option_at(const struct argp *argp, size_t i)
     return NULL;
 }
 
+static bool is_connection_option(const struct argp_option *option)
+{
+    const struct argp_option *other;
+    for (size_t i = 0; (other = option_at(&connection_options_argp, i)); i++) {
+        if (other == option) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // The values that an option's argument can have, separated by blanks; NULL: anything.
 static const char *values_of(const struct argp *argp, const struct argp_option *option)
 {
     if (strcmp(option->name, "output") == 0) {
         return strstr(option->doc, "raw") ? "human json raw" : "human json";
     }
-    return argp == command_consume.argp && strcmp(option->name, "from") == 0 ? "beginning end"
-                                                                             : NULL;
+    if (argp != command_consume.argp) {
+        return NULL;
+    }
+    return strcmp(option->name, "from") == 0    ? "beginning end"
+           : strcmp(option->name, "order") == 0 ? "arrival stable"
+                                                : NULL;
 }
 
 static const char *arguments_of(const struct command *command)
 {
     return command == &command_completion ? "bash zsh fish"
-           : command == &command_bench    ? "produce replay latency fanout"
+           : command == &command_bench    ? "produce replay latency fanout replicate"
+           : command == &command_cluster  ? "status verify retire leave rescue lost forgive"
                                           : "";
 }
 
@@ -135,6 +151,7 @@ static void write_bash(FILE *out, const struct cli *cli)
           "    done\n"
           "    case \"$command $before\" in\n"
           "        *' --from') words='beginning end' ;;\n"
+          "        *' --order') words='arrival stable' ;;\n"
           "        get' --output'|consume' --output'|last' --output') words='human json raw' ;;\n"
           "        *' --output') words='human json' ;;\n"
           "        *' --lines'|*' --json'|*' --cursor-file'|*' --socket')\n"
@@ -284,9 +301,10 @@ static void write_fish(FILE *out, const struct cli *cli)
         if (*arguments_of(command)) {
             fprintf(out, "complete -c weir %s -a '%s'\n", condition, arguments_of(command));
         }
-        option = command->argp->options;
-        for (; option && option->name; option++) {
-            write_fish_option(out, condition, command->argp, option);
+        for (size_t j = 0; (option = option_at(command->argp, j)); j++) {
+            if (!is_connection_option(option)) {
+                write_fish_option(out, condition, command->argp, option);
+            }
         }
     }
 }

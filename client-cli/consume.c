@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "client-cli/after_options.h"
 #include "client-cli/consumer.h"
 #include "client-cli/parse.h"
 #include "client-cli/patterns.h"
@@ -16,6 +17,8 @@ enum {
     OPTION_CURSOR_FILE,
     OPTION_OUTPUT,
     OPTION_NO_RECONNECT,
+    OPTION_ORDER,
+    OPTION_MARKS,
 };
 
 struct options {
@@ -23,6 +26,7 @@ struct options {
     struct consumer_options consumer;
     struct patterns patterns;
     struct buffer cursor;
+    struct after_options after;
     const char *start; // the option that said where to start
 };
 
@@ -36,6 +40,16 @@ static const struct argp_option option_table[] = {
     {"last", OPTION_LAST, "N", 0, "Start with the last N events that match", 1},
     {"limit", 'l', "N", 0, "End after N events", 2},
     {"tail", 't', NULL, 0, "Wait for new events instead of ending", 2},
+    {"order", OPTION_ORDER, "ORDER", 0,
+     "arrival: first all that the node holds, then what arrives; stable: only what no event can "
+     "come in front of any more, the same sequence on every node; -v says for which member it "
+     "waits (default: arrival)",
+     2},
+    {"marks", OPTION_MARKS, NULL, 0,
+     "In order of arrival: say up to which id everything was printed and nothing can come in "
+     "between any more, on stderr, or in JSON between the events: "
+     "{\"mark\":\"frontier\",\"at\":ID}",
+     2},
     {"batch", 'b', "N", 0,
      "Let about N events travel ahead of what is printed: a window of N KiB (default: 4096)", 3},
     {"heartbeat", OPTION_HEARTBEAT, "MS", 0,
@@ -133,6 +147,15 @@ static void set_since(struct options *options, const char *text, struct argp_sta
     options->consumer.request.subscribe.start_time_ms = ms;
 }
 
+static void set_order(struct request_subscribe *subscribe, const char *text,
+                      struct argp_state *state)
+{
+    subscribe->is_stable_order = strcmp(text, "stable") == 0;
+    if (!subscribe->is_stable_order && strcmp(text, "arrival") != 0) {
+        argp_error(state, "--order: '%s' is not an order: arrival or stable", text);
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
@@ -140,6 +163,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
+        state->child_inputs[1] = &options->after;
         return 0;
     case 'n':
         patterns_add(&options->patterns, argument, state);
@@ -174,6 +198,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_CURSOR_FILE:
         options->consumer.cursor_file = argument;
         return 0;
+    case OPTION_ORDER:
+        set_order(subscribe, argument, state);
+        return 0;
+    case OPTION_MARKS:
+        subscribe->wants_marks = true;
+        return 0;
     case OPTION_NO_RECONNECT:
         options->consumer.reconnects = false;
         return 0;
@@ -185,12 +215,19 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is too much; a namespace is given with -n", argument);
         return 0;
+    case ARGP_KEY_END:
+        if (subscribe->wants_marks && subscribe->is_stable_order) {
+            argp_error(state,
+                       "--marks is for order of arrival: in stable order every event is one");
+        }
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+    {&connection_options_argp, 0, NULL, 0}, {&after_options_argp, 0, NULL, 0}, {0}};
 
 static const struct argp consume_argp = {
     .options = option_table,
@@ -200,7 +237,9 @@ static const struct argp consume_argp = {
            "  weir consume -n '/food/**' --output json\n"
            "  weir consume --tail --from end\n"
            "  weir consume --tail --cursor-file ~/food.cursor -n '/food/*/bacon'\n"
-           "  weir consume --since 1h30m -l 100",
+           "  weir consume --since 1h30m -l 100\n"
+           "  weir consume --tail --order stable\n"
+           "  weir -p 3001 consume -n /config --after @7.1",
     .children = children,
 };
 
@@ -215,8 +254,10 @@ static int run(struct cli *cli, int argc, char **argv)
     struct request_subscribe *subscribe = &options.consumer.request.subscribe;
     memcpy(subscribe->entries, options.patterns.entries, sizeof subscribe->entries);
     subscribe->entries_count = options.patterns.count;
+    subscribe->after = options.after.after;
     int status = consumer_run(cli, &options.consumer);
     buffer_deinit(&options.cursor);
+    after_options_deinit(&options.after);
     return status;
 }
 

@@ -28,6 +28,7 @@ struct consumer {
     bool has_cursor;
     struct buffer encoded; // the cursor to start from
     bool is_lost;          // the connection, and that was said
+    uint16_t waits_for;    // what -v said of stable order last; 0: nothing
     int status;            // the exit status, once a step returns DONE
     char lost_because[256];
 };
@@ -105,6 +106,7 @@ static enum step flush(struct consumer *consumer)
 static enum step print(struct consumer *consumer, struct weir_events *events)
 {
     struct weir_event event;
+    consumer->waits_for = 0;
     while (weir_events_next(events, &event) == 0) {
         int err = print_event(&consumer->output, consumer->options->format, &event);
         if (err != 0) {
@@ -124,6 +126,15 @@ static enum step print(struct consumer *consumer, struct weir_events *events)
     return STEP_ON; // an error of the events is the next thing the core says
 }
 
+int consumer_print_frontier(struct output *output, enum format format, struct event_id at)
+{
+    char id[EVENT_ID_TEXT_LENGTH + 1];
+    event_id_format(at, id);
+    return format == FORMAT_JSON
+               ? output_text(output, "{\"mark\":\"frontier\",\"at\":\"%s\"}\n", id)
+               : CONSUMER_NOT_PRINTED;
+}
+
 static void say_cursor(struct consumer *consumer, const char *what, struct bytes encoded)
 {
     struct version_vector cursor = {0};
@@ -137,13 +148,52 @@ static void say_cursor(struct consumer *consumer, const char *what, struct bytes
     version_vector_deinit(&cursor);
 }
 
+// In stable order, with -v. The node says it again when it waits for another one.
+static void say_waiting(struct consumer *consumer, uint16_t actor)
+{
+    if (!consumer->cli->connection.is_verbose || actor == consumer->waits_for) {
+        return;
+    }
+    consumer->waits_for = actor;
+    progress_clear(&consumer->progress);
+    if (actor != 0) {
+        cli_say("stable order waits for actor %u; `weir cluster status' says why", actor);
+    }
+}
+
+static enum step print_frontier(struct consumer *consumer, struct event_id at)
+{
+    int err = consumer_print_frontier(&consumer->output, consumer->options->format, at);
+    if (err == CONSUMER_NOT_PRINTED) {
+        char id[EVENT_ID_TEXT_LENGTH + 1];
+        event_id_format(at, id);
+        progress_clear(&consumer->progress);
+        cli_say("frontier %s", id);
+        return STEP_ON;
+    }
+    return err != 0 ? out_of_memory(consumer) : STEP_ON;
+}
+
 static enum step on_mark(struct consumer *consumer, const struct reply *reply)
 {
-    if (reply->mark.kind == MARK_HEARTBEAT && consumer->options->says_heartbeats) {
-        say_cursor(consumer, "heartbeat, cursor", reply->cursor);
-    }
-    if (reply->mark.kind == MARK_CAUGHT_UP && consumer->cli->connection.is_verbose) {
-        say_cursor(consumer, "caught up, cursor", reply->cursor);
+    switch ((enum mark_kind)reply->mark.kind) {
+    case MARK_HEARTBEAT:
+        if (consumer->options->says_heartbeats) {
+            say_cursor(consumer, "heartbeat, cursor", reply->cursor);
+        }
+        break;
+    case MARK_CAUGHT_UP:
+        if (consumer->cli->connection.is_verbose) {
+            say_cursor(consumer, "caught up, cursor", reply->cursor);
+        }
+        break;
+    case MARK_FRONTIER:
+        return print_frontier(consumer, reply->mark.at);
+    case MARK_WAITING:
+        say_waiting(consumer, reply->mark.at.actor);
+        break;
+    case MARK_PROGRESS:
+        break;
     }
     return STEP_ON;
 }

@@ -1,5 +1,6 @@
 // One event by its id.
 
+#include "client-cli/after_options.h"
 #include "client-cli/command.h"
 #include "client-cli/print_event.h"
 
@@ -9,6 +10,7 @@ struct options {
     struct connection_options *connection;
     enum format format;
     struct event_id id;
+    struct after_options after;
 };
 
 static const struct argp_option option_table[] = {
@@ -26,6 +28,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
+        state->child_inputs[1] = &options->after;
         return 0;
     case OPTION_OUTPUT:
         if (!format_parse(argument, true, &options->format)) {
@@ -48,7 +51,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+    {&connection_options_argp, 0, NULL, 0}, {&after_options_argp, 0, NULL, 0}, {0}};
 
 static const struct argp get_argp = {
     .options = option_table,
@@ -58,7 +62,8 @@ static const struct argp get_argp = {
            "Examples:\n"
            "  weir get 0000000000000000000100001\n"
            "  weir get 1.1 --output json\n"
-           "  weir get 1-1 --output raw",
+           "  weir get 1-1 --output raw\n"
+           "  weir -p 3001 get 1.1 --after @1.1",
     .children = children,
 };
 
@@ -77,10 +82,8 @@ static int print_found(const struct options *options, struct output *output,
                       outcome != 0 ? outcome : print_event(output, options->format, &event));
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int get(const struct cli *cli, const struct options *options)
 {
-    struct options options = {.connection = &cli->connection};
-    argp_parse(&get_argp, argc, argv, 0, NULL, &options);
     struct weir_client *client;
     int status = cli_connect(cli, 0, &client);
     if (status != 0) {
@@ -88,15 +91,25 @@ static int run(struct cli *cli, int argc, char **argv)
     }
     struct output output;
     struct weir_notice notice;
-    struct request request = {.kind = REQUEST_GET, .get = {.event = options.id}};
+    struct request request = {.kind = REQUEST_GET,
+                              .get = {.after = options->after.after, .event = options->id}};
     output_init(&output, cli->signal);
     int err = weir_core_request(weir_client_core(client), &request, 0);
     status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
     if (status == 0) {
-        status = print_found(&options, &output, notice.events);
+        status = print_found(options, &output, notice.events);
     }
     output_deinit(&output);
     weir_client_close(client);
+    return status;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct options options = {.connection = &cli->connection};
+    argp_parse(&get_argp, argc, argv, 0, NULL, &options);
+    int status = get(cli, &options);
+    after_options_deinit(&options.after);
     return status;
 }
 

@@ -1,5 +1,6 @@
 // The last events are a subscription that starts N matching events before the end and ends there.
 
+#include "client-cli/after_options.h"
 #include "client-cli/consumer.h"
 #include "client-cli/parse.h"
 #include "client-cli/patterns.h"
@@ -10,6 +11,7 @@ struct options {
     struct connection_options *connection;
     struct consumer_options consumer;
     struct patterns patterns;
+    struct after_options after;
 };
 
 static const struct argp_option option_table[] = {
@@ -25,6 +27,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
+        state->child_inputs[1] = &options->after;
         return 0;
     case 'n':
         patterns_add(&options->patterns, argument, state);
@@ -45,7 +48,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+    {&connection_options_argp, 0, NULL, 0}, {&after_options_argp, 0, NULL, 0}, {0}};
 
 static const struct argp last_argp = {
     .options = option_table,
@@ -72,7 +76,10 @@ static int run(struct cli *cli, int argc, char **argv)
     struct request_subscribe *subscribe = &options.consumer.request.subscribe;
     memcpy(subscribe->entries, options.patterns.entries, sizeof subscribe->entries);
     subscribe->entries_count = options.patterns.count;
-    return consumer_run(cli, &options.consumer);
+    subscribe->after = options.after.after;
+    int status = consumer_run(cli, &options.consumer);
+    after_options_deinit(&options.after);
+    return status;
 }
 
 const struct command command_last = {

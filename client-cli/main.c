@@ -18,8 +18,17 @@ static int wake_fd = -1;
 const char *argp_program_version = "weir " WEIR_VERSION;
 
 static const struct command *const commands[] = {
-    &command_produce, &command_consume, &command_get,   &command_last,       &command_namespaces,
-    &command_status,  &command_ping,    &command_bench, &command_completion, NULL,
+    &command_produce,
+    &command_consume,
+    &command_get,
+    &command_last,
+    &command_namespaces,
+    &command_status,
+    &command_cluster,
+    &command_ping,
+    &command_bench,
+    &command_completion,
+    NULL,
 };
 
 static void on_signal(int number)

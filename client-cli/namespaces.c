@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "client-cli/after_options.h"
 #include "client-cli/calendar.h"
 #include "client-cli/command.h"
 #include "client-cli/json.h"
@@ -17,6 +18,7 @@ struct options {
     struct connection_options *connection;
     enum format format;
     struct bytes pattern;
+    struct after_options after;
 };
 
 static const struct argp_option option_table[] = {
@@ -43,6 +45,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
+        state->child_inputs[1] = &options->after;
         return 0;
     case OPTION_OUTPUT:
         if (!format_parse(argument, false, &options->format)) {
@@ -60,7 +63,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+    {&connection_options_argp, 0, NULL, 0}, {&after_options_argp, 0, NULL, 0}, {0}};
 
 static const struct argp namespaces_argp = {
     .options = option_table,
@@ -146,7 +150,9 @@ static int list(const struct cli *cli, const struct options *options, struct wei
         struct weir_notice notice;
         struct request request = {
             .kind = REQUEST_NAMESPACES,
-            .namespaces = {.pattern = options->pattern, .after_name = buffer_bytes(&last_name)},
+            .namespaces = {.after = options->after.after,
+                           .pattern = options->pattern,
+                           .after_name = buffer_bytes(&last_name)},
         };
         int err = weir_core_request(weir_client_core(client), &request, 0);
         status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
@@ -166,10 +172,8 @@ static int list(const struct cli *cli, const struct options *options, struct wei
     return status;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int connect_and_list(const struct cli *cli, const struct options *options)
 {
-    struct options options = {.connection = &cli->connection};
-    argp_parse(&namespaces_argp, argc, argv, 0, NULL, &options);
     struct weir_client *client;
     int status = cli_connect(cli, 0, &client);
     if (status != 0) {
@@ -177,9 +181,18 @@ static int run(struct cli *cli, int argc, char **argv)
     }
     struct output output;
     output_init(&output, cli->signal);
-    status = list(cli, &options, client, &output);
+    status = list(cli, options, client, &output);
     output_deinit(&output);
     weir_client_close(client);
+    return status;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct options options = {.connection = &cli->connection};
+    argp_parse(&namespaces_argp, argc, argv, 0, NULL, &options);
+    int status = connect_and_list(cli, &options);
+    after_options_deinit(&options.after);
     return status;
 }
 

@@ -145,3 +145,28 @@ bool parse_timestamp_ms(const char *text, uint64_t *ms_out)
     *ms_out = (uint64_t)seconds * 1000 + ms;
     return true;
 }
+
+bool parse_address(const char *text, struct parse_address *address_out)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (!colon || !parse_number(colon + 1, 1, 65535, &port) ||
+        strlen(colon + 1) >= sizeof address_out->port) {
+        return false;
+    }
+    size_t length = (size_t)(colon - text);
+    bool is_bracketed = length > 2 && text[0] == '[' && colon[-1] == ']';
+    if (is_bracketed) {
+        text++;
+        length -= 2;
+    } else if (memchr(text, ':', length)) {
+        return false; // IPv6 without brackets: where does the port begin?
+    }
+    if (length == 0 || length >= sizeof address_out->host) {
+        return false;
+    }
+    memcpy(address_out->host, text, length);
+    address_out->host[length] = '\0';
+    strcpy(address_out->port, colon + 1);
+    return true;
+}

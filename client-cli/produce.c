@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client-cli/after_options.h"
 #include "client-cli/parse.h"
 #include "client-cli/produce_input.h"
 #include "proto/base/limits.h"
@@ -17,6 +18,8 @@ enum {
     OPTION_IN_FLIGHT,
     OPTION_QUIET,
     OPTION_OUTPUT,
+    OPTION_REPLICAS,
+    OPTION_TIMEOUT,
     IN_FLIGHT_DEFAULT = 4096,
     IN_FLIGHT_MAX = 1000000,
 };
@@ -33,6 +36,8 @@ struct options {
     const char *json;
     uint64_t in_flight_max;
     bool is_quiet;
+    struct after_options after;
+    struct weir_produce_options produce;
     enum format format;
 };
 
@@ -51,6 +56,11 @@ static const struct argp_option option_table[] = {
      1},
     {"in-flight", OPTION_IN_FLIGHT, "N", 0,
      "With --lines or --json: at most N events sent and not acknowledged (default: 4096)", 1},
+    {"replicas", OPTION_REPLICAS, "N", 0,
+     "Wait until N nodes hold the events durably, this one included (default: 1). If fewer do in "
+     "time the events stay stored all the same, and the exit status is 4",
+     1},
+    {"timeout", OPTION_TIMEOUT, "DURATION", 0, "With --replicas: wait so long (default: 5s)", 1},
     {"quiet", OPTION_QUIET, NULL, 0, "Do not print the ids", 2},
     {"output", OPTION_OUTPUT, "FORMAT", 0, "The ids: human or json (default: human)", 2},
     {0},
@@ -99,9 +109,30 @@ static void check_together(const struct options *options, struct argp_state *sta
     if (options->data_count > 0 && (options->lines || options->json)) {
         argp_error(state, "-d and %s exclude each other", options->lines ? "--lines" : "--json");
     }
+    if (options->produce.replicas_timeout_ms > 0 && options->produce.replicas == 0) {
+        argp_error(state, "--timeout is for --replicas");
+    }
     if (!options->name && !options->json) {
         argp_error(state, "the namespace is missing: -n NS");
     }
+}
+
+static void set_replicas(struct options *options, const char *text, struct argp_state *state)
+{
+    uint64_t replicas = 0;
+    if (!parse_number(text, 1, REPLICAS_MAX, &replicas)) {
+        argp_error(state, "--replicas: '%s' is not a number from 1 to %d", text, REPLICAS_MAX);
+    }
+    options->produce.replicas = (uint32_t)replicas;
+}
+
+static void set_timeout(struct options *options, const char *text, struct argp_state *state)
+{
+    uint64_t ms = 0;
+    if (!parse_duration_ms(text, &ms) || ms == 0 || ms > UINT32_MAX) {
+        argp_error(state, "--timeout: '%s' is not a duration (500ms, 5s, 1m)", text);
+    }
+    options->produce.replicas_timeout_ms = (uint32_t)ms;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -111,6 +142,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
+        state->child_inputs[1] = &options->after;
         return 0;
     case 'n':
         set_name(options, argument, state);
@@ -138,6 +170,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
                        IN_FLIGHT_MAX);
         }
         return 0;
+    case OPTION_REPLICAS:
+        set_replicas(options, argument, state);
+        return 0;
+    case OPTION_TIMEOUT:
+        set_timeout(options, argument, state);
+        return 0;
     case OPTION_QUIET:
         options->is_quiet = true;
         return 0;
@@ -157,7 +195,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+    {&connection_options_argp, 0, NULL, 0}, {&after_options_argp, 0, NULL, 0}, {0}};
 
 static const struct argp produce_argp = {
     .options = option_table,
@@ -166,6 +205,7 @@ static const struct argp produce_argp = {
            "Examples:\n"
            "  weir produce -n /food/breakfast/eggs -d 'I made some eggs'\n"
            "  weir produce -n /food/lunch/salad -P 1.1 --attr type=green\n"
+           "  weir produce -n /orders -d 'two eggs' --replicas 2 --timeout 2s\n"
            "  tail -F access.log | weir produce -n /web/access --lines - --quiet\n"
            "  weir consume --output json | weir -H other.example produce --json -",
     .children = children,
@@ -201,6 +241,19 @@ static void say_success(const struct producer *producer, struct bytes name, bool
             names_several ? "several namespaces" : (const char *)name.data);
 }
 
+// What was asked of --replicas. The exit status.
+static int say_late(const struct producer *producer)
+{
+    if (producer->late == 0) {
+        return STATUS_OK;
+    }
+    cli_say("%" PRIu64
+            " events are stored, but known to be durable on %u of the %u nodes asked for "
+            "only: they reach the others when these can be reached; do not produce them again",
+            producer->late, producer->late_nodes, producer->produce.replicas);
+    return STATUS_FEWER_REPLICAS;
+}
+
 static int produce(const struct cli *cli, const struct options *options, struct bytes attributes)
 {
     struct weir_batch batch = {0};
@@ -216,7 +269,7 @@ static int produce(const struct cli *cli, const struct options *options, struct 
         return status;
     }
     struct producer producer = {0};
-    status = producer_open(&producer, cli, options->format, options->is_quiet);
+    status = producer_open(&producer, cli, options->format, options->is_quiet, &options->produce);
     if (status == 0 && is_stream) {
         struct produce_input input = {
             .path = options->json ? options->json : options->lines,
@@ -237,6 +290,7 @@ static int produce(const struct cli *cli, const struct options *options, struct 
     if (status == 0) {
         struct bytes given = options->name ? bytes_of_text(options->name) : buffer_bytes(&name);
         say_success(&producer, name.length > 0 ? buffer_bytes(&name) : given, names_several);
+        status = say_late(&producer);
     } else if (producer.acknowledged > 0) {
         cli_say("%" PRIu64 " events were produced before that", producer.acknowledged);
     }
@@ -257,6 +311,7 @@ static int run(struct cli *cli, int argc, char **argv)
         return STATUS_FAILURE;
     }
     argp_parse(&produce_argp, argc, argv, 0, NULL, &options);
+    options.produce.after = options.after.after;
     struct buffer attributes = {0};
     int err = 0;
     if (options.attributes_count > 0 || !event_id_is_none(options.parent)) {
@@ -268,6 +323,7 @@ static int run(struct cli *cli, int argc, char **argv)
     }
     int status = err != 0 ? STATUS_FAILURE : produce(cli, &options, buffer_bytes(&attributes));
     buffer_deinit(&attributes);
+    after_options_deinit(&options.after);
     free(options.data);
     return status;
 }

@@ -7,9 +7,10 @@
 #include <inttypes.h>
 
 int producer_open(struct producer *producer, const struct cli *cli, enum format format,
-                  bool is_quiet)
+                  bool is_quiet, const struct weir_produce_options *produce)
 {
-    *producer = (struct producer){.cli = cli, .format = format, .is_quiet = is_quiet};
+    *producer =
+        (struct producer){.cli = cli, .format = format, .is_quiet = is_quiet, .produce = *produce};
     output_init(&producer->output, cli->signal);
     progress_init(&producer->progress, producer->output.is_terminal && !is_quiet, weir_clock_now());
     return cli_connect(cli, 0, &producer->client);
@@ -24,7 +25,8 @@ void producer_close(struct producer *producer)
 
 int producer_send(struct producer *producer, struct weir_batch *batch)
 {
-    int err = weir_core_produce(weir_client_core(producer->client), batch, NULL, batch->count);
+    int err = weir_core_produce(weir_client_core(producer->client), batch, &producer->produce,
+                                batch->count);
     if (err < 0 && err != ERR_MEMORY && err != ERR_BUSY) {
         return 0; // the connection has failed: the next turn says why
     }
@@ -37,6 +39,14 @@ int producer_send(struct producer *producer, struct weir_batch *batch)
     return 0;
 }
 
+static int print_id_json(struct producer *producer, const char *id, uint32_t nodes_durable)
+{
+    return producer->produce.replicas > 0
+               ? output_text(&producer->output, "{\"id\":\"%.25s\",\"nodes\":%u}\n", id,
+                             nodes_durable)
+               : output_text(&producer->output, "{\"id\":\"%.25s\"}\n", id);
+}
+
 static int print_ids(struct producer *producer, const struct reply_produced *produced)
 {
     struct event_id id = produced->first;
@@ -45,13 +55,24 @@ static int print_ids(struct producer *producer, const struct reply_produced *pro
         char text[EVENT_ID_TEXT_LENGTH + 1];
         event_id_format(id, text);
         text[EVENT_ID_TEXT_LENGTH] = '\n';
-        int err = is_json ? output_text(&producer->output, "{\"id\":\"%.25s\"}\n", text)
+        int err = is_json ? print_id_json(producer, text, produced->nodes_durable)
                           : buffer_append(&producer->output.buffer, bytes_of(text, sizeof text));
         if (err != 0) {
             return err;
         }
     }
     return 0;
+}
+
+static void note_late(struct producer *producer, const struct reply_produced *produced)
+{
+    if (!(produced->remarks & REMARK_REPLICAS_LATE)) {
+        return;
+    }
+    if (producer->late == 0 || produced->nodes_durable < producer->late_nodes) {
+        producer->late_nodes = produced->nodes_durable;
+    }
+    producer->late += produced->count;
 }
 
 static int on_produced(struct producer *producer, const struct weir_notice *notice)
@@ -66,6 +87,7 @@ static int on_produced(struct producer *producer, const struct weir_notice *noti
         cli_say("%s: not ordered after its parent, which did not arrive here in time", id);
         producer->has_remarked = true;
     }
+    note_late(producer, produced);
     return print_ids(producer, produced);
 }
 

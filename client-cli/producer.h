@@ -13,15 +13,19 @@ struct producer {
     struct progress progress;
     enum format format;
     bool is_quiet;
-    uint64_t in_flight;    // events sent and not answered
-    uint64_t acknowledged; // events
-    bool has_remarked;     // that something is not ordered after its parent
-    int status;            // of the first thing that went wrong, or 0
+    struct weir_produce_options produce; // of every batch
+    uint64_t in_flight;                  // events sent and not answered
+    uint64_t acknowledged;               // events
+    uint64_t late;                       // events that fewer nodes hold than were asked for
+    uint32_t late_nodes;                 // the fewest that held them
+    bool has_remarked;                   // that something is not ordered after its parent
+    int status;                          // of the first thing that went wrong, or 0
 };
 
-// Connects. 0 or the exit status, after saying why.
+// Connects. What `produce` points to must outlive the producer. 0 or the exit status, after saying
+// why.
 int producer_open(struct producer *producer, const struct cli *cli, enum format format,
-                  bool is_quiet);
+                  bool is_quiet, const struct weir_produce_options *produce);
 void producer_close(struct producer *producer);
 
 // Queues a batch, which it clears. 0 or the exit status.

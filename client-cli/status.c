@@ -5,10 +5,8 @@
 
 #include "client-cli/command.h"
 #include "client-cli/format_options.h"
-#include "client-cli/json.h"
-#include "proto/model/namespace.h"
-
-enum { UUID_TEXT_LENGTH = 36 };
+#include "client-cli/status_text.h"
+#include "proto/model/version_vector.h"
 
 static const struct argp status_argp = {
     .options = format_option_table,
@@ -21,46 +19,13 @@ static const struct argp status_argp = {
     .children = format_option_children,
 };
 
-static void uuid_format(struct bytes uuid, char out[UUID_TEXT_LENGTH + 1])
-{
-    static const char digits[] = "0123456789abcdef";
-    char *to = out;
-    for (size_t i = 0; i < uuid.length && i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            *to++ = '-';
-        }
-        *to++ = digits[uuid.data[i] >> 4];
-        *to++ = digits[uuid.data[i] & 15];
-    }
-    *to = '\0';
-}
-
-static int append_text(struct buffer *out, struct bytes text)
-{
-    return utf8_is_valid(text) ? json_append_string(out, text) : ERR_INVALID;
-}
-
-// Takes the next line off the alarms; false: there is none.
-static bool take_alarm(struct bytes *alarms, struct bytes *alarm_out)
-{
-    if (alarms->length == 0) {
-        return false;
-    }
-    const uint8_t *end = memchr(alarms->data, '\n', alarms->length);
-    size_t length = end ? (size_t)(end - alarms->data) : alarms->length;
-    *alarm_out = bytes_of(alarms->data, length);
-    length += end != NULL;
-    *alarms = bytes_of(alarms->data + length, alarms->length - length);
-    return true;
-}
-
 static int append_alarms(struct buffer *out, struct bytes alarms)
 {
     int err = json_append(out, ",\"alarms\":[");
     struct bytes alarm;
-    for (bool is_first = true; err == 0 && take_alarm(&alarms, &alarm); is_first = false) {
+    for (bool is_first = true; err == 0 && status_take_line(&alarms, &alarm); is_first = false) {
         err = is_first ? 0 : json_append(out, ",");
-        err = err != 0 ? err : append_text(out, alarm);
+        err = err != 0 ? err : status_append_text(out, alarm);
     }
     return err != 0 ? err : json_append(out, "]}\n");
 }
@@ -70,15 +35,15 @@ static int print_json(struct output *output, const struct reply_status *status, 
     struct buffer *out = &output->buffer;
     char cluster[UUID_TEXT_LENGTH + 1];
     char node[UUID_TEXT_LENGTH + 1];
-    uuid_format(status->cluster, cluster);
-    uuid_format(status->node, node);
+    status_format_uuid(status->cluster, cluster);
+    status_format_uuid(status->node, node);
     int err = json_append(out, "{\"version\":");
-    err = err != 0 ? err : append_text(out, status->version);
+    err = err != 0 ? err : status_append_text(out, status->version);
     err = err != 0 ? err
                    : output_text(output, ",\"uptime_seconds\":%" PRIu64 ".%03u",
                                  status->uptime_ms / 1000, (unsigned)(status->uptime_ms % 1000));
     err = err != 0 ? err : json_append(out, ",\"cluster\":{\"name\":");
-    err = err != 0 ? err : append_text(out, status->cluster_name);
+    err = err != 0 ? err : status_append_text(out, status->cluster_name);
     err = err != 0 ? err
                    : output_text(output,
                                  ",\"uuid\":\"%s\"},\"node\":{\"uuid\":\"%s\",\"actor\":%u}"
@@ -133,8 +98,8 @@ static int print_human(struct output *output, const struct reply_status *status,
     char memory[32];
     char disk_used[32];
     char disk_free[32];
-    uuid_format(status->cluster, cluster);
-    uuid_format(status->node, node);
+    status_format_uuid(status->cluster, cluster);
+    status_format_uuid(status->node, node);
     uptime_format(status->uptime_ms, uptime);
     bytes_format(status->bytes, bytes);
     bytes_format(status->memory_bytes, memory);
@@ -153,7 +118,7 @@ static int print_human(struct output *output, const struct reply_status *status,
         disk_free, status->index_behind);
     struct bytes alarms = status->alarms;
     struct bytes alarm;
-    while (err == 0 && take_alarm(&alarms, &alarm)) {
+    while (err == 0 && status_take_line(&alarms, &alarm)) {
         err = output_text(output, "ALARM:         %.*s\n", (int)alarm.length,
                           (const char *)alarm.data);
     }

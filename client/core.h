@@ -28,8 +28,8 @@ enum weir_notice_kind {
     WEIR_FOUND,    // events that answer get, last or neighbor
     WEIR_SUBSCRIBED,
     WEIR_EVENTS, // events of a subscription
-    WEIR_MARK, // see reply.mark
-    WEIR_END, // the subscription's last notice
+    WEIR_MARK,   // see reply.mark
+    WEIR_END,    // the subscription's last notice
 };
 
 // Everything in it is valid until the next call of weir_core_next or weir_core_space.
@@ -99,8 +99,8 @@ struct weir_produce_options {
     uint32_t replicas_timeout_ms; // then it is answered anyway, with REMARK_REPLICAS_LATE: 5 s
 };
 
-// `options` NULL: the defaults. The answer's nodes_durable says how many nodes are known to hold it;
-// whatever that is, the batch is stored.
+// `options` NULL: the defaults. The answer's nodes_durable says how many nodes are known to hold
+// it; whatever that is, the batch is stored.
 int weir_core_produce(struct weir_core *core, const struct weir_batch *batch,
                       const struct weir_produce_options *options, uint64_t tag) MUST_CHECK;
 
