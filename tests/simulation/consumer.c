@@ -63,7 +63,12 @@ static const struct history_event *next_match(struct consumer *consumer, uint16_
     while (*position < strand->events_count && !consumer->matches[strand->events[*position].name]) {
         (*position)++;
     }
-    return *position < strand->events_count ? &strand->events[*position] : NULL;
+    if (*position == strand->events_count) {
+        return NULL;
+    }
+    const struct history_event *next = &strand->events[*position];
+    bool is_lost = strand->is_lossy && next->counter > machines_hold(consumer->world, actor);
+    return is_lost ? NULL : next;
 }
 
 static void check_stable(struct consumer *consumer, struct event_id id)

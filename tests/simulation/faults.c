@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "tests/simulation/hostile.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 #include "tests/simulation/operator.h"
@@ -19,6 +20,10 @@ struct faults {
     bool was_cloned;
     unsigned clone; // while there is one; UINT32_MAX: none
     struct happening end_clone;
+    bool was_poisoned;
+    unsigned poisoned; // while there is one; UINT32_MAX: none
+    struct happening end_poison;
+    struct hostile *hostile;
 };
 
 static struct machine *any_machine(struct world *world)
@@ -224,6 +229,66 @@ static bool fault_clone(struct faults *faults)
     return true;
 }
 
+// A clock goes wild, as if a bit of it had flipped: what is issued from then on comes from nowhere,
+// and nobody may take it. Later the operator replaces the machine.
+static bool fault_poison(struct faults *faults)
+{
+    struct world *world = faults->world;
+    struct machine *machine = any_machine(world);
+    if (faults->was_poisoned || faults->was_cloned || faults->was_restored || machine->index == 0 ||
+        !is_sound(faults)) {
+        return false;
+    }
+    world_trace(world, "poisoned", machine->index, machine->identity.actor, 0);
+    faults->was_poisoned = true;
+    faults->poisoned = machine->index;
+    machine->is_poisoned = true;
+    machine->store->commit.clock += (uint64_t)1 << 50;
+    schedule_set(&world->schedule, &faults->end_poison, world_after_ms(world, 4000));
+    return true;
+}
+
+static void end_poison(struct faults *faults)
+{
+    if (faults->poisoned != UINT32_MAX) {
+        struct machine *machine = faults->world->machines[faults->poisoned];
+        faults->poisoned = UINT32_MAX;
+        machine->is_poisoned = false;
+        wipe(faults, machine);
+    }
+}
+
+static void on_end_poison(struct happening *happening)
+{
+    end_poison(container_of(happening, struct faults, end_poison));
+}
+
+// A bit of a chunk flips, of which another machine has a copy.
+static void fault_damage(struct faults *faults)
+{
+    struct world *world = faults->world;
+    unsigned index = world->machines_count - 1; // always the same one: no chunk rots everywhere
+    struct machine *machine = world->machines[index];
+    struct machine *other = world->machines[random_below(&world->random, index)];
+    uint16_t actor = other->identity.actor;
+    if (!machine->is_up || actor == 0 || actor >= machine->held_capacity ||
+        actor >= other->held_capacity) {
+        return;
+    }
+    uint32_t held =
+        machine->held[actor] < other->held[actor] ? machine->held[actor] : other->held[actor];
+    if (held > 0) {
+        uint32_t chunk = (uint32_t)random_below(&world->random, held);
+        uint64_t first = history_strand(&world->history, actor)->chunks[chunk].first;
+        uint8_t key[EVENT_ID_KEY_LENGTH];
+        event_id_encode_key((struct event_id){.counter = first, .actor = actor}, key);
+        world_trace(world, "damage", index, actor, first);
+        machine->may_have_lost = true;
+        disk_medium_flip(machine->log_medium, LOG_CHUNKS, bytes_of(key, sizeof key),
+                         (size_t)random_below(&world->random, 640));
+    }
+}
+
 static void end_clone(struct faults *faults)
 {
     if (faults->clone != UINT32_MAX) {
@@ -266,6 +331,12 @@ static void on_next(struct happening *happening)
     if ((options->old_disks && kind >= 78 && kind < 84 && fault_old_disk(faults)) ||
         (options->cloned_disks && kind >= 84 && kind < 90 && fault_clone(faults))) {
         pause_ms = 7000; // nothing else meanwhile
+    } else if (options->poison && kind >= 90 && kind < 94 && fault_poison(faults)) {
+        pause_ms = 5000;
+    } else if (options->damage && kind >= 86) {
+        fault_damage(faults);
+    } else if (options->hostile && kind >= 94) {
+        hostile_connect(faults->hostile);
     } else if (kind < 20 && options->crashes) {
         fault_crash(faults);
     } else if (kind >= 20 && kind < 35 && options->partitions) {
@@ -292,6 +363,9 @@ struct faults *faults_new(struct world *world)
     faults->mend_paths.happen = on_mend_paths;
     faults->end_clone.happen = on_end_clone;
     faults->clone = UINT32_MAX;
+    faults->end_poison.happen = on_end_poison;
+    faults->poisoned = UINT32_MAX;
+    faults->hostile = hostile_new(world);
     return faults;
 }
 
@@ -300,7 +374,9 @@ void faults_free(struct faults *faults)
     schedule_clear(&faults->world->schedule, &faults->next);
     schedule_clear(&faults->world->schedule, &faults->mend_paths);
     schedule_clear(&faults->world->schedule, &faults->end_clone);
+    schedule_clear(&faults->world->schedule, &faults->end_poison);
     snapshot_free(faults->snapshot);
+    hostile_free(faults->hostile);
     free(faults);
 }
 
@@ -315,7 +391,9 @@ void faults_end(struct faults *faults)
     schedule_clear(&world->schedule, &faults->next);
     schedule_clear(&world->schedule, &faults->mend_paths);
     schedule_clear(&world->schedule, &faults->end_clone);
+    schedule_clear(&world->schedule, &faults->end_poison);
     end_clone(faults);
+    end_poison(faults);
     reset_paths(world);
     for (unsigned i = 0; i < world->machines_count; i++) {
         struct machine *machine = world->machines[i];

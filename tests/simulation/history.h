@@ -38,9 +38,7 @@ struct history_strand {
     struct history_event *events;
     uint32_t events_count;
     uint32_t events_capacity;
-    uint64_t promised; // by its owner, as anybody was told
-    bool has_forked;   // a disk that went back made two histories of it: the rules admit that
-    uint64_t fork_above;
+    bool is_lossy; // its owner's disk is lost, or went back: what nobody holds is gone
 };
 
 enum produce_state { PRODUCE_SENT, PRODUCE_ACKED, PRODUCE_REFUSED, PRODUCE_UNKNOWN };

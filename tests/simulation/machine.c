@@ -445,6 +445,7 @@ static void media_replace(struct machine *machine, struct disk_medium *log,
     machine->log_medium = log;
     machine->index_medium = index;
     machine->disk_life++;
+    history_strand(&machine->world->history, machine->identity.actor)->is_lossy = true;
 }
 
 void machine_wipe(struct machine *machine)
@@ -488,6 +489,18 @@ void snapshot_free(struct snapshot *snapshot)
         free(snapshot->held);
         free(snapshot);
     }
+}
+
+uint64_t machines_hold(const struct world *world, uint16_t actor)
+{
+    uint64_t highest = 0;
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        const struct machine *machine = world->machines[i];
+        uint32_t held = actor < machine->held_capacity ? machine->held[actor] : 0;
+        uint64_t last = held > 0 ? world->history.strands[actor]->chunks[held - 1].last : 0;
+        highest = last > highest ? last : highest;
+    }
+    return highest;
 }
 
 void machine_free(struct machine *machine)

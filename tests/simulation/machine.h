@@ -47,9 +47,9 @@ struct machine {
     struct happening start; // planned
     struct instant frozen_until;
     int64_t wall_offset_ms;
-    int64_t commit_ns;         // how long a commit takes, about
-    bool dies_at_save;         // with the next identity that is to be written
-    uint64_t output_bytes_max; // the most that any link had waiting
+    int64_t commit_ns; // how long a commit takes, about
+    bool is_poisoned;  // its clock is wild
+    bool dies_at_save; // with the next identity that is to be written
 };
 
 struct machine *machine_new(struct world *world, unsigned index);
@@ -78,6 +78,9 @@ struct snapshot *machine_snapshot(struct machine *machine);
 // Puts it, or another machine's, in the place of what a machine that is down has; takes it over.
 void machine_restore(struct machine *machine, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot); // NULL is fine
+
+// How far any machine's copy of a strand goes.
+uint64_t machines_hold(const struct world *world, uint16_t actor);
 
 bool machine_is_frozen(const struct machine *machine);
 void machine_want_turn(struct machine *machine);

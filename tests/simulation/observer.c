@@ -11,6 +11,9 @@
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
+// No clock gets there by itself.
+#define POISON_COUNTER ((uint64_t)1 << 49)
+
 static uint32_t *held_of(struct machine *machine, uint16_t actor)
 {
     machine->held =
@@ -72,6 +75,11 @@ static void take_chunk(struct machine *machine, const struct chunk_header *heade
     uint64_t end = *held > 0 ? strand->chunks[*held - 1].last : 0;
     world_trace(world, "commit", machine->index, header->actor, header->first);
     check_applied(machine, header);
+    if (header->first > POISON_COUNTER && !machine->is_poisoned) {
+        world_violation(world, "poison",
+                        "machine %u holds event %" PRIu64 ".%u, whose counter comes from nowhere",
+                        machine->index, header->first, header->actor);
+    }
     if (header->prev != end) {
         world_violation(world, "order",
                         "machine %u holds actor %u up to %" PRIu64 " and takes chunk %" PRIu64

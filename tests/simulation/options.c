@@ -22,6 +22,13 @@ static void choose_faults(struct options *options, struct random *random)
     options->wiped_disks = options->nodes >= 3 && chance(random, 15);
     options->old_disks = options->nodes >= 2 && chance(random, 10);
     options->cloned_disks = options->nodes >= 3 && chance(random, 8);
+    options->hostile = chance(random, 20);
+    options->poison = options->nodes >= 3 && chance(random, 6);
+    options->damage = options->nodes >= 2 && chance(random, 15);
+    if (options->damage) {
+        options->wiped_disks = options->old_disks = options->cloned_disks = false;
+        options->poison = false;
+    }
 }
 
 void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
@@ -38,6 +45,11 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
     options->think_ms = 20 + (unsigned)random_below(&random, 150);
     options->batch_max = chance(&random, 30) ? 40 : 4;
     options->event_bytes_max = chance(&random, 15) ? 3000 : 60;
+    options->is_heavy = chance(&random, 5);
+    if (options->is_heavy) {
+        options->batch_max = 200;
+        options->event_bytes_max = 3000;
+    }
     options->stable_percent = chance(&random, 50) ? 40 : 0;
 #ifdef SIMULATION_STUBS
     options->stable_percent = 0;

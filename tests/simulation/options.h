@@ -34,6 +34,10 @@ struct options {
     bool wiped_disks;
     bool old_disks;
     bool cloned_disks;
+    bool hostile;
+    bool poison;   // a machine's clock goes wild
+    bool damage;   // chunks rot on one disk
+    bool is_heavy; // much data: credit is used up
 };
 
 void options_from_seed(struct options *options, uint64_t seed, unsigned nodes);

@@ -6,6 +6,7 @@
 #include "server/frontend/frontend.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
+#include "tests/simulation/tap.h"
 
 enum { PIECES_MAX = 16 };
 
@@ -16,6 +17,7 @@ struct socket {
     struct frontend *frontend; // NULL: nothing is known of it yet
     struct buffer unfed;
     size_t wanted;
+    struct tap tap;
     uint64_t dial;
     bool is_readable;
     bool is_touched;
@@ -130,6 +132,11 @@ static void greet(struct socket *socket)
     }
 }
 
+static bool is_peer(const struct socket *socket)
+{
+    return socket->frontend && socket->frontend->ops == &FRONTEND_PEER;
+}
+
 static void receive(struct socket *socket)
 {
     struct bytes bytes = network_readable(&socket->endpoint);
@@ -141,6 +148,9 @@ static void receive(struct socket *socket)
         memory_must(buffer_append(&socket->unfed, bytes));
     }
     if (bytes.length > 0) {
+        if (is_peer(socket)) {
+            tap_receives(&socket->tap, socket->machine->world, bytes);
+        }
         network_consume(&socket->endpoint, bytes.length);
         greet(socket);
         if (socket->frontend) {
@@ -220,7 +230,11 @@ static bool send_some(struct socket *socket)
         size_t sent = 0;
         for (size_t i = 0; i < count && sent < room; i++) {
             size_t length = pieces[i].iov_len < room - sent ? pieces[i].iov_len : room - sent;
-            network_write(&socket->endpoint, bytes_of(pieces[i].iov_base, length));
+            struct bytes piece = bytes_of(pieces[i].iov_base, length);
+            if (is_peer(socket)) {
+                tap_sends(&socket->tap, socket->machine->world, piece);
+            }
+            network_write(&socket->endpoint, piece);
             sent += length;
         }
         if (sent == 0) {
