@@ -25,8 +25,10 @@ static inline const char *sample_name(struct random *random)
     return names[random_below(random, sizeof names / sizeof names[0])];
 }
 
-// Appends events of all sizes of heads, some with attributes.
-static inline void append_random_events(struct buffer *out, struct random *random, unsigned count)
+// Appends events of all sizes of heads, some with attributes; of the system's namespaces too, or
+// not.
+static inline void append_random_events_of(struct buffer *out, struct random *random,
+                                           unsigned count, bool with_system)
 {
     static const size_t lengths[] = {0, 1, 40, 200, 255, 256, 300, 2000};
     uint8_t data[2000];
@@ -40,9 +42,17 @@ static inline void append_random_events(struct buffer *out, struct random *rando
             parent.actor = parent.counter ? 1 : 0;
             ck_assert_int_eq(attributes_append(&attributes, &one, 1, parent), 0);
         }
-        ck_assert_int_eq(event_append(out, bytes_of_text(sample_name(random)),
-                                      bytes_of(data, length), buffer_bytes(&attributes)),
-                         0);
+        struct bytes name;
+        do {
+            name = bytes_of_text(sample_name(random));
+        } while (!with_system && namespace_is_system(name));
+        int err = event_append(out, name, bytes_of(data, length), buffer_bytes(&attributes));
+        ck_assert_int_eq(err, 0);
         buffer_deinit(&attributes);
     }
+}
+
+static inline void append_random_events(struct buffer *out, struct random *random, unsigned count)
+{
+    append_random_events_of(out, random, count, true);
 }

@@ -111,7 +111,7 @@ START_TEST(bodies_come_back_plain_and_compressed)
     for (unsigned round = 0; round < test_rounds(300); round++) {
         struct buffer body = {0};
         uint16_t count = (uint16_t)(1 + random_below(&random, CHUNK_EVENTS_MAX));
-        append_random_events(&body, &random, count);
+        append_random_events_of(&body, &random, count, false);
         buffer_clear(&out);
         append_chunk(&out, buffer_bytes(&body), count, round % 2);
         struct bytes copy = exact_copy(buffer_bytes(&out));
@@ -280,7 +280,8 @@ CHANGE(compressed_to_less, header->encoding = CHUNK_LZ4; header->encoded_length 
 CHANGE(compressed_impossibly, header->encoding = CHUNK_LZ4; header->plain_length = 256;
        header->encoded_length = 1)
 CHANGE(other_encoding, header->encoding = 2)
-CHANGE(unknown_flag, header->flags = 1)
+CHANGE(system_flag, header->flags = CHUNK_HAS_SYSTEM)
+CHANGE(unknown_flag, header->flags = CHUNK_HAS_SYSTEM | 2)
 CHANGE(body_too_long,
        header->plain_length = header->encoded_length = (uint32_t)(CHUNK_BODY_BYTES_MAX + 1))
 CHANGE(body_longest, header->plain_length = header->encoded_length = CHUNK_BODY_BYTES_MAX)
@@ -303,6 +304,7 @@ START_TEST(headers_that_make_no_sense_are_refused)
     ck_assert_int_eq(parse_changed(compressed_to_less), 0);
     ck_assert_int_eq(parse_changed(compressed_impossibly), ERR_CORRUPT);
     ck_assert_int_eq(parse_changed(other_encoding), ERR_VERSION);
+    ck_assert_int_eq(parse_changed(system_flag), 0);
     ck_assert_int_eq(parse_changed(unknown_flag), ERR_VERSION);
     ck_assert_int_eq(parse_changed(body_too_long), ERR_LIMIT);
     ck_assert_int_eq(parse_changed(body_longest), 0);
@@ -313,13 +315,16 @@ START_TEST(headers_that_make_no_sense_are_refused)
 }
 END_TEST
 
-static int validate_body(const char *hex, uint16_t count, struct reason *reason)
+static int validate_flagged_body(const char *hex, uint16_t count, uint16_t flags,
+                                 struct reason *reason)
 {
     struct buffer body = {0};
     struct buffer out = {0};
     struct buffer scratch = {0};
     append_hex(&body, hex);
-    append_chunk(&out, buffer_bytes(&body), count, false);
+    struct chunk_header header = sample_header(count);
+    header.flags = flags;
+    ck_assert_int_eq(chunk_append(&out, &header, buffer_bytes(&body), NULL), 0);
     struct bytes copy = exact_copy(buffer_bytes(&out));
     reason_clear(reason);
     int err = chunk_validate(copy, 4, &scratch, reason);
@@ -328,6 +333,11 @@ static int validate_body(const char *hex, uint16_t count, struct reason *reason)
     buffer_deinit(&out);
     buffer_deinit(&scratch);
     return err;
+}
+
+static int validate_body(const char *hex, uint16_t count, struct reason *reason)
+{
+    return validate_flagged_body(hex, count, 0, reason);
 }
 
 START_TEST(a_chunk_holds_exactly_its_events)
@@ -340,7 +350,23 @@ START_TEST(a_chunk_holds_exactly_its_events)
     ck_assert_str_eq(reason.text, "event 1 of the chunk 1000.3 is malformed");
     ck_assert_int_eq(validate_body("92a161c4050102030405", 1, &reason), ERR_LIMIT);
     ck_assert_int_eq(validate_body("92a1ffc400", 1, &reason), ERR_INVALID);
-    ck_assert_int_eq(validate_body("92a22f24c400", 1, &reason), 0);
+}
+END_TEST
+
+START_TEST(namespaces_of_the_system_stand_in_chunks_of_their_own)
+{
+    static const char *SYSTEM = "92a22f24c400 92a22f24c400";
+    static const char *USERS = "92a161c400 92a162c400";
+    static const char *MIXED = "92a22f24c400 92a162c400";
+    struct reason reason;
+    ck_assert_int_eq(validate_flagged_body(SYSTEM, 2, CHUNK_HAS_SYSTEM, &reason), 0);
+    ck_assert_int_eq(validate_flagged_body(SYSTEM, 2, 0, &reason), ERR_INVALID);
+    ck_assert_int_eq(validate_flagged_body(USERS, 2, 0, &reason), 0);
+    ck_assert_int_eq(validate_flagged_body(USERS, 2, CHUNK_HAS_SYSTEM, &reason), ERR_INVALID);
+    ck_assert_int_eq(validate_flagged_body(MIXED, 2, 0, &reason), ERR_INVALID);
+    ck_assert_int_eq(validate_flagged_body(MIXED, 2, CHUNK_HAS_SYSTEM, &reason), ERR_INVALID);
+    ck_assert_str_eq(reason.text,
+                     "the chunk 1000.3 of the system holds an event of another namespace");
 }
 END_TEST
 
@@ -387,6 +413,7 @@ int main(void)
     suite_add(suite, chunks_are_taken_one_by_one);
     suite_add(suite, headers_that_make_no_sense_are_refused);
     suite_add(suite, a_chunk_holds_exactly_its_events);
+    suite_add(suite, namespaces_of_the_system_stand_in_chunks_of_their_own);
     suite_add(suite, a_chunk_with_something_behind_it_is_no_chunk);
     suite_add(suite, a_body_that_is_not_lz4_is_corrupt);
     return check_main(suite);

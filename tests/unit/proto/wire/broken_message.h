@@ -19,6 +19,9 @@ size_t message_elements(struct bytes message);
 void assert_prefixes_refused(decode_function *decode, struct bytes message);
 void assert_longer_bytes_refused(decode_function *decode, struct bytes message);
 void assert_wrong_types_refused(decode_function *decode, struct bytes message);
-void assert_missing_elements_refused(decode_function *decode, struct bytes message);
+
+// But for the last `optional` ones, without which the message is taken.
+void assert_missing_elements_refused(decode_function *decode, struct bytes message,
+                                     size_t optional);
 void assert_further_elements_passed(decode_function *decode, struct bytes message);
 void assert_deep_nesting_refused(decode_function *decode, struct bytes message);

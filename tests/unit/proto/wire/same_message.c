@@ -72,6 +72,7 @@ static void assert_same_subscribe(const struct request_subscribe *a,
     ck_assert_uint_eq(a->credit_bytes, b->credit_bytes);
     ck_assert_uint_eq(a->heartbeat_ms, b->heartbeat_ms);
     ck_assert_int_eq(a->is_stable_order, b->is_stable_order);
+    ck_assert_int_eq(a->wants_marks, b->wants_marks);
 }
 
 static void assert_same_neighbor(const struct request_neighbor *a, const struct request_neighbor *b)
@@ -103,6 +104,15 @@ void assert_same_request(const struct request *a, const struct request *b)
         assert_same_after(&a->produce.after, &b->produce.after);
         ck_assert_uint_eq(a->produce.events_count, b->produce.events_count);
         assert_same_bytes(a->produce.events, b->produce.events);
+        ck_assert_uint_eq(a->produce.replicas, b->produce.replicas);
+        ck_assert_uint_eq(a->produce.replicas_timeout_ms, b->produce.replicas_timeout_ms);
+        return;
+    case REQUEST_CLUSTER:
+        ck_assert_int_eq(a->cluster.which, b->cluster.which);
+        ck_assert_uint_eq(a->cluster.actor, b->cluster.actor);
+        ck_assert_uint_eq(a->cluster.first, b->cluster.first);
+        ck_assert_uint_eq(a->cluster.last, b->cluster.last);
+        ck_assert_int_eq(a->cluster.is_forced, b->cluster.is_forced);
         return;
     case REQUEST_SUBSCRIBE:
         assert_same_subscribe(&a->subscribe, &b->subscribe);
@@ -164,6 +174,28 @@ static void assert_same_status(const struct reply_status *a, const struct reply_
     assert_same_bytes(a->alarms, b->alarms);
 }
 
+static void assert_same_cluster(const struct reply_cluster *a, const struct reply_cluster *b)
+{
+    assert_same_bytes(a->cluster_name, b->cluster_name);
+    assert_same_bytes(a->cluster, b->cluster);
+    assert_same_bytes(a->node, b->node);
+    ck_assert_uint_eq(a->actor, b->actor);
+    assert_same_bytes(a->phase, b->phase);
+    ck_assert_int_eq(a->may_produce, b->may_produce);
+    assert_same_bytes(a->why_not, b->why_not);
+    ck_assert_uint_eq(a->frontier, b->frontier);
+    ck_assert_uint_eq(a->waits_for, b->waits_for);
+    ck_assert_uint_eq(a->events_applied, b->events_applied);
+    ck_assert_uint_eq(a->events_duplicate, b->events_duplicate);
+    ck_assert_uint_eq(a->damaged_chunks, b->damaged_chunks);
+    ck_assert_uint_eq(a->repaired_chunks, b->repaired_chunks);
+    ck_assert_uint_eq(a->scrub_checked, b->scrub_checked);
+    ck_assert_uint_eq(a->scrub_total, b->scrub_total);
+    assert_same_bytes(a->text, b->text);
+    assert_same_bytes(a->members, b->members);
+    assert_same_bytes(a->alarms, b->alarms);
+}
+
 void assert_same_reply(const struct reply *a, const struct reply *b)
 {
     ck_assert_uint_eq(a->kind, b->kind);
@@ -194,6 +226,9 @@ void assert_same_reply(const struct reply *a, const struct reply *b)
     case REPLY_STATUS:
         assert_same_status(&a->status, &b->status);
         return;
+    case REPLY_CLUSTER:
+        assert_same_cluster(&a->cluster_status, &b->cluster_status);
+        return;
     case REPLY_ERROR:
         ck_assert_uint_eq(a->error.code, b->error.code);
         assert_same_bytes(a->error.text, b->error.text);
@@ -201,6 +236,7 @@ void assert_same_reply(const struct reply *a, const struct reply *b)
     case DELIVERY_MARK:
         ck_assert_uint_eq(a->mark.kind, b->mark.kind);
         ck_assert_uint_eq(a->mark.passed, b->mark.passed);
+        assert_same_id(a->mark.at, b->mark.at);
         return;
     case DELIVERY_END:
         ck_assert_uint_eq(a->end.reason, b->end.reason);

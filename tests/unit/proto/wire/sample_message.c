@@ -10,14 +10,16 @@
 #include "proto/base/limits.h"
 
 const enum request_kind REQUEST_KINDS[] = {
-    REQUEST_HELLO, REQUEST_PING, REQUEST_PRODUCE,  REQUEST_SUBSCRIBE,  REQUEST_CREDIT, REQUEST_STOP,
-    REQUEST_GET,   REQUEST_LAST, REQUEST_NEIGHBOR, REQUEST_NAMESPACES, REQUEST_STATUS,
+    REQUEST_HELLO,    REQUEST_PING,       REQUEST_PRODUCE, REQUEST_SUBSCRIBE,
+    REQUEST_CREDIT,   REQUEST_STOP,       REQUEST_GET,     REQUEST_LAST,
+    REQUEST_NEIGHBOR, REQUEST_NAMESPACES, REQUEST_STATUS,  REQUEST_CLUSTER,
 };
 const size_t REQUEST_KINDS_COUNT = sizeof REQUEST_KINDS / sizeof REQUEST_KINDS[0];
 
 const enum reply_kind REPLY_KINDS[] = {
-    REPLY_HELLO,  REPLY_PONG,  REPLY_PRODUCED,  REPLY_SUBSCRIBED, REPLY_EVENTS,  REPLY_NAMESPACES,
-    REPLY_STATUS, REPLY_ERROR, DELIVERY_CHUNKS, DELIVERY_SLICES,  DELIVERY_MARK, DELIVERY_END,
+    REPLY_HELLO,      REPLY_PONG,   REPLY_PRODUCED, REPLY_SUBSCRIBED, REPLY_EVENTS,
+    REPLY_NAMESPACES, REPLY_STATUS, REPLY_ERROR,    DELIVERY_CHUNKS,  DELIVERY_SLICES,
+    DELIVERY_MARK,    DELIVERY_END, REPLY_CLUSTER,
 };
 const size_t REPLY_KINDS_COUNT = sizeof REPLY_KINDS / sizeof REPLY_KINDS[0];
 
@@ -128,6 +130,7 @@ static void sample_subscribe(struct sample *sample, struct request_subscribe *su
     subscribe->credit_bytes = number(sample, 64);
     subscribe->heartbeat_ms = number32(sample);
     subscribe->is_stable_order = toss(sample);
+    subscribe->wants_marks = toss(sample);
 }
 
 void sample_request(struct sample *sample, enum request_kind kind, struct request *request_out)
@@ -154,6 +157,17 @@ void sample_request(struct sample *sample, enum request_kind kind, struct reques
             .after = after(sample),
             .events_count = number32(sample),
             .events = bytes_up_to(sample, 65536),
+            .replicas = toss(sample) ? number32(sample) : 0,
+            .replicas_timeout_ms = toss(sample) ? number32(sample) : 0,
+        };
+        return;
+    case REQUEST_CLUSTER:
+        request_out->cluster = (struct request_cluster){
+            .which = (enum cluster_request_kind)random_below(&sample->random, CLUSTER_FORGIVE + 1),
+            .actor = (uint16_t)number(sample, 16),
+            .first = number(sample, 63),
+            .last = number(sample, 63),
+            .is_forced = toss(sample),
         };
         return;
     case REQUEST_SUBSCRIBE:
@@ -223,6 +237,30 @@ static struct reply_status reply_status(struct sample *sample)
     };
 }
 
+static struct reply_cluster reply_cluster(struct sample *sample)
+{
+    return (struct reply_cluster){
+        .cluster_name = bytes_up_to(sample, 300),
+        .cluster = keep(sample, 16),
+        .node = keep(sample, 16),
+        .actor = (uint16_t)number(sample, 16),
+        .phase = bytes_up_to(sample, 32),
+        .may_produce = toss(sample),
+        .why_not = bytes_up_to(sample, 300),
+        .frontier = number(sample, 64),
+        .waits_for = (uint16_t)number(sample, 16),
+        .events_applied = number(sample, 64),
+        .events_duplicate = number(sample, 64),
+        .damaged_chunks = number(sample, 64),
+        .repaired_chunks = number(sample, 64),
+        .scrub_checked = number(sample, 64),
+        .scrub_total = number(sample, 64),
+        .text = bytes_up_to(sample, 300),
+        .members = bytes_up_to(sample, 65536),
+        .alarms = bytes_up_to(sample, 300),
+    };
+}
+
 void sample_reply(struct sample *sample, enum reply_kind kind, struct reply *reply_out)
 {
     sample->used = 0;
@@ -255,6 +293,9 @@ void sample_reply(struct sample *sample, enum reply_kind kind, struct reply *rep
     case REPLY_STATUS:
         reply_out->status = reply_status(sample);
         return;
+    case REPLY_CLUSTER:
+        reply_out->cluster_status = reply_cluster(sample);
+        return;
     case REPLY_ERROR:
         reply_out->error.code = number32(sample);
         reply_out->error.text = bytes_up_to(sample, 300);
@@ -262,6 +303,7 @@ void sample_reply(struct sample *sample, enum reply_kind kind, struct reply *rep
     case DELIVERY_MARK:
         reply_out->mark.kind = number32(sample);
         reply_out->mark.passed = number(sample, 64);
+        reply_out->mark.at = toss(sample) ? event_id(sample) : (struct event_id){0};
         return;
     case DELIVERY_END:
         reply_out->end.reason = number32(sample);

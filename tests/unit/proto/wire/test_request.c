@@ -84,6 +84,7 @@ START_TEST(a_head_and_its_events_make_the_same_frame)
         request.produce.events = (struct bytes){0};
         ck_assert_int_eq(request_encode_head(&request, events.length, &parts), 0);
         ck_assert_int_eq(buffer_append(&parts, events), 0);
+        ck_assert_int_eq(request_encode_tail(&request, &parts), 0);
         ck_assert_int_eq(bytes_compare(buffer_bytes(&whole), buffer_bytes(&parts)), 0);
         buffer_deinit(&whole);
         buffer_deinit(&parts);
@@ -110,21 +111,49 @@ START_TEST(wrong_types_are_refused)
 }
 END_TEST
 
+static void missing_elements(decode_function *decoder, struct bytes message)
+{
+    static const uint8_t PRODUCE_ELEMENTS = 5; // behind them: replicas and their timeout
+    bool is_produce = message.data[1] == REQUEST_PRODUCE;
+    size_t elements = message_elements(message);
+    assert_missing_elements_refused(decoder, message, is_produce ? elements - PRODUCE_ELEMENTS : 0);
+}
+
 START_TEST(missing_elements_are_refused)
 {
-    for_each_kind(assert_missing_elements_refused, 3);
+    for_each_kind(missing_elements, 3);
 }
 END_TEST
 
+// Where a later element may be missing, what stands in its place is no further element.
+static bool has_all_elements(struct bytes message)
+{
+    return message.data[1] != REQUEST_PRODUCE || message_elements(message) == 7;
+}
+
+static void further_elements(decode_function *decoder, struct bytes message)
+{
+    if (has_all_elements(message)) {
+        assert_further_elements_passed(decoder, message);
+    }
+}
+
+static void deep_nesting(decode_function *decoder, struct bytes message)
+{
+    if (has_all_elements(message)) {
+        assert_deep_nesting_refused(decoder, message);
+    }
+}
+
 START_TEST(further_elements_are_passed)
 {
-    for_each_kind(assert_further_elements_passed, 3);
+    for_each_kind(further_elements, 3);
 }
 END_TEST
 
 START_TEST(deep_nesting_is_refused)
 {
-    for_each_kind(assert_deep_nesting_refused, 1);
+    for_each_kind(deep_nesting, 3);
 }
 END_TEST
 
@@ -175,7 +204,7 @@ static int decode_hex(const char *hex, uint64_t *id_out, struct reason *reason)
 START_TEST(unknown_kinds_are_told_with_their_id)
 {
     static const char *UNKNOWN[] = {
-        "92 00 07", "92 0c 07",           "92 20 07",         "93 3f 07 c0",
+        "92 00 07", "92 0d 07",           "92 20 07",         "93 3f 07 c0",
         "92 41 07", "94 cc80 07 a161 80", "92 cd ffff cc 07", "92 cf ffffffffffffffff 07",
     };
     for (size_t i = 0; i < sizeof UNKNOWN / sizeof UNKNOWN[0]; i++) {
@@ -192,8 +221,8 @@ START_TEST(a_broken_message_of_an_unknown_kind_is_broken)
 {
     uint64_t id;
     struct reason reason;
-    ck_assert_int_eq(decode_hex("93 0c 07 a2 61", &id, &reason), ERR_INVALID);
-    ck_assert_int_eq(decode_hex("92 0c 07 c0", &id, &reason), ERR_INVALID);
+    ck_assert_int_eq(decode_hex("93 0d 07 a2 61", &id, &reason), ERR_INVALID);
+    ck_assert_int_eq(decode_hex("92 0d 07 c0", &id, &reason), ERR_INVALID);
 }
 END_TEST
 
@@ -201,7 +230,7 @@ START_TEST(what_comes_from_a_later_version_is_unsupported)
 {
     static const char *LATER[] = {
         "94 04 07 c0 81 00 01", // option 0
-        "94 04 07 c0 81 08 01", // option 8
+        "94 04 07 c0 81 09 01", // option 9
         "94 04 07 c0 81 cf 8000000000000001 01",
         "94 04 07 c0 81 01 91 92 02 a161", // kind of a filter's entry
         "94 04 07 c0 81 02 91 07",         // start
@@ -209,6 +238,7 @@ START_TEST(what_comes_from_a_later_version_is_unsupported)
         "94 04 07 c0 81 03 91 03",         // end
         "94 04 07 c0 81 07 02",            // order
         "96 09 07 c0 03 c0 90",            // neighbor
+        "97 0c 07 07 01 00 00 c2",         // a question to the cluster
     };
     for (size_t i = 0; i < sizeof LATER / sizeof LATER[0]; i++) {
         uint64_t id;
