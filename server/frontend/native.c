@@ -92,6 +92,10 @@ static size_t views_length(const struct reply *reply)
     case REPLY_STATUS:
         return reply->status.version.length + reply->status.cluster_name.length +
                reply->status.alarms.length;
+    case REPLY_CLUSTER:
+        return reply->cluster_status.cluster_name.length + reply->cluster_status.phase.length +
+               reply->cluster_status.why_not.length + reply->cluster_status.text.length +
+               reply->cluster_status.members.length + reply->cluster_status.alarms.length;
     case REPLY_ERROR:
         return reply->error.text.length;
     case REPLY_PONG:

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/node/cluster_ask.h"
+#include "server/node/cluster_mailbox.h"
 #include "server/node/node.h"
 #include "server/node/produce.h"
 #include "server/node/query.h"
@@ -59,6 +61,9 @@ static void answer_release(struct answer *answer)
         break;
     case REPLY_NAMESPACES:
         buffer_deinit(&answer->rows);
+        break;
+    case REPLY_CLUSTER:
+        cluster_reply_free(answer->cluster);
         break;
     case REPLY_HELLO:
     case REPLY_PONG:
@@ -320,6 +325,9 @@ static void submit_admitted(struct session *session, const struct request *reque
     case REQUEST_NAMESPACES:
         query_submit(session, request);
         return;
+    case REQUEST_CLUSTER:
+        cluster_ask_submit(session, request);
+        return;
     case REQUEST_HELLO:
     case REQUEST_CREDIT:
     case REQUEST_STOP:
@@ -401,6 +409,9 @@ static void fill_head(struct session *session, struct session_item *item)
         return;
     case REPLY_STATUS:
         status_fill(session->service, &head->status);
+        return;
+    case REPLY_CLUSTER:
+        head->cluster_status = answer->cluster->status;
         return;
     case REPLY_ERROR:
         head->error.code = answer->code;

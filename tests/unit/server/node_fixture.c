@@ -240,6 +240,12 @@ static void record_mark(struct stream *stream, const struct reply *head)
     case MARK_PROGRESS:
         stream->progresses++;
         break;
+    case MARK_FRONTIER:
+        stream->frontier = head->mark.at.counter;
+        break;
+    case MARK_WAITING:
+        stream->waiting_for = head->mark.at.actor;
+        break;
     }
 }
 
@@ -300,6 +306,7 @@ static void record_stream(struct stream *stream, const struct session_item *item
     case REPLY_PRODUCED:
     case REPLY_EVENTS:
     case REPLY_NAMESPACES:
+    case REPLY_CLUSTER:
     case REPLY_STATUS:
         break;
     }

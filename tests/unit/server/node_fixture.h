@@ -65,6 +65,8 @@ struct stream {
     unsigned slice_deliveries;
     unsigned heartbeats;
     unsigned progresses;
+    uint64_t frontier;    // of the last mark of it
+    uint16_t waiting_for; // actor, of the last mark that says so
 };
 
 // A reply to a request that is no subscription.
