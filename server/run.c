@@ -348,6 +348,7 @@ int run(const struct config *config, const struct machine *machine)
     }
     say_ready(&server);
     server.supervisor.net = server.net;
+    server.supervisor.node = server.node;
     server.supervisor.store = server.storage.store;
     server.supervisor.threads = server.threads;
     server.supervisor.logger = server.logger;

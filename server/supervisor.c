@@ -22,6 +22,7 @@
 
 #include "server/log/logger.h"
 #include "server/net/net.h"
+#include "server/node/cluster_view.h"
 #include "storage/store.h"
 #include "storage/store_threads.h"
 
@@ -129,10 +130,13 @@ static void take_signals(struct supervisor *supervisor, struct watch *watch)
 static void tell_systemd(struct supervisor *supervisor, const struct watch *watch)
 {
     struct store_status status;
+    struct reason why = {0};
     store_status(supervisor->store, &status);
-    sd_notifyf(0, "%sSTATUS=%" PRIu64 " connections, %" PRIu64 " events%s",
+    cluster_why_not(supervisor->node, &why);
+    sd_notifyf(0, "%sSTATUS=%" PRIu64 " connections, %" PRIu64 " events%s%s%s",
                watch->is_watched ? "WATCHDOG=1\n" : "", net_connections_count(supervisor->net),
-               status.events, status.is_full ? "; disk reserve reached, produce is refused" : "");
+               status.events, status.is_full ? "; disk reserve reached, produce is refused" : "",
+               why.text[0] == '\0' ? "" : "; no produce: ", why.text);
 }
 
 static void look_for_life(struct supervisor *supervisor, struct watch *watch)

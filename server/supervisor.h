@@ -6,11 +6,13 @@
 
 struct logger;
 struct net;
+struct node;
 struct store;
 struct store_threads;
 
 struct supervisor {
     struct net *net;
+    struct node *node;
     struct store *store;
     struct store_threads *threads;
     struct logger *logger;
