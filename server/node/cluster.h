@@ -3,12 +3,14 @@
 // What other loops need is published in `struct cluster_view`.
 #pragma once
 
+#include "proto/base/bytes.h"
 #include "proto/base/limits.h"
 #include "proto/model/reply.h"
 #include "replication/replica.h"
 #include "server/node/cluster_view.h"
 #include "storage/identity.h"
 
+struct append;
 struct cluster;
 struct node;
 struct service;
@@ -40,5 +42,15 @@ void cluster_free(struct service *service);
 // Called by the first service: at the end of each of its turns, and by its timer.
 void cluster_turn(struct cluster *cluster);
 
-// Any loop: alarms for status, as lines; the waiting member's name for marks.
+// Ends every link, answers every request, and decides nothing more.
+void cluster_shut_down(struct cluster *cluster);
+
+// Any loop's service: whether this append is the driver's, which then takes it back.
+bool cluster_owns(const struct service *service, const struct append *append);
+void cluster_append_completed(struct append *append);
+
+// Any loop: calls the driver when what readers want of it has changed.
+void cluster_nudge(struct node *node);
+
+// Any loop: adds the alarms to those of status, as lines.
 void cluster_alarms(struct node *node, struct buffer *out);

@@ -27,3 +27,6 @@ void cluster_reply_free(struct cluster_reply *reply); // NULL is fine
 int cluster_request(struct service *service, const struct request_cluster *request,
                     void (*done)(void *context, struct cluster_reply *reply),
                     void *context) MUST_CHECK;
+
+// The service: calls `done` of what was answered; in its turns.
+void cluster_answers_deliver(struct service *service);

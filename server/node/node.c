@@ -16,7 +16,12 @@ int node_new(const struct node_config *config, struct node **node_out)
     if (!node) {
         return ERR_MEMORY;
     }
-    node->identity = *config->identity;
+    node->services = calloc(config->services_max, sizeof(struct service *));
+    if (!node->services || node_become(node, config->identity)) {
+        free(node->services);
+        free(node);
+        return ERR_MEMORY;
+    }
     node->store = config->store;
     node->data_bytes_max = config->data_bytes_max;
     node->compress = config->compress;
@@ -36,10 +41,51 @@ int node_new(const struct node_config *config, struct node **node_out)
 
 void node_free(struct node *node)
 {
-    if (node) {
-        pthread_mutex_destroy(&node->why_lock);
+    if (!node) {
+        return;
     }
+    struct node_identity *identity = atomic_load(&node->identity);
+    while (identity) {
+        struct node_identity *previous = identity->previous;
+        free(identity);
+        identity = previous;
+    }
+    pthread_mutex_destroy(&node->why_lock);
+    buffer_deinit(&node->cluster_alarms);
+    free(node->services);
     free(node);
+}
+
+int node_become(struct node *node, const struct identity *identity)
+{
+    struct node_identity *fresh = malloc(sizeof *fresh);
+    if (!fresh) {
+        return ERR_MEMORY;
+    }
+    fresh->identity = *identity;
+    fresh->previous = atomic_load(&node->identity);
+    atomic_store_explicit(&node->identity, fresh, memory_order_release);
+    return 0;
+}
+
+void node_add_service(struct node *node, struct service *service)
+{
+    for (uint32_t i = 0; i < node->services_max; i++) {
+        if (!node->services[i]) {
+            node->services[i] = service;
+            return;
+        }
+    }
+    assert(false);
+}
+
+void node_remove_service(struct node *node, const struct service *service)
+{
+    for (uint32_t i = 0; i < node->services_max; i++) {
+        if (node->services[i] == service) {
+            node->services[i] = NULL;
+        }
+    }
 }
 
 void cluster_why_not(struct node *node, struct reason *why_out)

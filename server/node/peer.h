@@ -19,8 +19,15 @@ int peer_open(struct service *service, void *owner, uint64_t dial, bool is_local
               struct peer **peer_out) MUST_CHECK;
 void peer_close(struct peer *peer); // the connection is gone
 
-// One message that came, and its bytes as they were on the wire (what proofs are made of; valid
-// during the call). Negative: the connection ends after what peer_take still gives (a REFUSE).
+// The next peer that is ready, as service_take_ready; its owner. NULL: none.
+void *peer_take_ready(struct service *service);
+
+// Bytes of a message that is not complete have come: the other side is alive.
+void peer_heard(struct peer *peer, struct instant now);
+
+// One message that came, and its bytes as they were on the wire, without their length (what proofs
+// are made of; valid during the call). Negative: the connection ends after what peer_take still
+// gives (a REFUSE).
 int peer_submit(struct peer *peer, const struct peer_message *message, struct bytes wire,
                 struct instant now) MUST_CHECK;
 

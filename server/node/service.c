@@ -10,7 +10,10 @@
 #include <stdlib.h>
 
 #include "proto/base/compress.h"
+#include "server/node/cluster.h"
+#include "server/node/cluster_mailbox.h"
 #include "server/node/node.h"
+#include "server/node/peer.h"
 #include "server/node/produce.h"
 #include "server/node/service_state.h"
 #include "server/node/session.h"
@@ -34,6 +37,8 @@ static void service_init(struct service *service, struct node *node, const struc
     list_init(&service->ready);
     list_init(&service->live);
     list_init(&service->congested);
+    list_init(&service->peers_ready);
+    list_init(&service->cluster_answers);
     list_init(&service->frontier_readers);
     list_init(&service->replica_waits);
     filter_table_init(&service->filters, node->seed);
@@ -65,6 +70,7 @@ int service_new(struct node *node, const struct node_env *env, struct service **
         return err;
     }
     service->ordinal = store_port_ordinal(service->port);
+    node_add_service(node, service);
     *service_out = service;
     return 0;
 }
@@ -75,6 +81,8 @@ void service_free(struct service *service)
         return;
     }
     assert(list_is_empty(&service->sessions) && service->in_flight == 0);
+    cluster_free(service);
+    node_remove_service(service->node, service);
     store_port_close(service->port);
     timer_clear(&service->timers, &service->congestion);
     timers_deinit(&service->timers);
@@ -101,7 +109,7 @@ struct bytes service_cursor(struct service *service)
 
 void service_describe(struct service *service, struct reply *hello_out)
 {
-    const struct identity *identity = &service->node->identity;
+    const struct identity *identity = node_identity(service->node);
     *hello_out = (struct reply){.kind = REPLY_HELLO, .cursor = service_cursor(service)};
     hello_out->hello = (struct reply_hello){
         .server_version = bytes_of_text("weir " WEIR_VERSION),
@@ -160,13 +168,23 @@ void service_turn(struct service *service, struct instant now)
     frontier_latch(service);
     store_port_refresh(service->port);
     while ((append = store_port_take_append(service->port)) != NULL) {
-        produce_completed(append);
+        if (cluster_owns(service, append)) {
+            cluster_append_completed(append);
+        } else {
+            produce_completed(append);
+        }
     }
     replica_waits_check(service);
     adopt_chunks(service);
     while ((read = store_port_take_read(service->port)) != NULL) {
         struct read_owner *owner = read->owner;
         owner->completed(owner);
+    }
+    cluster_answers_deliver(service);
+    if (service->cluster) {
+        cluster_turn(service->cluster);
+    } else {
+        cluster_nudge(service->node);
     }
     store_port_flush(service->port);
 }
@@ -190,7 +208,7 @@ void *service_take_ready(struct service *service)
 {
     struct list_node *link = list_first(&service->ready);
     if (!link) {
-        return NULL;
+        return peer_take_ready(service);
     }
     list_remove(link);
     return container_of(link, struct session, ready_link)->owner;
@@ -206,6 +224,9 @@ void service_shut_down(struct service *service)
     service->is_shutting_down = true;
     waiters_close(service);
     replica_waits_check(service);
+    if (service->cluster) {
+        cluster_shut_down(service->cluster);
+    }
     LIST_FOR_EACH(&service->sessions, link)
     {
         struct session *session = container_of(link, struct session, link);

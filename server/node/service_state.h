@@ -10,6 +10,7 @@
 #include "server/node/timer.h"
 #include "storage/store.h"
 
+struct cluster;
 struct node;
 struct node_counters;
 
@@ -39,6 +40,10 @@ struct service {
     struct list_node ready;
     struct list_node live;      // subscriptions that wait for the next chunk
     struct list_node congested; // sessions whose produce waits for the node
+    struct list_node peers_ready;
+    struct cluster *cluster;          // the first loop's, else NULL
+    struct list_node cluster_answers; // the mailbox's, under its lock
+    uint32_t cluster_asked;           // requests to the cluster that are not answered
     struct timer congestion;
 
     // the frontier as of the begin of the turn, before the port was refreshed: all that it speaks

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "server/node/cluster.h"
 #include "server/node/node.h"
 #include "server/node/service.h"
 #include "server/node/service_state.h"
@@ -45,12 +46,13 @@ static void alarms_fill(struct service *service, const struct store_status *stor
                    (unsigned long long)store->index_behind);
         alarm_add(alarms, text.text);
     }
+    cluster_alarms(service->node, alarms);
 }
 
 void status_fill(struct service *service, struct reply_status *status_out)
 {
     const struct node *node = service->node;
-    const struct identity *identity = &node->identity;
+    const struct identity *identity = node_identity(node);
     struct store_status store;
     store_status(node->store, &store);
     alarms_fill(service, &store);
