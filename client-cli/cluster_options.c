@@ -176,7 +176,7 @@ const struct argp cluster_argp = {
            "verify   whether all members hold the same; exit status 6 if not\n"
            "retire   an actor that is gone for good: nobody waits for it any more\n"
            "leave    take this node out of its cluster, in order\n"
-           "rescue   go on under a new actor id, on the node whose strand forked or was copied\n"
+           "rescue   this node, whose strand forked or was copied, goes on as a new actor\n"
            "lost     no copy is left of these events anywhere: pass over them\n"
            "forgive  take in an actor again whose counter came from nowhere\n\n"
            "Examples:\n"

@@ -159,8 +159,8 @@ bool parse_address(const char *text, struct parse_address *address_out)
     if (is_bracketed) {
         text++;
         length -= 2;
-    } else if (memchr(text, ':', length)) {
-        return false; // IPv6 without brackets: where does the port begin?
+    } else if (strcspn(text, ":[]") < length) {
+        return false; // IPv6 without its brackets: where does the port begin?
     }
     if (length == 0 || length >= sizeof address_out->host) {
         return false;

@@ -34,6 +34,18 @@ def options_that_contradict_each_other_are_named(_):
         (("namespaces", "/a", "/b"), "/b"),
         (("consume", "/a/**"), "-n"),
         (("produce", "/a"), "-d"),
+        (("produce", "-n", "/a", "--timeout", "1s"), "--replicas"),
+        (("consume", "--marks", "--order", "stable"), "--marks"),
+        (("get", "1.1", "--after-timeout", "1s"), "--after"),
+        (("bench", "replicate"), "--to"),
+        (("bench", "produce", "--to", "a:1"), "--to"),
+        (("cluster", "status", "--force"), "--force"),
+        (("cluster", "leave", "--force"), "--force"),
+        (("cluster", "status", "--wait", "1s"), "--wait"),
+        (("cluster", "forgive", "3", "--yes"), "--yes"),
+        (("cluster", "leave", "3"), "3"),
+        (("cluster", "retire"), "actor"),
+        (("cluster", "lost", "3"), "range"),
     ):
         refused(arguments, word)
 
@@ -63,6 +75,19 @@ def wrong_values_are_named(_):
         ("bench", "replay", "-n", "/***"),
         ("ping", "--output", "xml"),
         ("completion",),
+        ("cluster",),
+        ("cluster", "join"),
+        ("cluster", "retire", "0"),
+        ("cluster", "forgive", "65536"),
+        ("cluster", "lost", "3", "9..5"),
+        ("cluster", "lost", "3", "0..5"),
+        ("cluster", "verify", "--wait", "10"),
+        ("consume", "--order", "random"),
+        ("consume", "--after", "1.1"),
+        ("namespaces", "--after", "@1"),
+        ("produce", "-n", "/a", "--replicas", "0"),
+        ("produce", "-n", "/a", "--replicas", "17"),
+        ("bench", "replicate", "--to", "localhost"),
         ("ping", "-p", "0"),
         ("ping", "-p", "65536"),
         ("ping", "--socket", "/" + "x" * 200),
@@ -105,8 +130,30 @@ def right_values_get_as_far_as_connecting(_):
         ("namespaces", "/**"),
         ("produce", "-n", "a", "-P", "7.1", "--attr", "k=", "-d", "", "-d", "x"),
         ("bench", "fanout", "--consumers", "3"),
+        ("bench", "replicate", "--to", "[::1]:3001"),
+        ("consume", "--order", "stable", "--after", "@1.1", "--after-timeout", "10s"),
+        ("consume", "--order", "arrival", "--marks"),
+        ("last", "--after", "@"),
+        ("produce", "-n", "/a", "--replicas", "16", "--timeout", "1m", "--after", "@1.1"),
+        ("cluster", "verify", "--wait", "0s"),
+        ("cluster", "retire", "3", "--force", "--yes"),
+        ("cluster", "lost", "3", "7", "--yes"),
+        ("cluster", "lost", "65535", "1..9223372036854775807", "--yes"),
     ):
         run_weir(*arguments, env=NOWHERE, status=NO_CONNECTION)
+
+
+@test
+def what_cannot_be_undone_is_not_done_unasked(_):
+    for arguments, word in (
+        (("cluster", "retire", "3"), "Actor 3"),
+        (("cluster", "leave"), "leave"),
+        (("cluster", "rescue"), "rescue"),
+        (("cluster", "lost", "3", "5..9"), "Events 5 to 9 of actor 3"),
+    ):
+        result = run_weir(*arguments, env=NOWHERE, status=USAGE)
+        expect("--yes" in result.stderr, "it does not say how to do it", result)
+        expect(word.lower() in result.stderr.lower(), "it does not say what it would do", result)
 
 
 @test
@@ -127,7 +174,7 @@ def a_flag_beats_the_environment(_):
 def completions_know_every_option(_):
     for shell in ("bash", "zsh", "fish"):
         script = run_weir("completion", shell).stdout
-        for command in ("produce", "consume", "last", "bench"):
+        for command in ("produce", "consume", "last", "bench", "cluster"):
             text = run_weir(command, "--help").stdout
             for option in set(re.findall(r"--([a-z-]+)", text.split("Mandatory")[0])):
                 if option not in ("help", "usage", "version"):

@@ -89,11 +89,38 @@ START_TEST(timestamps_are_rfc_3339)
 }
 END_TEST
 
+START_TEST(an_address_is_a_host_and_a_port)
+{
+    static const struct {
+        const char *text;
+        const char *host;
+        const char *port;
+    } good[] = {
+        {"localhost:3001", "localhost", "3001"},
+        {"10.0.0.1:65535", "10.0.0.1", "65535"},
+        {"[::1]:1", "::1", "1"},
+    };
+    struct parse_address address;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        ck_assert(parse_address(good[i].text, &address));
+        ck_assert_str_eq(address.host, good[i].host);
+        ck_assert_str_eq(address.port, good[i].port);
+    }
+    static const char *const bad[] = {"",      "localhost", ":3001",   "a:",   "a:0",
+                                      "a:x",   "a:65536",   "::1",     "[]:1", "a:000001",
+                                      "a:b:1", "[::1]",     "[::1]:x", "a:-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assert_msg(!parse_address(bad[i], &address), "%s", bad[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client-cli/parse");
     suite_add(suite, numbers_are_plain_and_bounded);
     suite_add(suite, durations_are_sums_of_units);
     suite_add(suite, timestamps_are_rfc_3339);
+    suite_add(suite, an_address_is_a_host_and_a_port);
     return check_main(suite);
 }
