@@ -121,15 +121,18 @@ static void fault_crash(struct faults *faults)
     }
 }
 
-// The next write or sync fails, which ends the process; what it was to write may be there.
+// The next write or sync fails, which ends the process; what it was to write may be there. Or a
+// read fails, once.
 static void fault_disk(struct faults *faults)
 {
     struct world *world = faults->world;
     struct machine *machine = any_machine(world);
+    enum disk_fault fault = (enum disk_fault)random_below(&world->random, 3);
     if (machine->is_up) {
-        enum disk_fault fault = world_chance(world, 50) ? DISK_FAULT_WRITE : DISK_FAULT_SYNC;
+        world_trace(world, "disk fault", machine->index, fault, 0);
         disk_medium_fail(machine->log_medium, fault, 1 + random_below(&world->random, 3),
                          world_chance(world, 50));
+        machine->crashes_again = fault != DISK_FAULT_READ && world_chance(world, 40);
     }
 }
 
@@ -402,6 +405,8 @@ void faults_end(struct faults *faults)
         machine->dies_at_save = false;
         disk_medium_fail(machine->log_medium, DISK_FAULT_WRITE, 0, false);
         disk_medium_fail(machine->log_medium, DISK_FAULT_SYNC, 0, false);
+        disk_medium_fail(machine->log_medium, DISK_FAULT_READ, 0, false);
+        machine->crashes_again = false;
         if (happening_is_set(&machine->crash)) {
             machine_crash(machine, true);
         }

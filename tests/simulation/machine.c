@@ -352,6 +352,11 @@ void machine_start(struct machine *machine)
     open_cluster(machine);
     machine->turn_wanted = true;
     machine_want_turn(machine);
+    if (machine->crashes_again) {
+        machine->crashes_again = false;
+        machine_plan_crash(machine, world_after(world, world_between(world, 1, 30000000)),
+                           world_between(world, 1000000, 100000000));
+    }
 }
 
 // Nothing that comes back from the store can be told to anybody, or written, any more.
@@ -405,6 +410,7 @@ void machine_crash(struct machine *machine, bool has_power)
     dials_drop(machine);
     sockets_close(machine, has_power);
     service_shut_down(machine->service);
+    disk_medium_fail(machine->log_medium, DISK_FAULT_READ, 0, false);
     drain(machine);
     dials_drop(machine);
     cluster_free(machine->service);
@@ -417,8 +423,10 @@ void machine_crash(struct machine *machine, bool has_power)
     machine->store = NULL;
     machine->node = NULL;
     clear_steps(machine);
-    lose_unsynced(machine, machine->log_medium);
-    lose_unsynced(machine, machine->index_medium);
+    if (!has_power) {
+        lose_unsynced(machine, machine->log_medium);
+        lose_unsynced(machine, machine->index_medium);
+    }
 }
 
 void machine_plan_crash(struct machine *machine, struct instant at, int64_t down_ns)

@@ -47,9 +47,10 @@ struct machine {
     struct happening start; // planned
     struct instant frozen_until;
     int64_t wall_offset_ms;
-    int64_t commit_ns; // how long a commit takes, about
-    bool is_poisoned;  // its clock is wild
-    bool dies_at_save; // with the next identity that is to be written
+    int64_t commit_ns;  // how long a commit takes, about
+    bool crashes_again; // soon after the next start
+    bool is_poisoned;   // its clock is wild
+    bool dies_at_save;  // with the next identity that is to be written
 };
 
 struct machine *machine_new(struct world *world, unsigned index);
@@ -57,7 +58,8 @@ void machine_free(struct machine *machine); // stops it as a crash does
 
 // Starts the process. A log that cannot be opened is a violation.
 void machine_start(struct machine *machine);
-// The process ends at once. `has_power`: the others learn that its connections are gone.
+// The process ends at once. `has_power`: the machine lives on, the others learn that connections
+// are gone, what was written and not synced is still there, and not yet synced.
 void machine_crash(struct machine *machine, bool has_power);
 // As machine_crash, when the schedule comes to it; and starts again after `down_ns` (0: never).
 void machine_plan_crash(struct machine *machine, struct instant at, int64_t down_ns);
