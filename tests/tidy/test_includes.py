@@ -19,7 +19,7 @@ TABLE = {
     "server/config": BASE,
     "server/log": BASE + ["server/node/node_env.h"],  # it implements the seam's log
     "server/node": MODEL + ["storage/store.h", "storage/identity.h", "replication/replica.h"],
-    "server/frontend": PROTO + ["server/node/service.h"],
+    "server/frontend": PROTO + ["server/node/peer.h", "server/node/service.h"],
     "server/net": BASE
     + [
         "server/frontend/frontend.h",
