@@ -216,7 +216,9 @@ static int start_threads(struct server *server, struct reason *reason)
 {
     unsigned readers =
         (unsigned)config_number(server->config, CONFIG_READ_THREADS, server->machine);
-    int err = store_threads_start(server->storage.store, readers, &server->threads);
+    uint64_t scrub_interval_s = server->config->scrub_days * 24 * 60 * 60;
+    int err =
+        store_threads_start(server->storage.store, readers, scrub_interval_s, &server->threads);
     if (err != 0) {
         return reason_set(reason, err, "cannot start the threads of the store: %s", err_text(err));
     }

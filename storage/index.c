@@ -150,6 +150,45 @@ int index_reset(struct index *index)
     return err;
 }
 
+int index_resume(struct index *index)
+{
+    struct index_state state = {0};
+    struct buffer value = {0};
+    int result = disk_get(index->disk, INDEX_META, INDEX_STATE_KEY, &value);
+    if (result == 0) {
+        result = index_state_decode(buffer_bytes(&value), &state);
+    }
+    buffer_deinit(&value);
+    if (result == 0) {
+        struct index_state before = index->state;
+        index->state = state;
+        state = before;
+        disk_batch_clear(index->scratch.batch);
+        index->scratch.batch_keys = 0;
+        index->redo_ordinal = 0;
+        index->redo_vector_hash = 0;
+        result = load_intent(index);
+    }
+    index_state_deinit(&state);
+    if (result == 0) {
+        result = begin_at_state(index);
+    }
+    result = result == DISK_NOT_FOUND ? ERR_CORRUPT : result;
+    index->failed = result;
+    return result;
+}
+
+int index_put_note(struct index *index, struct bytes note)
+{
+    int err = index_batch_put(index, INDEX_META, INDEX_NOTE_KEY, note);
+    return err ? err : index_batch_write(index);
+}
+
+int index_get_note(struct index *index, struct buffer *note_out)
+{
+    return disk_get(index->disk, INDEX_META, INDEX_NOTE_KEY, note_out);
+}
+
 static int recover(struct index *index, bool *reset_out)
 {
     bool is_new = false;

@@ -31,6 +31,25 @@ void index_close(struct index *index); // NULL is fine; what is in memory will b
 int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *header,
               struct bytes body) MUST_CHECK;
 
+// Passes over the chunks up to this ordinal: one that cannot be read (its actor and last counter),
+// or none (actor 0). Readers find out otherwise that the index does not have it. ERR_MEMORY.
+int index_pass(struct index *index, uint64_t ordinal, uint16_t actor, uint64_t last) MUST_CHECK;
+
+// Adds a chunk that was passed over and writes it to the disk, with everything accumulated. Not
+// while index_is_redoing. Errors of index_add and index_flush.
+int index_add_late(struct index *index, const struct chunk_header *header,
+                   struct bytes body) MUST_CHECK;
+// Whether a part that a crash cut short is still to be written once more.
+bool index_is_redoing(const struct index *index);
+
+// Bytes kept beside the index, and emptied with it: what was passed over. Written in order with
+// everything else. ERR_*; DISK_NOT_FOUND.
+int index_put_note(struct index *index, struct bytes note) MUST_CHECK;
+int index_get_note(struct index *index, struct buffer *note_out) MUST_CHECK;
+
+// After ERR_MEMORY: begins again at what is on the disk, as a start would. Readers go on.
+int index_resume(struct index *index) MUST_CHECK;
+
 // Whether so much has accumulated that it should be flushed now (a window of events, or memory).
 bool index_wants_flush(const struct index *index);
 

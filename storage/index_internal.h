@@ -50,6 +50,7 @@ struct index_intent {
 
 extern const struct bytes INDEX_STATE_KEY;
 extern const struct bytes INDEX_INTENT_KEY;
+extern const struct bytes INDEX_NOTE_KEY;
 
 void index_state_deinit(struct index_state *state);
 int index_state_copy(struct index_state *to, const struct index_state *from) MUST_CHECK;

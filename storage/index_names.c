@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
+#include "proto/model/namespace.h"
 
 enum { PAGE_EXAMINED_MAX = 16384 };
 
@@ -85,7 +86,8 @@ static int name_check(const struct name_walk *walk, struct bytes name, bool *is_
     if (err) {
         return err;
     }
-    *is_match_out = number < walk->names && (!walk->filter || filter_matches(walk->filter, name));
+    bool matches = walk->filter ? filter_matches(walk->filter, name) : !namespace_is_system(name);
+    *is_match_out = number < walk->names && matches;
     *number_out = number;
     return 0;
 }

@@ -18,6 +18,7 @@ enum {
 };
 
 const struct bytes INDEX_STATE_KEY = {.data = (const uint8_t *)"state", .length = 5};
+const struct bytes INDEX_NOTE_KEY = {.data = (const uint8_t *)"note", .length = 4};
 const struct bytes INDEX_INTENT_KEY = {.data = (const uint8_t *)"intent", .length = 6};
 
 void index_state_deinit(struct index_state *state)

@@ -61,20 +61,14 @@ static bool redo_is_due(const struct index *index)
     return index->redo_ordinal != 0 && index->added.ordinal >= index->redo_ordinal;
 }
 
-int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *header,
-              struct bytes body)
+static int append_chunk(struct index *index, const struct chunk_header *header, struct bytes body)
 {
     struct accumulator *added = &index->added;
-    assert(ordinal > added->ordinal && header->count >= 1 && header->count <= CHUNK_EVENTS_MAX);
-    int err = index->failed;
-    if (!err && redo_is_due(index)) {
-        err = index_part_write(index);
-    }
-    err = err ? err : accumulator_reserve(added, header->count);
+    struct chunk_names names;
+    int err = accumulator_reserve(added, header->count);
     if (err) {
         return err;
     }
-    struct chunk_names names;
     parse_chunk(index, header->count, body, &names);
     err = append_events(index, &names, header->count);
     err = err ? err : version_vector_raise(&added->vector, header->actor, chunk_last(header));
@@ -89,6 +83,56 @@ int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *
         .count = header->count,
     };
     added->events_count += header->count;
+    return 0;
+}
+
+int index_pass(struct index *index, uint64_t ordinal, uint16_t actor, uint64_t last)
+{
+    struct accumulator *added = &index->added;
+    assert(ordinal > added->ordinal);
+    int err = index->failed;
+    if (!err && redo_is_due(index)) {
+        err = index_part_write(index);
+    }
+    if (!err && actor != 0) {
+        err = version_vector_raise(&added->vector, actor, last);
+    }
+    if (!err) {
+        added->ordinal = ordinal;
+    }
+    return err;
+}
+
+bool index_is_redoing(const struct index *index)
+{
+    return index->redo_ordinal != 0;
+}
+
+int index_add_late(struct index *index, const struct chunk_header *header, struct bytes body)
+{
+    assert(index->redo_ordinal == 0);
+    int err = index->failed;
+    err = err ? err : append_chunk(index, header, body);
+    if (!err) {
+        err = index_part_write(index);
+        index->failed = err;
+    }
+    return err;
+}
+
+int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *header,
+              struct bytes body)
+{
+    struct accumulator *added = &index->added;
+    assert(ordinal > added->ordinal && header->count >= 1 && header->count <= CHUNK_EVENTS_MAX);
+    int err = index->failed;
+    if (!err && redo_is_due(index)) {
+        err = index_part_write(index);
+    }
+    err = err ? err : append_chunk(index, header, body);
+    if (err) {
+        return err;
+    }
     added->ordinal = ordinal;
     added->is_window_full = ends_window(header);
     return 0;
@@ -123,13 +167,15 @@ static int show_tail(struct index *index)
 {
     struct index_view *old = index->view;
     uint32_t kept = old->segments_count;
+    bool has_new = false;
     size_t chunks = 0;
     size_t events = 0;
     for (uint32_t i = 0; i < kept; i++) {
         chunks += old->segments[i]->chunks_count;
         events += old->segments[i]->events_count;
     }
-    while (kept > 0 &&
+    has_new = chunks < index->added.chunks_count; // if not, chunks were passed over only
+    while (has_new && kept > 0 &&
            old->segments[kept - 1]->events_count <= 2 * (index->added.events_count - events)) {
         kept--;
         chunks -= old->segments[kept]->chunks_count;
@@ -144,12 +190,14 @@ static int show_tail(struct index *index)
     if (err) {
         return err;
     }
-    err = tail_segment_new(&index->added, chunks, &view->segments[kept]);
-    if (err) {
-        index_view_release(index, view);
-        return err;
+    if (has_new) {
+        err = tail_segment_new(&index->added, chunks, &view->segments[kept]);
+        if (err) {
+            index_view_release(index, view);
+            return err;
+        }
+        view->segments_count = kept + 1;
     }
-    view->segments_count = kept + 1;
     index_view_publish(index, view);
     return 0;
 }

@@ -1,14 +1,16 @@
 // The indexer: follows the published log by arrival ordinal and feeds the index. It reads recent
-// blocks from the cache, and what has left it from the disk. A full window is flushed at once; what
-// is less than a window is flushed when a reader waits for it, or after a second, so that single
-// events do not cost a flush each.
+// blocks from the cache, and what has left it from the disk. A chunk that is damaged there is
+// passed over and remembered, so that readers do not take the index's silence for its absence, and
+// is added when it is repaired. A full window is flushed at once; what is less than a window is
+// flushed when a reader waits for it, or after a second, so that single events do not cost a flush
+// each.
 #include <assert.h>
 #include <time.h>
 
 #include "proto/base/limits.h"
 #include "storage/store_state.h"
 
-enum { FLUSH_AFTER_MS = 1000 };
+enum { FLUSH_AFTER_MS = 1000, CHUNKS_PER_STEP = 256 };
 
 void store_signal_index(struct store *store)
 {
@@ -24,26 +26,6 @@ static uint64_t published_ordinal(struct store *store)
     uint64_t ordinal = store->published.ordinal;
     pthread_mutex_unlock(&store->published.lock);
     return ordinal;
-}
-
-// The block that holds the next ordinal. 0 (block NULL: there is none any more), ERR_*.
-static int indexer_block(struct store *store, uint64_t ordinal, uint64_t end,
-                         struct block **block_out)
-{
-    struct read *read = &store->indexer.arrivals;
-    struct block *block = recent_find(&store->recent, ordinal);
-    if (block == NULL) {
-        read->ordinal = ordinal;
-        read->ordinal_end = end;
-        int result = read_step_arrival(store, read);
-        if (result != 0) {
-            return result;
-        }
-        block = read->block;
-        read->block = NULL;
-    }
-    *block_out = block;
-    return 0;
 }
 
 static int indexer_add_block(struct store *store, const struct block *block, uint64_t from)
@@ -70,6 +52,147 @@ static int indexer_add_block(struct store *store, const struct block *block, uin
     }
     return 0;
 }
+
+// --- What the index passes over ------------------------------------------------------------------
+
+enum { NOTE_ENTRY_LENGTH = 18 };
+
+// Writes down what is passed over, before the part that covers it.
+static int passed_write(struct store *store)
+{
+    struct buffer chunks = {0};
+    struct buffer note = {0};
+    uint64_t changes;
+    int result = damage_unindexed(&store->damage, &chunks, &changes);
+    for (size_t at = 0; result == 0 && at < chunks.length; at += sizeof(struct damaged_chunk)) {
+        struct damaged_chunk chunk;
+        uint8_t entry[NOTE_ENTRY_LENGTH];
+        memcpy(&chunk, chunks.data + at, sizeof chunk);
+        store_be16(entry, chunk.actor);
+        store_be64(entry + 2, chunk.first);
+        store_be64(entry + 10, chunk.last);
+        result = buffer_append(&note, bytes_of(entry, sizeof entry));
+    }
+    if (result == 0) {
+        result = index_put_note(store->index, buffer_bytes(&note));
+    }
+    buffer_deinit(&chunks);
+    buffer_deinit(&note);
+    return result;
+}
+
+int store_load_passed(struct store *store)
+{
+    struct buffer note = {0};
+    int result = index_get_note(store->index, &note);
+    if (result == 0 && note.length % NOTE_ENTRY_LENGTH != 0) {
+        result = ERR_CORRUPT;
+    }
+    for (size_t at = 0; result == 0 && at < note.length; at += NOTE_ENTRY_LENGTH) {
+        struct damaged_chunk chunk = {.actor = load_be16(note.data + at),
+                                      .first = load_be64(note.data + at + 2),
+                                      .last = load_be64(note.data + at + 10)};
+        result = damage_pass_over(&store->damage, chunk);
+    }
+    buffer_deinit(&note);
+    return result == DISK_NOT_FOUND ? 0 : result;
+}
+
+static int indexer_pass_over(struct store *store, uint64_t ordinal, const struct arrival *arrival)
+{
+    struct damaged_chunk chunk = {.actor = arrival->actor,
+                                  .first = arrival->first,
+                                  .last = arrival->first + arrival->count - 1};
+    int result = damage_pass_over(&store->damage, chunk);
+    if (result == 0) {
+        result = passed_write(store);
+    }
+    return result == 0 ? index_pass(store->index, ordinal, chunk.actor, chunk.last) : result;
+}
+
+// Adds a chunk that was passed over and can be read now. 0; ERR_CORRUPT: it cannot; ERR_*.
+static int indexer_add_late(struct store *store, struct damaged_chunk chunk)
+{
+    struct chunk_header header;
+    struct reason reason;
+    struct bytes body;
+    struct buffer *bytes = &store->indexer.chunk;
+    buffer_clear(bytes);
+    int result = chunk_load(store, chunk.actor, chunk.first, bytes, &header, &reason);
+    if (result == ERR_CORRUPT) {
+        return 0; // known to be damaged from now on
+    }
+    if (result == 0) {
+        result = chunk_body(&header, buffer_bytes(bytes), &store->indexer.scratch, &body);
+    }
+    if (result == 0) {
+        result = index_add_late(store->index, &header, body);
+    }
+    if (result == 0) {
+        damage_indexed(&store->damage, chunk);
+        result = passed_write(store);
+    }
+    return result;
+}
+
+// --- From the disk -------------------------------------------------------------------------------
+
+static int indexer_add_arrival(struct store *store, uint64_t ordinal, const struct arrival *arrival)
+{
+    struct chunk_header header;
+    struct reason reason;
+    struct bytes body;
+    struct buffer *chunk = &store->indexer.chunk;
+    buffer_clear(chunk);
+    int result = chunk_load(store, arrival->actor, arrival->first, chunk, &header, &reason);
+    if (result == 0) {
+        result = chunk_body(&header, buffer_bytes(chunk), &store->indexer.scratch, &body);
+    }
+    if (result == ERR_CORRUPT) {
+        return indexer_pass_over(store, ordinal, arrival);
+    }
+    if (result == 0) {
+        result = index_add(store->index, ordinal, &header, body);
+    }
+    if (result == 0) {
+        store->indexer.unflushed_events += header.count;
+    }
+    return result;
+}
+
+// What has left the recent blocks.
+static int indexer_add_arrivals(struct store *store, uint64_t from, uint64_t end)
+{
+    struct disk_iterator *arrivals;
+    uint8_t bytes[ARRIVAL_KEY_LENGTH];
+    int result = disk_iterator_open(store->log, LOG_ARRIVALS, DISK_READ_POINT, &arrivals);
+    if (result != 0) {
+        return result;
+    }
+    store_be64(bytes, from);
+    disk_iterator_seek(arrivals, bytes_of(bytes, sizeof bytes));
+    bool is_over = false;
+    for (unsigned i = 0; result == 0 && !is_over && i < CHUNKS_PER_STEP; i++) {
+        struct bytes key =
+            disk_iterator_is_valid(arrivals) ? disk_iterator_key(arrivals) : bytes_of(NULL, 0);
+        is_over = key.length != ARRIVAL_KEY_LENGTH || load_be64(key.data) > end;
+        if (!is_over) {
+            struct arrival arrival = arrival_decode(disk_iterator_value(arrivals).data);
+            result = indexer_add_arrival(store, load_be64(key.data), &arrival);
+            disk_iterator_next(arrivals);
+        }
+    }
+    if (result == 0) {
+        result = disk_iterator_status(arrivals);
+    }
+    disk_iterator_close(arrivals);
+    if (result == 0 && is_over && index_added_ordinal(store->index) < end) {
+        result = index_pass(store->index, end, 0, 0); // the last of them hold no chunk
+    }
+    return result;
+}
+
+// --- Flushing ------------------------------------------------------------------------------------
 
 static void indexer_flushed(struct store *store)
 {
@@ -107,17 +230,51 @@ static void indexer_break(struct store *store)
     indexer_flushed(store);
 }
 
-static void indexer_flush(struct store *store)
+static void index_behind_lower(struct store *store, uint64_t events)
 {
-    store->indexer.is_flush_due = false;
-    store->indexer.flush_due = (struct timespec){0};
-    if (index_flush(store->index, false) != 0) {
+    uint64_t behind = atomic_load(&store->index_behind);
+    while (!atomic_compare_exchange_weak(&store->index_behind, &behind,
+                                         behind > events ? behind - events : 0)) {
+    }
+}
+
+// Without memory the index begins again at what is on the disk, a little later; anything else ends
+// it.
+static void indexer_fail(struct store *store, int error)
+{
+    if (error != ERR_MEMORY || index_resume(store->index) != 0) {
         indexer_break(store);
         return;
     }
-    atomic_fetch_sub(&store->index_behind, store->indexer.unflushed_events);
+    store->indexer.unflushed_events = 0;
+    store->indexer.must_retry = true;
+}
+
+static bool indexer_flush(struct store *store)
+{
+    store->indexer.is_flush_due = false;
+    store->indexer.flush_due = (struct timespec){0};
+    int result = index_flush(store->index, false);
+    if (result != 0) {
+        indexer_fail(store, result);
+        return false;
+    }
+    index_behind_lower(store, store->indexer.unflushed_events);
     store->indexer.unflushed_events = 0;
     indexer_flushed(store);
+    return true;
+}
+
+// Adds what is next, from memory if it is still there.
+static int indexer_add_next(struct store *store, uint64_t next, uint64_t end)
+{
+    struct block *block = recent_find(&store->recent, next);
+    if (block == NULL) {
+        return indexer_add_arrivals(store, next, end);
+    }
+    int result = indexer_add_block(store, block, next);
+    block_unref(block);
+    return result;
 }
 
 bool store_step_index(struct store *store)
@@ -129,30 +286,24 @@ bool store_step_index(struct store *store)
     if (atomic_load(&store->indexer.is_broken)) {
         return false;
     }
+    store->indexer.must_retry = false;
     uint64_t next = index_added_ordinal(store->index) + 1;
     uint64_t end = published_ordinal(store);
     bool is_unflushed = index_added_ordinal(store->index) > index_ordinal(store->index);
-    if (next > end) {
-        if (is_unflushed && (is_wanted || store->indexer.is_flush_due)) {
-            indexer_flush(store);
-            return true;
-        }
+    struct damaged_chunk mended;
+    int result = 0;
+    if (!index_is_redoing(store->index) && damage_mended(&store->damage, &mended)) {
+        result = indexer_add_late(store, mended);
+    } else if (next <= end) {
+        result = indexer_add_next(store, next, end);
+    } else {
+        return is_unflushed && (is_wanted || store->indexer.is_flush_due) && indexer_flush(store);
+    }
+    if (result != 0) {
+        indexer_fail(store, result);
         return false;
     }
-    struct block *block = NULL;
-    int result = indexer_block(store, next, end, &block);
-    if (result == 0 && block != NULL) {
-        result = indexer_add_block(store, block, next);
-        block_unref(block);
-    }
-    if (result != 0 || block == NULL) {
-        indexer_break(store);
-        return false;
-    }
-    if (index_wants_flush(store->index)) {
-        indexer_flush(store);
-    }
-    return true;
+    return !index_wants_flush(store->index) || indexer_flush(store);
 }
 
 static bool is_due(const struct timespec *due)
@@ -162,12 +313,14 @@ static bool is_due(const struct timespec *due)
     return now.tv_sec > due->tv_sec || (now.tv_sec == due->tv_sec && now.tv_nsec >= due->tv_nsec);
 }
 
-// Whether something waits to be flushed; from its first event on it waits FLUSH_AFTER_MS at most.
+// Whether something waits to be flushed, or to be tried again; from its first event on it waits
+// FLUSH_AFTER_MS at most.
 static bool flush_is_pending(struct store *store)
 {
     struct timespec *due = &store->indexer.flush_due;
     if (atomic_load(&store->indexer.is_broken) ||
-        index_added_ordinal(store->index) == index_ordinal(store->index)) {
+        (index_added_ordinal(store->index) == index_ordinal(store->index) &&
+         !store->indexer.must_retry)) {
         return false;
     }
     if (due->tv_sec == 0) {

@@ -11,6 +11,8 @@
 enum {
     STRAND_KEY_LENGTH = 10,
     STRAND_VALUE_LENGTH = 24,
+    STRAND_HOLLOW_LENGTH =
+        40, // of a range without chunks: the hash that the next chunk names follows
     ARRIVAL_KEY_LENGTH = 8,
     ARRIVAL_VALUE_LENGTH = 12,
     HEAD_KEY_LENGTH = 6,
@@ -20,7 +22,9 @@ enum {
 struct strand_record {
     uint64_t last;             // counter of the chunk's last event
     uint64_t timestamp_ms_max; // highest timestamp of this strand so far
-    uint64_t ordinal;          // arrival
+    uint64_t ordinal;          // arrival; 0: hollow
+    bool is_hollow;            // lost everywhere: there is no chunk
+    struct hash128 hash;       // hollow: the one that the next chunk names
 };
 
 // The newest chunk of one actor.

@@ -29,6 +29,9 @@ int store_port_open(struct store *store, store_wake *wake, void *context,
     pthread_mutex_lock(&store->published.lock);
     int result = version_vector_copy(&port->vector, &store->published.vector);
     if (result == 0) {
+        result = strand_ends_copy(&port->ends, &store->published.ends);
+    }
+    if (result == 0) {
         port->ordinal = store->published.ordinal;
         port->fatal = store->published.fatal;
         port->next = store->published.ports;
@@ -36,6 +39,8 @@ int store_port_open(struct store *store, store_wake *wake, void *context,
     }
     pthread_mutex_unlock(&store->published.lock);
     if (result != 0) {
+        version_vector_deinit(&port->vector);
+        strand_ends_deinit(&port->ends);
         free(port);
         return result;
     }
@@ -60,6 +65,7 @@ void store_port_close(struct store_port *port)
     assert(port->submitted.first == NULL && port->taken.first == NULL &&
            port->appends_done.first == NULL && port->reads_done.first == NULL);
     version_vector_deinit(&port->vector);
+    strand_ends_deinit(&port->ends);
     free(port);
 }
 
@@ -74,7 +80,8 @@ void store_port_refresh(struct store_port *port)
     }
     port->fatal = store->published.fatal;
     if (port->ordinal != store->published.ordinal) {
-        if (version_vector_copy(&port->vector, &store->published.vector) == 0) {
+        if (strand_ends_copy(&port->ends, &store->published.ends) == 0 &&
+            version_vector_copy(&port->vector, &store->published.vector) == 0) {
             port->ordinal = store->published.ordinal;
         } else {
             port->wake(port->context); // no memory now: once more
@@ -86,6 +93,12 @@ void store_port_refresh(struct store_port *port)
 const struct version_vector *store_port_vector(const struct store_port *port)
 {
     return &port->vector;
+}
+
+const struct strand_end *store_port_ends(const struct store_port *port, uint32_t *count_out)
+{
+    *count_out = port->ends.count;
+    return port->ends.entries;
 }
 
 uint64_t store_port_ordinal(const struct store_port *port)
@@ -102,7 +115,9 @@ void store_append(struct store_port *port, struct append *append)
 {
     append->port = port;
     append->result = 0;
-    append->first = 0;
+    append->first =
+        append->kind == APPEND_ACTOR || append->kind == APPEND_HOLLOW ? append->first : 0;
+    append->head = 0;
     append_list_add(&port->submitted, append);
     port->submitted_bytes += append->bytes.length;
     if (port->submitted_bytes >= FLUSH_BYTES) {
@@ -131,9 +146,20 @@ struct append *store_port_take_append(struct store_port *port)
 
 void store_clock_raise(struct store *store, uint64_t counter)
 {
+    uint64_t clock = atomic_load(&store->clock);
     uint64_t seen = atomic_load(&store->clock_seen);
+    if (counter > COUNTER_MAX || (counter > clock && counter - clock > COUNTER_JUMP_MAX)) {
+        return;
+    }
     while (counter > seen && !atomic_compare_exchange_weak(&store->clock_seen, &seen, counter)) {
     }
+}
+
+uint64_t store_clock(const struct store *store)
+{
+    uint64_t clock = atomic_load(&store->clock);
+    uint64_t lease = atomic_load(&store->lease);
+    return clock > lease ? clock : lease;
 }
 
 bool store_is_congested(const struct store *store)

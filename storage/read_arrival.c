@@ -12,6 +12,8 @@ struct arrival_step {
     struct store *store;
     struct read *read;
     struct filter_cache *cache; // NULL: nothing to match
+    bool wants_all;
+    bool wants_system;
     struct disk_iterator *arrivals;
     struct buffer chunk;
     struct buffer scratch;
@@ -27,6 +29,10 @@ static int arrival_add(struct arrival_step *step, const struct chunk_header *hea
     struct bytes chunk = buffer_bytes(&step->chunk);
     struct bytes body;
     uint64_t positions = UINT64_MAX >> (64 - header->count);
+    bool is_system = (header->flags & CHUNK_HAS_SYSTEM) != 0;
+    if (is_system && !step->wants_system) {
+        return 0;
+    }
     if (step->kind == BLOCK_CHUNKS) {
         step->events += header->count;
         step->chunks++;
@@ -36,7 +42,7 @@ static int arrival_add(struct arrival_step *step, const struct chunk_header *hea
     if (result != 0) {
         return result;
     }
-    if (step->cache != NULL) {
+    if (!step->wants_all || is_system) {
         positions = filter_positions(step->cache, body, header->count);
     }
     step->events += (uint32_t)__builtin_popcountll(positions);
@@ -44,7 +50,7 @@ static int arrival_add(struct arrival_step *step, const struct chunk_header *hea
 }
 
 // Adds the chunk at the iterator, whose ordinal it is. Positive: the step is over.
-static int arrival_move(struct arrival_step *step, unsigned moves)
+static int arrival_move(struct arrival_step *step)
 {
     struct read *read = step->read;
     if (!disk_iterator_is_valid(step->arrivals)) {
@@ -62,8 +68,9 @@ static int arrival_move(struct arrival_step *step, unsigned moves)
         read->done = true;
         return 1;
     }
-    // Ordinals inside a block follow by one; a gap (an accepted loss) begins a new one.
-    if (moves > 0 && ordinal != read->ordinal && step->kind == BLOCK_CHUNKS) {
+    // Ordinals inside a block follow by one; a gap (an accepted loss, a chunk of the system) begins
+    // a new one.
+    if (step->chunks > 0 && ordinal != step->ordinal_first + step->chunks) {
         return 1;
     }
     struct chunk_header header;
@@ -72,7 +79,7 @@ static int arrival_move(struct arrival_step *step, unsigned moves)
     int result =
         chunk_load(step->store, arrival.actor, arrival.first, &step->chunk, &header, &read->reason);
     if (result == 0) {
-        step->ordinal_first = moves == 0 ? ordinal : step->ordinal_first;
+        step->ordinal_first = step->chunks == 0 ? ordinal : step->ordinal_first;
         result = arrival_add(step, &header);
     }
     if (result == 0) {
@@ -114,7 +121,7 @@ static int arrival_run(struct arrival_step *step)
     for (unsigned moves = 0; result == 0 && !read->done && moves < CHUNKS_PER_STEP_MAX &&
                              step->out.length < read->bytes_max;
          moves++) {
-        result = arrival_move(step, moves);
+        result = arrival_move(step);
     }
     return result < 0 ? result : arrival_block(step);
 }
@@ -122,10 +129,13 @@ static int arrival_run(struct arrival_step *step)
 int read_step_arrival(struct store *store, struct read *read)
 {
     bool wants_all = read->filter == NULL || filter_is_everything(read->filter);
+    bool wants_system = filter_wants_system(read->filter);
+    bool goes_whole = wants_all && !wants_system && !read->slices_only;
     struct arrival_step step = {.store = store,
                                 .read = read,
-                                .kind =
-                                    wants_all && !read->slices_only ? BLOCK_CHUNKS : BLOCK_SLICES};
+                                .wants_all = wants_all,
+                                .wants_system = wants_system,
+                                .kind = goes_whole ? BLOCK_CHUNKS : BLOCK_SLICES};
     assert(read->block == NULL && read->bytes_max > 0);
     version_vector_clear(&read->vector);
     read->done = read->ordinal > read->ordinal_end;
@@ -133,7 +143,7 @@ int read_step_arrival(struct store *store, struct read *read)
     if (result != 0) {
         return result;
     }
-    if (!wants_all) {
+    if (!wants_all || wants_system) {
         step.cache = filter_cache_new(read->filter, store->config.seed);
         result = step.cache == NULL ? ERR_MEMORY : 0;
     }

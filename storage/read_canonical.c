@@ -25,8 +25,9 @@ struct open_chunk {
 struct canonical {
     struct read_state base;
     struct source *source;
-    struct filter_cache *cache;               // NULL: no filter, or everything
-    bool wants_all;                           // nothing to match but the bounds
+    struct filter_cache *cache; // NULL: no filter, or everything
+    bool wants_all;             // nothing to match but the bounds, and the system
+    bool wants_system;
     struct open_chunk *heap[OPEN_CHUNKS_MAX]; // a binary heap by next id
     size_t open_count;
     struct open_chunk *spare[OPEN_CHUNKS_KEPT];
@@ -63,8 +64,9 @@ static int canonical_open(struct store *store, struct read *read)
     }
     canonical->base.free = canonical_free;
     canonical->wants_all = read->filter == NULL || filter_is_everything(read->filter);
+    canonical->wants_system = filter_wants_system(read->filter);
     int result = 0;
-    if (!canonical->wants_all) {
+    if (!canonical->wants_all || canonical->wants_system) {
         canonical->cache = filter_cache_new(read->filter, store->config.seed);
         result = canonical->cache == NULL ? ERR_MEMORY : 0;
     }
@@ -207,6 +209,10 @@ static int canonical_open_chunk(struct store *store, struct read *read,
                                 const struct source_chunk *chunk)
 {
     struct canonical *canonical = read->state;
+    bool is_system = (chunk->header.flags & CHUNK_HAS_SYSTEM) != 0;
+    if (is_system && !canonical->wants_system) {
+        return read_pass(read, &chunk->header);
+    }
     if (canonical->open_count == OPEN_CHUNKS_MAX) {
         return reason_set(&read->reason, ERR_LIMIT, "more than %d chunks overlap", OPEN_CHUNKS_MAX);
     }
@@ -220,7 +226,8 @@ static int canonical_open_chunk(struct store *store, struct read *read,
     if (result == ERR_CORRUPT) {
         result = store_corrupt(store, open->header.actor, open->header.first, &read->reason);
     }
-    if (result == 0 && canonical->cache != NULL && !chunk->is_exact_match) {
+    bool must_match = !chunk->is_exact_match && (is_system || !canonical->wants_all);
+    if (result == 0 && must_match) {
         open->positions &=
             filter_positions(canonical->cache, buffer_bytes(&open->body), open->header.count);
     }
@@ -320,8 +327,9 @@ static bool chunk_goes_whole(const struct canonical *canonical, const struct rea
                              const struct source_chunk *chunk)
 {
     uint64_t all = UINT64_MAX >> (64 - chunk->header.count);
-    return canonical->wants_all && !read->slices_only && canonical->open_count == 0 &&
-           canonical->slices.length == 0 && chunk->positions == all &&
+    return canonical->wants_all && (chunk->header.flags & CHUNK_HAS_SYSTEM) == 0 &&
+           !read->slices_only && canonical->open_count == 0 && canonical->slices.length == 0 &&
+           chunk->positions == all &&
            (read->events_max == 0 || read->events_max >= chunk->header.count);
 }
 

@@ -14,10 +14,13 @@
 struct backward {
     struct store *store;
     struct read *read;
-    struct filter_cache *cache; // NULL: everything matches
-    struct event_id bound;      // only ids below it
+    struct filter_cache *cache; // NULL: everything matches but the system
+    bool wants_all;
+    bool wants_system;
+    struct event_id bound; // only ids below it
     struct buffer chunk;
     struct buffer scratch;
+    struct buffer passed; // struct damaged_chunk: what the index passed over
     struct event_id *ids; // a heap, the lowest on top
     size_t ids_count;
     size_t ids_max;
@@ -87,8 +90,13 @@ static int backward_match(struct backward *backward, const struct chunk_header *
                           struct bytes chunk, uint64_t *positions_out)
 {
     struct bytes body;
+    bool is_system = (header->flags & CHUNK_HAS_SYSTEM) != 0;
     *positions_out = UINT64_MAX >> (64 - header->count);
-    if (backward->cache == NULL) {
+    if (is_system && !backward->wants_system) {
+        *positions_out = 0;
+        return 0;
+    }
+    if (!is_system && backward->wants_all) {
         return 0;
     }
     int result = chunk_body(header, chunk, &backward->scratch, &body);
@@ -166,6 +174,19 @@ static int backward_scan_tail(struct backward *backward, const struct version_ve
     return result == SOURCE_END ? 0 : result;
 }
 
+// Whether the index passed over this chunk; if it has it meanwhile, once is enough.
+static bool is_passed(const struct backward *backward, const struct index_hit *hit)
+{
+    for (size_t at = 0; at < backward->passed.length; at += sizeof(struct damaged_chunk)) {
+        struct damaged_chunk chunk;
+        memcpy(&chunk, backward->passed.data + at, sizeof chunk);
+        if (chunk.actor == hit->actor && chunk.first == hit->first) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int backward_hits(struct backward *backward, struct index_cursor *cursor)
 {
     struct index_hit hit;
@@ -174,9 +195,40 @@ static int backward_hits(struct backward *backward, struct index_cursor *cursor)
         if (backward_is_complete(backward, hit.first)) {
             return 0;
         }
-        backward_add(backward, hit.actor, hit.first, hit.positions);
+        if (!is_passed(backward, &hit)) {
+            backward_add(backward, hit.actor, hit.first, hit.positions);
+        }
     }
     return result == INDEX_END ? 0 : result;
+}
+
+// What the index passed over, if events in it could be among those that are looked for.
+static int backward_passed(struct backward *backward, const struct version_vector *watermark)
+{
+    const struct buffer *passed = &backward->passed;
+    int result = 0;
+    for (size_t at = 0; at < passed->length && result == 0; at += sizeof(struct damaged_chunk)) {
+        struct damaged_chunk chunk;
+        struct chunk_header header;
+        uint64_t positions;
+        memcpy(&chunk, passed->data + at, sizeof chunk);
+        if (backward_is_complete(backward, chunk.first) ||
+            chunk.first > version_vector_get(&backward->read->upper, chunk.actor) ||
+            chunk.first > backward->bound.counter ||
+            chunk.last > version_vector_get(watermark, chunk.actor)) {
+            continue;
+        }
+        buffer_clear(&backward->chunk);
+        result = chunk_load(backward->store, chunk.actor, chunk.first, &backward->chunk, &header,
+                            &backward->read->reason);
+        if (result == 0) {
+            result = backward_match(backward, &header, buffer_bytes(&backward->chunk), &positions);
+        }
+        if (result == 0) {
+            backward_add(backward, chunk.actor, chunk.first, positions);
+        }
+    }
+    return result;
 }
 
 static int backward_run(struct backward *backward)
@@ -188,13 +240,17 @@ static int backward_run(struct backward *backward)
     if (backward->cache == NULL || store->index == NULL) {
         return backward_scan(backward);
     }
-    int result = index_cursor_open(store->index, read->filter, &cursor, &watermark);
+    int result =
+        index_open_with_passed(store, read->filter, &cursor, &watermark, &backward->passed);
     if (result == INDEX_SCAN) {
         result = backward_scan(backward);
     } else if (result == 0) {
         result = backward_scan_tail(backward, &watermark);
         if (result == 0) {
             result = backward_hits(backward, cursor);
+        }
+        if (result == 0) {
+            result = backward_passed(backward, &watermark);
         }
         index_cursor_close(cursor);
     }
@@ -210,7 +266,9 @@ static int backward_find(struct store *store, struct read *read, struct event_id
     struct backward backward = {.store = store, .read = read, .bound = bound, .ids_max = count};
     int result = 0;
     backward.ids = malloc(count * sizeof *backward.ids);
-    if (read->filter != NULL && !filter_is_everything(read->filter)) {
+    backward.wants_all = read->filter == NULL || filter_is_everything(read->filter);
+    backward.wants_system = filter_wants_system(read->filter);
+    if (!backward.wants_all || backward.wants_system) {
         backward.cache = filter_cache_new(read->filter, store->config.seed);
         result = backward.cache == NULL ? ERR_MEMORY : 0;
     }
@@ -228,6 +286,7 @@ static int backward_find(struct store *store, struct read *read, struct event_id
     filter_cache_free(backward.cache);
     buffer_deinit(&backward.chunk);
     buffer_deinit(&backward.scratch);
+    buffer_deinit(&backward.passed);
     return result;
 }
 
@@ -254,7 +313,8 @@ int read_step_event(struct store *store, struct read *read)
     }
     result = strand_find(strands, id.actor, id.counter, &place);
     disk_iterator_close(strands);
-    if (result == STRAND_NONE || (result == 0 && place.record.last < id.counter)) {
+    if (result == STRAND_NONE ||
+        (result == 0 && (place.record.last < id.counter || place.record.is_hollow))) {
         return STORE_NOT_FOUND;
     }
     if (result == 0) {

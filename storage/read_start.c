@@ -136,6 +136,8 @@ int read_step_start(struct store *store, struct read *read)
         int result = cursor_check(store, read);
         return result == 0 ? version_vector_copy(&read->vector, &read->lower) : result;
     }
+    case START_STABLE:
+        return read_step_stable(store, read);
     }
     return ERR_INVALID;
 }

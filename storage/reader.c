@@ -95,6 +95,10 @@ static int read_step(struct store *store, struct read *read)
         return read_step_start(store, read);
     case READ_NAMESPACES:
         return read_step_namespaces(store, read);
+    case READ_STRAND:
+        return read_step_strand(store, read);
+    case READ_CHUNK:
+        return read_step_chunk(store, read);
     }
     return ERR_INVALID;
 }

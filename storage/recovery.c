@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
+#include "proto/base/planted.h"
 #include "proto/model/chunk.h"
 #include "storage/commit.h"
 
@@ -181,11 +182,33 @@ static int walk_bytes(struct walk *walk, const struct chunk_place *place, struct
     return result;
 }
 
+// A hollow place is what its record says; the chunk before it ends right below, and its hash is
+// known only to itself.
+static int walk_hollow(struct walk *walk, const struct chunk_place *place,
+                       struct chunk_header *header_out)
+{
+    struct chunk_place before;
+    if (!hash128_equal(&place->record.hash, &walk->expected.hash)) {
+        return STRAND_NONE;
+    }
+    *header_out = (struct chunk_header){.prev = place->first - 1};
+    if (place->first == 1) {
+        return 0;
+    }
+    int result = strand_find(walk->strands, place->actor, place->first - 1, &before);
+    walk->is_placed = false;
+    if (result != 0 || before.record.last != header_out->prev) {
+        return result < 0 ? result : STRAND_NONE;
+    }
+    result =
+        strand_chunk_hash(walk->store, place->actor, before.first, &before, &header_out->prev_hash);
+    return result == ERR_CORRUPT ? STRAND_NONE : result;
+}
+
 // Checks the chunk that ends at expected.last with that hash; 0, STRAND_NONE (not there), ERR_*.
 static int walk_chunk(struct walk *walk, struct chunk_header *header_out)
 {
     struct chunk_place place;
-    struct reason ignored;
     struct bytes chunk;
     int result = walk_place(walk, &place);
     if (result != 0) {
@@ -194,11 +217,14 @@ static int walk_chunk(struct walk *walk, struct chunk_header *header_out)
     if (place.record.last != walk->expected.last) {
         return STRAND_NONE;
     }
+    if (place.record.is_hollow) {
+        return walk_hollow(walk, &place, header_out);
+    }
     result = walk_bytes(walk, &place, &chunk);
     if (result != 0) {
         return result;
     }
-    if (chunk_check(walk->store, place.actor, place.first, chunk, header_out, &ignored) != 0) {
+    if (!chunk_is_sound(place.actor, place.first, chunk, header_out)) {
         return STRAND_NONE;
     }
     struct hash128 hash = chunk_hash(chunk.data);
@@ -302,7 +328,9 @@ static int strand_cut(struct store *store, struct disk_iterator *strands, const 
         store_be64(ordinal, place.record.ordinal);
         disk_batch_delete(batch, LOG_CHUNKS, bytes_of(key, sizeof key));
         disk_batch_delete(batch, LOG_STRANDS, bytes_of(strand_key, sizeof strand_key));
-        disk_batch_delete(batch, LOG_ARRIVALS, bytes_of(ordinal, sizeof ordinal));
+        if (place.record.ordinal > 0) {
+            disk_batch_delete(batch, LOG_ARRIVALS, bytes_of(ordinal, sizeof ordinal));
+        }
         from = place.record.last + 1;
     }
     return result == STRAND_NONE ? strand_cut_chunks(store, end) : result;
@@ -312,12 +340,17 @@ static int recover_hole(struct walk *walk, struct head *head, struct store_recov
                         struct reason *reason)
 {
     struct store *store = walk->store;
-    reason_set(&recovery->loss, ERR_CORRUPT,
+    struct reason loss;
+    reason_set(&loss, ERR_CORRUPT,
                "events of actor %u above counter %llu up to %llu are missing or damaged, which "
                "cuts off all after them, up to %llu",
                head->actor, (unsigned long long)walk->sound.last,
                (unsigned long long)walk->hole_last, (unsigned long long)head->last);
-    if (!store->config.accept_loss) {
+    bool is_first = recovery->loss.text[0] == '\0';
+    struct reason before = recovery->loss;
+    reason_set(&recovery->loss, ERR_CORRUPT, "%s%s%s", before.text, is_first ? "" : "; ",
+               loss.text);
+    if (!store->config.accept_loss && !store->config.has_peers) {
         return reason_set(reason, ERR_CORRUPT,
                           "%s: restore the data directory, or start once with --accept-loss to go "
                           "on without them",
@@ -432,7 +465,14 @@ static int recover_totals(struct store *store)
 // written is never issued again. A clean stop has set the lease back to the clock.
 static int recover_clock(struct store *store)
 {
-    store->commit.clock = store->commit.lease + store->config.counters_dropped;
+    uint64_t dropped = store->config.counters_dropped;
+    uint64_t clock = IS_PLANTED(PLANTED_NO_LEASE) ? 0 : store->commit.lease;
+    clock = clock > COUNTER_MAX ? COUNTER_MAX : clock;
+    store->commit.clock = dropped > COUNTER_MAX - clock ? COUNTER_MAX : clock + dropped;
+    int reserved = strand_ends_reserve(&store->published.ends, store->commit.heads.count);
+    if (reserved != 0) {
+        return reserved;
+    }
     for (size_t i = 0; i < store->commit.heads.count; i++) {
         const struct head *head = &store->commit.heads.entries[i];
         if (head->last > store->commit.clock) {
@@ -442,8 +482,13 @@ static int recover_clock(struct store *store)
         if (result != 0) {
             return result;
         }
+        strand_ends_set(&store->published.ends, head);
     }
-    store->commit.lease = store->commit.clock + COUNTER_LEASE_STEP;
+    clock = store->commit.clock;
+    store->commit.lease =
+        clock > COUNTER_MAX - COUNTER_LEASE_STEP ? COUNTER_MAX : clock + COUNTER_LEASE_STEP;
+    atomic_store(&store->clock, clock);
+    atomic_store(&store->lease, store->commit.lease);
     store->published.ordinal = store->commit.ordinal;
     store->published.totals = store->commit.totals;
     return 0;
@@ -461,6 +506,7 @@ int store_recover(struct store *store, struct store_recovery *recovery, bool *lo
     if (result == 0 && !recovery->was_clean) {
         result = recover_walk(store, recovery, lost_out, reason);
     }
+    damage_clear(&store->damage); // what the walk met is cut off
     if (result == 0) {
         result = recover_clock(store);
     }
@@ -472,7 +518,7 @@ int store_recover(struct store *store, struct store_recovery *recovery, bool *lo
         result = disk_write(store->log, batch);
         disk_batch_clear(batch);
     }
-    if (result == 0) {
+    if (result == 0 && !IS_PLANTED(PLANTED_UNSYNCED_VISIBLE)) {
         result = disk_sync(store->log); // nothing recovered is visible before it is synced again
     }
     if (result == 0 && *lost_out) {

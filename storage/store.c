@@ -29,6 +29,7 @@ static struct store *store_new(const struct store_config *config, struct disk *l
         free(store);
         return NULL;
     }
+    damage_init(&store->damage);
     store->config = *config;
     store->log = log;
     store->index_disk = index;
@@ -36,7 +37,6 @@ static struct store *store_new(const struct store_config *config, struct disk *l
     append_list_init(&store->commit.appends);
     read_list_init(&store->reads.waiting);
     read_list_init(&store->indexer.waiting);
-    read_init(&store->indexer.arrivals, READ_ARRIVAL);
     pthread_mutex_init(&store->queue.lock, NULL);
     pthread_mutex_init(&store->published.lock, NULL);
     pthread_mutex_init(&store->reads.lock, NULL);
@@ -53,10 +53,13 @@ void store_abandon(struct store *store)
         return;
     }
     index_close(store->index);
-    read_deinit(&store->indexer.arrivals);
+    buffer_deinit(&store->indexer.chunk);
     buffer_deinit(&store->indexer.scratch);
     commit_deinit(store);
+    damage_deinit(&store->damage);
+    scrub_deinit(store);
     version_vector_deinit(&store->published.vector);
+    strand_ends_deinit(&store->published.ends);
     recent_deinit(&store->recent);
     pthread_mutex_destroy(&store->queue.lock);
     pthread_mutex_destroy(&store->published.lock);
@@ -77,6 +80,12 @@ static int store_open_index(struct store *store, bool lost, struct reason *reaso
                             &store->index, &was_reset);
     if (result == 0 && (lost || index_ordinal(store->index) > store->commit.ordinal)) {
         result = index_reset(store->index);
+    }
+    if (result == 0) {
+        result = store_load_passed(store);
+        if (result == ERR_CORRUPT || result == ERR_LIMIT) {
+            result = index_reset(store->index);
+        }
     }
     if (result != 0) {
         return reason_set(reason, result,
@@ -159,6 +168,12 @@ int store_close(struct store *store)
     return result;
 }
 
+bool store_next_damage(struct store *store, struct damaged_chunk after,
+                       struct damaged_chunk *damage_out)
+{
+    return damage_next(&store->damage, after, damage_out);
+}
+
 void store_interrupt(struct store *store)
 {
     pthread_mutex_lock(&store->queue.lock);
@@ -184,9 +199,14 @@ void store_status(struct store *store, struct store_status *status_out)
     status.chunks = store->published.totals.chunks;
     status.commits = store->published.commits;
     status.counter_next = version_vector_get(&store->published.vector, store->config.actor) + 1;
-    status.corrupt_chunks = store->published.corrupt_chunks;
-    status.last_corruption = store->published.last_corruption;
     pthread_mutex_unlock(&store->published.lock);
+    pthread_mutex_lock(&store->damage.lock);
+    status.corrupt_chunks = store->damage.found;
+    status.damaged_chunks = store->damage.open;
+    status.repaired_chunks = store->damage.repaired;
+    status.last_corruption = store->damage.last;
+    pthread_mutex_unlock(&store->damage.lock);
+    scrub_status(store, &status);
     status.namespaces = index_namespaces_count(store->index);
     status.disk_used_bytes = disk_used_bytes(store->log) + disk_used_bytes(store->index_disk);
     status.disk_free_bytes = disk_free_bytes(store->log);

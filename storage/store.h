@@ -28,6 +28,7 @@ struct store_config {
     uint16_t actor;            // this node's; 0: none yet, see APPEND_ACTOR
     bool compress;             // LZ4 bodies
     bool accept_loss;          // open although the walk of the strands found a hole
+    bool has_peers;            // the same: what is lost is pulled from them again
     uint64_t counters_dropped; // that may have been issued above the lease: see --drop-torn-log
     uint64_t recent_bytes_max; // the cache of recent blocks
     uint64_t index_bytes_max;  // memory of the indexer
@@ -41,7 +42,7 @@ struct store_recovery {
     bool was_clean;
     uint64_t chunks_walked;
     uint64_t counter_next; // where this node's ids go on
-    struct reason loss;    // text not empty: what is missing, accepted by accept_loss
+    struct reason loss;    // text not empty: all that is missing, accepted or to be pulled again
 };
 
 // Recovers (head check, walk of the strands, lease), syncs what was recovered, and reads the
@@ -147,7 +148,8 @@ void store_port_flush(struct store_port *port);
 // The next completed append, in the order of submission of this port; NULL: none.
 struct append *store_port_take_append(struct store_port *port);
 
-// Raises the clock to a counter seen elsewhere (Lamport). Any thread.
+// Raises the clock to a counter seen elsewhere (Lamport). One that is more than COUNTER_JUMP_MAX
+// ahead of it, or above COUNTER_MAX, is passed over. Any thread.
 void store_clock_raise(struct store *store, uint64_t counter);
 
 // Whether produce should wait because the indexer is too far behind. Any thread.

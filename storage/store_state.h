@@ -9,11 +9,13 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "storage/damage.h"
 #include "storage/disk.h"
 #include "storage/heads.h"
 #include "storage/index.h"
 #include "storage/recent.h"
 #include "storage/store.h"
+#include "storage/strand_ends.h"
 
 enum { LOG_FORMAT = 1 };
 
@@ -21,6 +23,8 @@ enum { LOG_FORMAT = 1 };
 #define META_LEASE "lease"
 #define META_CLEAN "clean"
 #define META_TOTALS "totals"
+#define META_RECORD "record/"
+enum { RECORD_PREFIX_LENGTH = 7, RECORD_KEY_BYTES_MAX = 200 };
 
 struct totals {
     uint64_t events;
@@ -111,6 +115,7 @@ struct store_port {
     struct append_list taken; // completed, adopted at the last refresh
     struct read_list reads_taken;
     struct version_vector vector;
+    struct strand_ends ends;
     uint64_t ordinal;
     int fatal;
 
@@ -125,6 +130,7 @@ struct store {
     struct disk *index_disk;
     struct index *index;
     struct recent recent;
+    struct damage damage;
 
     struct {
         struct heads heads;
@@ -133,6 +139,8 @@ struct store {
         uint64_t ordinal; // of the newest chunk written
         struct totals totals;
         struct disk_batch *batch;
+        struct disk_batch *lease_batch;
+        bool must_write;              // the batch holds something
         struct version_vector vector; // what will be published
         struct commit_undo *undo;
         struct buffer body; // scratch: the body of the chunk being built
@@ -154,12 +162,11 @@ struct store {
         pthread_mutex_t lock;
         struct store_port *ports;
         struct version_vector vector;
+        struct strand_ends ends;
         uint64_t ordinal;
         struct totals totals;
         uint64_t commits;
         int fatal;
-        uint32_t corrupt_chunks;
-        struct reason last_corruption;
     } published;
 
     struct {
@@ -178,12 +185,25 @@ struct store {
         atomic_bool is_broken;    // a write failed: reads scan, the next start rebuilds
         bool interrupted;
         struct buffer scratch;
-        struct read arrivals;      // what has left the recent blocks is read from the disk
+        struct buffer chunk;       // what has left the recent blocks is read from the disk
+        bool must_retry;           // there was no memory
         bool is_flush_due;         // something has waited long enough
         struct timespec flush_due; // monotonic; tv_sec 0: nothing waits
         uint64_t unflushed_events; // added since the last flush
     } indexer;
 
+    struct {
+        uint32_t actor; // of the strand that is being checked; beyond the last: the round ends
+        uint64_t last;  // up to here it was
+        bool has_hash;
+        struct hash128 hash; // of the chunk that ends there
+        struct buffer chunk;
+        atomic_uint_fast64_t checked; // chunks, in this round
+        atomic_uint_fast64_t rounds;
+    } scrub;
+
+    atomic_uint_fast64_t clock;          // highest counter issued or stored, as of the last commit
+    atomic_uint_fast64_t lease;          // counters up to it may be issued
     atomic_uint_fast64_t clock_seen;     // counters seen elsewhere
     atomic_uint_fast64_t appended_bytes; // queued and in commit
     atomic_uint_fast64_t index_behind;   // events published, not yet found by readers of the index
@@ -205,6 +225,7 @@ struct chunk_place {
     uint64_t first;
     struct strand_record record;
 };
+
 enum { STRAND_NONE = 1 };
 
 // The chunk at the iterator, if it is of `actor`. 0, STRAND_NONE, ERR_*.
@@ -217,6 +238,11 @@ int strand_find(struct disk_iterator *strands, uint16_t actor, uint64_t counter,
 int strand_find_from(struct disk_iterator *strands, uint16_t actor, uint64_t counter,
                      struct chunk_place *place_out) MUST_CHECK;
 
+// The chain hash of the chunk of `actor` that begins at `first`, and its place. 0, STRAND_NONE
+// (none begins there), ERR_CORRUPT (missing or damaged; the place is set; not counted), ERR_*.
+int strand_chunk_hash(struct store *store, uint16_t actor, uint64_t first,
+                      struct chunk_place *place_out, struct hash128 *hash_out) MUST_CHECK;
+
 // Appends the chunk to `out` and verifies it. A chunk that should be there and is not, or that is
 // damaged, is ERR_CORRUPT, with a reason that names it, and counted.
 int chunk_load(struct store *store, uint16_t actor, uint64_t first, struct buffer *out,
@@ -224,7 +250,33 @@ int chunk_load(struct store *store, uint16_t actor, uint64_t first, struct buffe
 // Header and body check of bytes found under that key, the same way.
 int chunk_check(struct store *store, uint16_t actor, uint64_t first, struct bytes bytes,
                 struct chunk_header *header_out, struct reason *reason) MUST_CHECK;
+// The same for whoever does not count it.
+bool chunk_is_sound(uint16_t actor, uint64_t first, struct bytes bytes,
+                    struct chunk_header *header_out);
 int store_corrupt(struct store *store, uint16_t actor, uint64_t first, struct reason *reason);
+
+// --- commit_cluster.c ----------------------------------------------------------------------------
+
+// Changes which actor this node is; the committing thread's.
+void actor_set(struct store *store, uint16_t actor);
+
+// --- indexer.c ---------------------------------------------------------------------------------
+
+// What the index passed over before the last stop is still to be remembered. ERR_*.
+int store_load_passed(struct store *store) MUST_CHECK;
+
+// --- source.c ----------------------------------------------------------------------------------
+
+// A cursor of the index, with the chunks that the index passed over (struct damaged_chunk, sorted
+// by first and actor): what they hold is not among its hits. Outcomes of index_cursor_open.
+int index_open_with_passed(struct store *store, const struct filter *filter,
+                           struct index_cursor **cursor_out, struct version_vector *watermark_out,
+                           struct buffer *passed_out) MUST_CHECK;
+
+// --- scrub.c -----------------------------------------------------------------------------------
+
+void scrub_deinit(struct store *store);
+void scrub_status(struct store *store, struct store_status *status);
 
 // --- read_*.c: one step of each kind; result in the read ----------------------------------------
 
@@ -240,6 +292,12 @@ int read_step_last(struct store *store, struct read *read) MUST_CHECK;
 int read_step_neighbor(struct store *store, struct read *read) MUST_CHECK;
 int read_step_start(struct store *store, struct read *read) MUST_CHECK;
 int read_step_namespaces(struct store *store, struct read *read) MUST_CHECK;
+int read_step_strand(struct store *store, struct read *read) MUST_CHECK;
+int read_step_chunk(struct store *store, struct read *read) MUST_CHECK;
+int read_step_stable(struct store *store, struct read *read) MUST_CHECK;
+
+// Whether a filter has an entry for the system's names. "Everything" does not include them.
+bool filter_wants_system(const struct filter *filter);
 
 // The vector of everything at or before `id` in canonical order (strictly before: `exclusive`),
 // inside `upper`. Its entries are ids of their strands.

@@ -1,4 +1,5 @@
-// The threads that drive the store's steps in production: one commits, one indexes, some read.
+// The threads that drive the store's steps in production: one commits, one indexes, some read,
+// one scrubs.
 #pragma once
 
 #include <stdint.h>
@@ -8,7 +9,9 @@
 struct store;
 struct store_threads;
 
-int store_threads_start(struct store *store, unsigned readers_count,
+// `scrub_interval_s`: in how many seconds every chunk is checked once, at low priority, spread
+// evenly; 0: never. ERR_MEMORY.
+int store_threads_start(struct store *store, unsigned readers_count, uint64_t scrub_interval_s,
                         struct store_threads **threads_out) MUST_CHECK;
 
 // How long the committing thread has been in its current step; 0: in none. A step that takes many

@@ -1,0 +1,213 @@
+// Mending strands: a chunk takes the place of its damaged self, or a range of which no copy is left
+// becomes hollow.
+//
+// A chunk is only taken if it can be no other than the one that was there: the strand's record has
+// its first and last counter, its `prev` and `prev_hash` are those of the chunk before, and the
+// chunk behind it (or the head) names its hash. That hash covers the header, which covers the body.
+#include <assert.h>
+
+#include "proto/base/limits.h"
+#include "proto/base/planted.h"
+#include "storage/commit.h"
+
+// The hash that the strand expects of the chunk that ends at `last`. 0, STORE_GAP (what is behind
+// it cannot be read either), ERR_*.
+static int repair_expects(struct store *store, struct disk_iterator *strands, uint16_t actor,
+                          uint64_t last, struct hash128 *hash_out)
+{
+    const struct head *head = heads_get(&store->commit.heads, actor);
+    struct chunk_place next;
+    struct chunk_header header;
+    struct buffer chunk = {0};
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    if (head == NULL) {
+        return ERR_MEMORY;
+    }
+    if (head->last == last) {
+        *hash_out = head->hash;
+        return 0;
+    }
+    int result = strand_find_from(strands, actor, last + 1, &next);
+    if (result != 0 || next.record.is_hollow) {
+        return result < 0 ? result : STORE_GAP;
+    }
+    event_id_encode_key((struct event_id){.counter = next.first, .actor = actor}, key);
+    result = disk_get(store->log, LOG_CHUNKS, bytes_of(key, sizeof key), &chunk);
+    if (result == DISK_NOT_FOUND || result == ERR_CORRUPT) {
+        result = STORE_GAP;
+    }
+    if (result == 0) {
+        bool is_readable = chunk_header_parse(buffer_bytes(&chunk), &header) == 0 &&
+                           header.actor == actor && header.first == next.first &&
+                           header.prev == last;
+        result = is_readable ? 0 : STORE_GAP;
+    }
+    if (result == 0) {
+        *hash_out = header.prev_hash;
+    }
+    buffer_deinit(&chunk);
+    return result;
+}
+
+// Whether the chunk's `prev` and `prev_hash` are those of the chunk before it. What cannot be read
+// there is vouched for by the chain: the hash of this chunk covers both.
+static int repair_follows(struct store *store, struct disk_iterator *strands,
+                          const struct chunk_header *header)
+{
+    struct chunk_place before;
+    struct hash128 hash;
+    int result = header->first > 1 ? strand_find(strands, header->actor, header->first - 1, &before)
+                                   : STRAND_NONE;
+    if (result < 0) {
+        return result;
+    }
+    uint64_t last = result == STRAND_NONE ? 0 : before.record.last;
+    if (header->prev != last) {
+        return STORE_FORK;
+    }
+    if (last == 0) {
+        return 0;
+    }
+    result = strand_chunk_hash(store, header->actor, before.first, &before, &hash);
+    if (result == 0) {
+        return hash128_equal(&hash, &header->prev_hash) ? 0 : STORE_FORK;
+    }
+    return result == ERR_CORRUPT ? 0 : result;
+}
+
+// 0: it fits; STORE_*, ERR_* otherwise.
+static int repair_check(struct store *store, const struct chunk_header *header, struct bytes chunk)
+{
+    struct disk_iterator *strands;
+    struct chunk_place place;
+    struct hash128 expected;
+    struct hash128 hash = chunk_hash(chunk.data);
+    if (IS_PLANTED(PLANTED_REPAIR_UNCHECKED)) {
+        return 0;
+    }
+    int result = disk_iterator_open(store->log, LOG_STRANDS, DISK_READ_POINT, &strands);
+    if (result != 0) {
+        return result;
+    }
+    result = strand_find(strands, header->actor, header->first, &place);
+    bool is_place = result == 0 && !place.record.is_hollow && place.first == header->first &&
+                    place.record.last == chunk_last(header);
+    if (result >= 0 && !is_place) {
+        result = ERR_INVALID;
+    }
+    if (result == 0) {
+        result = repair_expects(store, strands, header->actor, chunk_last(header), &expected);
+    }
+    if (result == 0 && !hash128_equal(&hash, &expected)) {
+        result = STORE_FORK;
+    }
+    if (result == 0) {
+        result = repair_follows(store, strands, header);
+    }
+    disk_iterator_close(strands);
+    return result;
+}
+
+// Whether what is there is whole: then there is nothing to repair.
+static bool repair_is_needless(struct store *store, struct bytes key,
+                               const struct chunk_header *header)
+{
+    struct buffer held = {0};
+    struct chunk_header ignored;
+    bool is_sound = disk_get(store->log, LOG_CHUNKS, key, &held) == 0 &&
+                    chunk_is_sound(header->actor, header->first, buffer_bytes(&held), &ignored);
+    buffer_deinit(&held);
+    return is_sound;
+}
+
+int builder_add_repair(struct builder *builder, struct append *append)
+{
+    struct store *store = builder->store;
+    struct bytes rest = append->bytes;
+    struct bytes chunk;
+    struct chunk_header header;
+    uint8_t bytes[EVENT_ID_KEY_LENGTH];
+    struct bytes key = bytes_of(bytes, sizeof bytes);
+    int result = chunk_next(&rest, &header, &chunk);
+    if (result == 0 && (rest.length > 0 || chunk_verify(&header, chunk) != 0)) {
+        result = ERR_CORRUPT;
+    }
+    if (result == 0) {
+        result = repair_check(store, &header, chunk);
+    }
+    append->result = result;
+    if (result != 0) {
+        return 0;
+    }
+    append->actor = header.actor;
+    append->first = header.first;
+    append->last = chunk_last(&header);
+    event_id_encode_key((struct event_id){.counter = header.first, .actor = header.actor}, bytes);
+    if (repair_is_needless(store, key, &header)) {
+        append->result = STORE_DUPLICATE;
+        return 0;
+    }
+    disk_batch_put(store->commit.batch, LOG_CHUNKS, key, chunk);
+    store->commit.must_write = true;
+    return 0;
+}
+
+int builder_add_hollow(struct builder *builder, struct append *append)
+{
+    struct store *store = builder->store;
+    uint8_t key[STRAND_KEY_LENGTH];
+    uint8_t value[STRAND_HOLLOW_LENGTH];
+    const struct head *held = heads_get(&store->commit.heads, append->actor);
+    if (held == NULL) {
+        return ERR_MEMORY;
+    }
+    append->result = 0;
+    if (append->actor == 0 || append->first == 0 || append->last < append->first ||
+        append->last > COUNTER_MAX || append->bytes.length != sizeof held->hash.bytes) {
+        append->result = ERR_INVALID;
+    } else if (append->last <= held->last) {
+        append->result = STORE_DUPLICATE;
+    } else if (append->first - 1 != held->last) {
+        append->result = append->first - 1 > held->last ? STORE_GAP : STORE_FORK;
+    } else if (append->last > store->commit.clock &&
+               append->last - store->commit.clock > COUNTER_JUMP_MAX) {
+        append->result = ERR_LIMIT;
+    }
+    int result = append->result == 0 ? builder_close_chunk(builder, 0) : 0;
+    if (append->result != 0 || result != 0) {
+        return result;
+    }
+    struct head *head = head_touch(store, append->actor);
+    if (head == NULL) {
+        return ERR_MEMORY;
+    }
+    head->last = append->last;
+    memcpy(head->hash.bytes, append->bytes.data, sizeof head->hash.bytes);
+    struct strand_record record = {.last = head->last, .timestamp_ms_max = head->timestamp_ms_max};
+    strand_key_encode(append->actor, append->first, key);
+    strand_record_encode(&record, value);
+    memcpy(value + STRAND_VALUE_LENGTH, head->hash.bytes, sizeof head->hash.bytes);
+    disk_batch_put(store->commit.batch, LOG_STRANDS, bytes_of(key, sizeof key),
+                   bytes_of(value, sizeof value));
+    store->commit.ordinal++; // so that whoever follows the order of arrival sees that it moved
+    builder->block = NULL;   // ordinals in a block follow by one
+    store->commit.must_write = true;
+    if (head->last > store->commit.clock) {
+        store->commit.clock = head->last;
+    }
+    return 0;
+}
+
+bool commit_note_repairs(struct store *store)
+{
+    bool has_repaired = false;
+    for (const struct append *append = store->commit.appends.first; append != NULL;
+         append = append->next) {
+        if (append->kind == APPEND_REPAIR && append->result == 0) {
+            struct damaged_chunk chunk = {
+                .actor = append->actor, .first = append->first, .last = append->last};
+            has_repaired |= damage_repaired(&store->damage, chunk);
+        }
+    }
+    return has_repaired;
+}
