@@ -167,6 +167,6 @@ bool parse_address(const char *text, struct parse_address *address_out)
     }
     memcpy(address_out->host, text, length);
     address_out->host[length] = '\0';
-    strcpy(address_out->port, colon + 1);
+    memcpy(address_out->port, colon + 1, strlen(colon + 1) + 1);
     return true;
 }

@@ -171,7 +171,8 @@ def fewer_replicas_than_asked_for_have_their_own_exit_status(_):
     def produced(message):
         if message[0] != PRODUCE:
             raise Failure(f"not a produce: {message!r}")
-        return [[R_PRODUCED, {}, struct.pack(">QH", 7, 1), message[3], nodes[0], 0 if nodes[0] == 3 else 2]]
+        remarks = 0 if nodes[0] == 3 else 2
+        return [[R_PRODUCED, {}, struct.pack(">QH", 7, 1), message[3], nodes[0], remarks]]
 
     node = Node(produced)
     options = ("produce", "-n", "/a", "-d", "x", "--replicas", "3", "--timeout", "50ms")
