@@ -185,7 +185,7 @@ static void report(const struct store_recovery *recovery, const struct timespec 
     }
 }
 
-// Below, the newest event that is left is this node's own; there are no others yet.
+// Below, of this node's own events; those of others come from them again.
 static void report_dropped(const struct node_storage *storage,
                            const struct write_log_damage *damage, struct logger *logger)
 {
@@ -218,6 +218,7 @@ int node_storage_open(struct node_storage *storage, const struct config *config,
         .actor = storage->identity.actor,
         .compress = config->compression == CONFIG_COMPRESSION_LZ4,
         .accept_loss = config->accept_loss,
+        .has_peers = storage->has_peers,
         // An event takes more than a byte, so this is above all that were in it.
         .counters_dropped = is_dropping ? dropped.bytes : 0,
         .recent_bytes_max = budget->recent_bytes,

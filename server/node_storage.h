@@ -18,6 +18,7 @@ struct node_storage {
     struct disk *index;
     struct store *store;
     bool was_clean; // the last stop
+    bool has_peers; // set before it is opened: what is lost can come again from other nodes
 };
 
 // Takes the data directory: nothing else may use it. See data_dir_open.

@@ -44,10 +44,11 @@ struct server {
     struct net *net;
     struct supervisor supervisor;
     uint64_t seed;
+    struct replica_address advertise;
     struct replica_address peers[PEER_ADDRESSES_MAX];
+    uint32_t peers_count;
     uint8_t secret[CONFIG_SECRET_BYTES_MAX]; // kept out of swap, wiped at the end
     size_t secret_length;
-    bool has_peers; // configured ones
 };
 
 // Said on stderr, and where the log goes elsewhere, there as well.
@@ -147,30 +148,28 @@ static int open_node(struct server *server, struct reason *reason)
 }
 
 // Peers without the addresses of this node itself: the same list may be given to every node.
-static int collect_peers(struct server *server, const char *own, uint32_t *count_out,
-                         struct reason *reason)
+static int collect_peers(struct server *server, struct reason *reason)
 {
     const struct config *config = server->config;
-    uint32_t count = 0;
     for (unsigned i = 0; i < config->peers_count; i++) {
-        char *text = server->peers[count].text;
+        char *text = server->peers[server->peers_count].text;
         int err = config_peer_address(config, i, text, reason);
         if (err != 0) {
             return err;
         }
-        bool is_own = strcmp(text, own) == 0;
+        bool is_own = strcmp(text, server->advertise.text) == 0;
         for (unsigned j = 0; j < net_listeners_count(server->net); j++) {
             is_own |= strcmp(text, net_listener_name(server->net, j)) == 0;
         }
-        count += is_own ? 0 : 1;
+        server->peers_count += is_own ? 0 : 1;
     }
-    *count_out = count;
+    server->storage.has_peers = server->peers_count > 0;
     return 0;
 }
 
-static int find_advertised(struct server *server, struct replica_address *address,
-                           struct reason *reason)
+static int find_advertised(struct server *server, struct reason *reason)
 {
+    char *own = server->advertise.text;
     enum { LISTENERS_LOOKED_AT = 64 };
     const char *listeners[LISTENERS_LOOKED_AT];
     unsigned count = net_listeners_count(server->net);
@@ -178,8 +177,8 @@ static int find_advertised(struct server *server, struct replica_address *addres
     for (unsigned i = 0; i < count; i++) {
         listeners[i] = net_listener_name(server->net, i);
     }
-    int err = config_advertise(server->config, listeners, count, address->text, reason);
-    if (err == 0 && address->text[0] == '\0' && server->config->peers_count > 0) {
+    int err = config_advertise(server->config, listeners, count, own, reason);
+    if (err == 0 && own[0] == '\0' && server->config->peers_count > 0) {
         logger_write(server->logger, LOG_WARNING, "server",
                      "other nodes are not told where to reach this one, only it will dial: set "
                      "advertise (--advertise ADDR)");
@@ -196,19 +195,13 @@ static int open_cluster(struct server *server, struct reason *reason)
         .bootstrap = config->bootstrap != 0,
         .was_clean = server->storage.was_clean,
         .start_wait_ms = (uint32_t)config->start_wait_ms,
+        .advertise = server->advertise,
         .peers = server->peers,
+        .peers_count = server->peers_count,
+        .secret = bytes_of(server->secret, server->secret_length),
         .save_identity = node_storage_save,
         .save_context = &server->storage,
     };
-    int err = find_advertised(server, &cluster.advertise, reason);
-    if (err == 0) {
-        err = collect_peers(server, cluster.advertise.text, &cluster.peers_count, reason);
-    }
-    if (err != 0) {
-        return err;
-    }
-    server->has_peers = cluster.peers_count > 0;
-    cluster.secret = bytes_of(server->secret, server->secret_length);
     return cluster_new(server->services[0], &cluster, reason);
 }
 
@@ -244,6 +237,12 @@ static int start(struct server *server, struct reason *reason)
     }
     if (err == 0) {
         err = open_net(server, reason);
+    }
+    if (err == 0) {
+        err = find_advertised(server, reason);
+    }
+    if (err == 0) {
+        err = collect_peers(server, reason);
     }
     if (err == 0) {
         err = node_storage_open(&server->storage, server->config, &server->budget, server->seed,
@@ -285,7 +284,7 @@ static void say_phase(struct server *server)
 
 static void say_ready(struct server *server)
 {
-    if (!server->has_peers) {
+    if (server->peers_count == 0) {
         wait_alone(server);
     }
     for (unsigned i = 0; i < net_listeners_count(server->net); i++) {
