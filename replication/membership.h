@@ -1,7 +1,7 @@
 // The table of members, folded from the events of MEMBERS_NAMESPACE. The same events give the same
 // table in whatever order they come: of two admissions that give one actor to two nodes the one
-// with the lower id holds, and any before a member without one; of two seals the higher. A node that
-// was rescued has several actors.
+// with the lower id holds, and any against a member without one; of two seals the higher. A node
+// that was rescued has several actors.
 #pragma once
 
 #include "proto/base/limits.h"

@@ -35,6 +35,7 @@ struct link {
     uint16_t actor;      // 0: a newcomer
     struct run run;
     bool is_ended;      // dropped in this step: nothing goes out or comes in any more
+    bool is_refused;    // with a reason: not dialled again at once
     bool is_newcomer;   // not a member (yet): only ADMIT and JOINED are taken from it
     bool is_copy;       // see starting.c: nothing of its own actor is taken from it
     bool is_extra;      // above LINKS_WANTED: goes when both sides gain nothing from it

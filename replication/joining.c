@@ -1,0 +1,657 @@
+// How this node becomes a member: it founds a cluster, or is admitted to one.
+//
+// Asked for is what a crash cannot undo: members note durably that the actor is this node's before
+// the answer comes; the record "joining" and the identity are on the disk before a member is told
+// to make it an event; and any member can do that, not just the one that was asked first. So at
+// every point either nothing has happened, or what is on the disk says how to go on.
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replication/joining_state.h"
+
+#define JOINING_KEY "joining"
+
+enum { RECORD_VERSION = 1, RECORD_BYTES = 20 };
+
+int joining_new(struct replica *replica)
+{
+    replica->joining = calloc(1, sizeof *replica->joining);
+    if (!replica->joining) {
+        return ERR_MEMORY;
+    }
+    replica->joining->due = INSTANT_NEVER;
+    return 0;
+}
+
+void joining_free(struct replica *replica)
+{
+    if (replica->joining) {
+        admitting_free(replica->joining);
+        free(replica->joining);
+    }
+    replica->joining = NULL;
+}
+
+// --- Records -----------------------------------------------------------------------------------
+
+void joining_record(struct replica *replica, struct bytes key, struct bytes value)
+{
+    struct joining_state *state = replica->joining;
+    if (!bytes_equal(key, bytes_of_text(JOINING_KEY))) {
+        admitting_record(replica, key, value);
+        return;
+    }
+    bool is_known = value.length >= RECORD_BYTES && value.data[0] == RECORD_VERSION;
+    if (is_known) {
+        state->become.actor = load_be16(value.data + 2);
+        memcpy(state->become.cluster.bytes, value.data + 4, sizeof state->become.cluster.bytes);
+    }
+}
+
+// False: no memory.
+static bool save_joining(struct replica *replica, const struct replica_become *become)
+{
+    uint8_t *value = step_alloc(replica, RECORD_BYTES);
+    if (!value) {
+        return false;
+    }
+    value[0] = RECORD_VERSION;
+    value[1] = 0;
+    store_be16(value + 2, become->actor);
+    memcpy(value + 4, become->cluster.bytes, sizeof become->cluster.bytes);
+    push_record(replica, bytes_of_text(JOINING_KEY), bytes_of(value, RECORD_BYTES));
+    return true;
+}
+
+// --- Greetings ---------------------------------------------------------------------------------
+
+static bool is_our_cluster(const struct replica *replica, const struct greeting *greeting)
+{
+    return !uuid_is_zero(&replica->cluster) && uuid_equal(&greeting->cluster, &replica->cluster);
+}
+
+// Whether this node founded a cluster in which nothing has happened yet.
+static bool is_idle_founder(const struct replica *replica)
+{
+    const struct joining_state *state = replica->joining;
+    return replica->actor != 0 && state->phase == JOINING_NOT && replica->members.count == 1 &&
+           version_vector_get(&replica->held, replica->actor) == 0 && replica->held.count == 0 &&
+           !state->admission.is_open && state->consents_count == 0;
+}
+
+static bool gives_way_to(const struct replica *replica, const struct greeting *greeting)
+{
+    if (!is_idle_founder(replica) || uuid_is_zero(&greeting->cluster) ||
+        is_our_cluster(replica, greeting)) {
+        return false;
+    }
+    return !greeting->is_founder || uuid_compare(&replica->config.node, &greeting->node) > 0;
+}
+
+static struct greeting *greeting_of(struct joining_state *state, const struct uuid *node)
+{
+    for (uint32_t i = 0; i < state->greetings_count; i++) {
+        if (uuid_equal(&state->greetings[i].node, node)) {
+            return &state->greetings[i];
+        }
+    }
+    return NULL;
+}
+
+static void think_now(struct replica *replica)
+{
+    replica->joining->due = replica->now;
+    replica->joining->next = replica->now;
+}
+
+void joining_link_up(struct replica *replica, struct link *link, const struct peer_hello *hello)
+{
+    struct joining_state *state = replica->joining;
+    struct greeting *greeting = greeting_of(state, &hello->node);
+    if (!greeting && state->greetings_count < LINKS_MAX) {
+        greeting = &state->greetings[state->greetings_count++];
+    }
+    if (!greeting) {
+        return;
+    }
+    *greeting = (struct greeting){
+        .link = link->id,
+        .node = hello->node,
+        .cluster = hello->cluster,
+        .actor = hello->actor,
+        .wanted = hello->wanted,
+        .is_founder = hello->is_founder,
+    };
+    if (gives_way_to(replica, greeting)) {
+        state->phase = JOINING_ASKING;
+        push_report(replica, SEVERITY_INFO,
+                    "this node founded a cluster in which nothing happened: it gives way and "
+                    "joins that of node with actor %u",
+                    (unsigned)hello->actor);
+    }
+    think_now(replica);
+}
+
+void joining_link_down(struct replica *replica, const struct link *link)
+{
+    struct joining_state *state = replica->joining;
+    for (uint32_t i = 0; i < state->greetings_count; i++) {
+        if (state->greetings[i].link == link->id) {
+            state->greetings[i] = state->greetings[--state->greetings_count];
+            break;
+        }
+    }
+    if (state->asked_link == link->id) {
+        state->asked_link = 0;
+        state->asked_token = 0;
+    }
+    admitting_link_down(replica, link);
+    think_now(replica);
+}
+
+// --- Founding ----------------------------------------------------------------------------------
+
+// The lower of two fresh nodes founds: by the actor asked for, those that asked for none last.
+static bool is_lower(uint16_t wanted_a, const struct uuid *a, uint16_t wanted_b,
+                     const struct uuid *b)
+{
+    uint32_t rank_a = wanted_a == 0 ? UINT32_MAX : wanted_a;
+    uint32_t rank_b = wanted_b == 0 ? UINT32_MAX : wanted_b;
+    return rank_a != rank_b ? rank_a < rank_b : uuid_compare(a, b) < 0;
+}
+
+// Whether every configured peer has answered and is fresh, and this node is the lowest of them; if
+// not, `text` says for whom it waits.
+static bool may_found(struct replica *replica, char *text, size_t size)
+{
+    struct joining_state *state = replica->joining;
+    const struct replica_config *config = &replica->config;
+    if (config->bootstrap || config->peers_count == 0) {
+        return true;
+    }
+    const char *lower = NULL;
+    for (uint32_t i = 0; i < config->peers_count; i++) {
+        const struct uuid *node = &replica->peer_nodes[i];
+        if (uuid_equal(node, &config->node) ||
+            strcmp(replica->peers[i].text, config->advertise.text) == 0) {
+            continue;
+        }
+        const struct greeting *greeting =
+            uuid_is_zero(node) ? NULL : greeting_of(state, node);
+        if (!greeting) {
+            (void)snprintf(text, size, "waiting for %.200s to found the cluster",
+                           replica->peers[i].text);
+            return false;
+        }
+        bool is_fresh = uuid_is_zero(&greeting->cluster);
+        if (!is_fresh || is_lower(greeting->wanted, &greeting->node, config->wanted,
+                                  &config->node)) {
+            lower = replica->peers[i].text;
+        }
+    }
+    if (lower) {
+        (void)snprintf(text, size, "waiting for %.200s, which founds the cluster", lower);
+    }
+    return lower == NULL;
+}
+
+static void found(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    state->become = (struct replica_become){
+        .actor = replica->config.wanted != 0 ? replica->config.wanted : 1,
+        .clock = replica->clock,
+    };
+    random_bytes(&replica->random, state->become.cluster.bytes,
+                 sizeof state->become.cluster.bytes);
+    state->become.cluster.bytes[6] = (state->become.cluster.bytes[6] & 0x0f) | 0x40;
+    state->become.cluster.bytes[8] = (state->become.cluster.bytes[8] & 0x3f) | 0x80;
+    memcpy(state->become.cluster_name, replica->config.cluster_name,
+           sizeof state->become.cluster_name);
+    state->phase = JOINING_BECOMING;
+    state->is_founding = true;
+    push(replica, REPLICA_BECOME)->become = state->become;
+    push_report(replica, SEVERITY_INFO, "founding a cluster as actor %u",
+                (unsigned)state->become.actor);
+}
+
+// --- Asking ------------------------------------------------------------------------------------
+
+// A link over which a member of the cluster that this node joins can be asked; NULL: none.
+static struct link *link_to_member(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    bool is_bound = state->phase >= JOINING_TELLING || state->is_again;
+    struct link *found = NULL;
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < state->greetings_count; i++) {
+        const struct greeting *greeting = &state->greetings[i];
+        struct link *link = link_find(replica, greeting->link);
+        bool is_right = is_bound ? is_our_cluster(replica, greeting)
+                                 : !uuid_is_zero(&greeting->cluster) &&
+                                       !is_our_cluster(replica, greeting);
+        if (!link || link->is_ended || greeting->actor == 0 || !is_right) {
+            continue;
+        }
+        const struct member *member = membership_of_actor(&replica->members, greeting->actor);
+        if (member && member->is_retired) {
+            continue;
+        }
+        // any of them, so that one that cannot answer is not asked for ever
+        if (random_below(&replica->random, ++seen) == 0) {
+            found = link;
+        }
+    }
+    return found;
+}
+
+static void ask(struct replica *replica, enum peer_ask_kind kind)
+{
+    struct joining_state *state = replica->joining;
+    struct ask *open = ask_find(replica, state->asked_link, state->asked_token);
+    if (open) {
+        ask_free(open); // not answered in time: another member is asked
+    }
+    state->asked_link = 0;
+    state->asked_token = 0;
+    struct link *link = link_to_member(replica);
+    if (!link) {
+        return;
+    }
+    uint16_t wanted = state->is_again ? 0 : replica->config.wanted;
+    struct peer_ask question = {
+        .kind = kind,
+        .actor = kind == ASK_JOINED ? state->become.actor : wanted,
+        .node = replica->config.node,
+        .address = bytes_of_text(replica->config.advertise.text),
+    };
+    struct ask *asked = ask_send(replica, link, &question);
+    state->asked_link = asked ? link->id : 0;
+    state->asked_token = asked ? asked->token : 0;
+}
+
+static void admitted(struct replica *replica, const struct peer_answer *answer)
+{
+    struct joining_state *state = replica->joining;
+    bool is_whole = answer->actor != 0 && !uuid_is_zero(&answer->cluster) &&
+                    answer->text.length <= NAME_BYTES_MAX && answer->counter <= COUNTER_MAX;
+    if (!is_whole || (state->is_again && !uuid_equal(&answer->cluster, &replica->cluster))) {
+        return;
+    }
+    if (replica->actor != 0 && !state->is_again && replica->held.count > 0) {
+        state->phase = JOINING_NOT; // something was issued after all: the cluster stays
+        return;
+    }
+    struct replica_become become = {
+        .cluster = answer->cluster,
+        .actor = answer->actor,
+        .clock = answer->counter > replica->clock ? answer->counter : replica->clock,
+    };
+    if (answer->text.length > 0) {
+        memcpy(become.cluster_name, answer->text.data, answer->text.length);
+    }
+    if (!save_joining(replica, &become)) {
+        return; // asked again
+    }
+    state->become = become;
+    state->actor_before = replica->actor;
+    state->phase = JOINING_BECOMING;
+    push(replica, REPLICA_BECOME)->become = become;
+    alarm_clear(replica, "actor_taken", 0);
+}
+
+bool joining_again(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    if (state->is_again && state->phase != JOINING_NOT) {
+        return false;
+    }
+    state->is_again = true;
+    state->phase = JOINING_ASKING;
+    state->become = (struct replica_become){0};
+    think_now(replica);
+    return true;
+}
+
+// This node's actor was given to another, or its admission lies beyond the seal of its maker.
+static void lose_actor(struct replica *replica)
+{
+    bool has_issued = version_vector_get(&replica->held, replica->actor) != 0;
+    if (has_issued) {
+        alarm_raise(replica, "actor_taken", replica->actor,
+                    "actor %u, which this node has, is not its own in this cluster: its events are "
+                    "safe on this node. Give it another actor: weir cluster rescue",
+                    (unsigned)replica->actor);
+        return;
+    }
+    if (joining_again(replica)) {
+        push_report(replica, SEVERITY_WARNING,
+                    "the admission of this node as actor %u does not hold: it asks for another",
+                    (unsigned)replica->actor);
+    }
+}
+
+void joining_answer(struct replica *replica, struct link *link, const struct ask *asked,
+                    const struct peer_answer *answer)
+{
+    struct joining_state *state = replica->joining;
+    if (asked->kind == ASK_CONSENT) {
+        admitting_answer(replica, asked, answer);
+        return;
+    }
+    if (asked->token != state->asked_token || asked->link != state->asked_link) {
+        return;
+    }
+    state->asked_link = 0;
+    state->asked_token = 0;
+    state->told[0] = '\0';
+    if (answer->result != ANSWER_OK) {
+        size_t length = answer->text.length < REASON_LENGTH_MAX ? answer->text.length
+                                                                : REASON_LENGTH_MAX;
+        (void)snprintf(state->told, sizeof state->told, "%.*s", (int)length,
+                       length > 0 ? (const char *)answer->text.data : "");
+        if (answer->result == ANSWER_REFUSED && asked->kind == ASK_ADMIT) {
+            alarm_raise(replica, "actor_taken", 0, "this node is not admitted: %.200s",
+                        state->told);
+        }
+        bool is_lost = answer->result == ANSWER_REFUSED && asked->kind == ASK_JOINED;
+        if (is_lost && state->phase == JOINING_TELLING) {
+            lose_actor(replica);
+        }
+        return;
+    }
+    if (asked->kind == ASK_ADMIT && state->phase == JOINING_ASKING) {
+        admitted(replica, answer);
+    }
+}
+
+void joining_ask(struct replica *replica, struct link *link, const struct peer_ask *question)
+{
+    switch (question->kind) {
+    case ASK_ADMIT:
+        admitting_ask_admit(replica, link, question);
+        return;
+    case ASK_JOINED:
+        admitting_ask_joined(replica, link, question);
+        return;
+    case ASK_CONSENT:
+        admitting_ask_consent(replica, link, question);
+        return;
+    case ASK_HOLDS:
+    case ASK_HEAD:
+    case ASK_FENCE:
+    case ASK_CHUNK:
+    case ASK_NOTE:
+    case ASK_RETIRE:
+        break;
+    }
+    bool is_held = version_vector_get(&replica->held, question->actor) >= question->counter;
+    struct peer_answer answer = {
+        .token = question->token,
+        .result = is_held ? ANSWER_OK : ANSWER_LATER,
+        .actor = question->actor,
+    };
+    answer_send(replica, link, &answer);
+}
+
+// Nothing waits for it: what follows a record in the actions is sent when the record is durable.
+void joining_saved(struct replica *replica, struct bytes key)
+{
+    (void)replica;
+    (void)key;
+}
+
+// --- Being a member ----------------------------------------------------------------------------
+
+// A member that no event names is the founder. Without memory the next tick does it.
+static void know_founder(struct replica *replica)
+{
+    bool is_founder = replica->actor != 0 && replica->joining->phase == JOINING_NOT &&
+                      !membership_of_actor(&replica->members, replica->actor);
+    if (is_founder && membership_add_founder(&replica->members, replica->actor,
+                                             &replica->config.node,
+                                             replica->config.advertise.text) != 0) {
+        replica->is_unfinished = true;
+    }
+}
+
+// Everybody greets anew: what this node said of itself is no longer so.
+static void greet_again(struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        push_drop(replica, replica->links[i].id, 0, "this node is now actor %u",
+                  (unsigned)replica->actor);
+    }
+}
+
+static void forget_joining(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    state->phase = JOINING_NOT;
+    state->become = (struct replica_become){0};
+    state->is_again = false;
+    push_record(replica, bytes_of_text(JOINING_KEY), bytes_of(NULL, 0));
+}
+
+void joining_became(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    const struct replica_become *become = &state->become;
+    if (state->phase != JOINING_BECOMING) {
+        return;
+    }
+    bool is_other_cluster = !uuid_equal(&replica->cluster, &become->cluster);
+    if (is_other_cluster && replica->actor != 0) {
+        membership_deinit(&replica->members); // of the cluster that gave way: this node alone
+    }
+    replica->cluster = become->cluster;
+    memcpy(replica->cluster_name, become->cluster_name, sizeof replica->cluster_name);
+    replica->actor = become->actor;
+    replica->clock = become->clock > replica->clock ? become->clock : replica->clock;
+    starting_became(replica);
+    state->phase = state->is_founding ? JOINING_NOT : JOINING_TELLING;
+    state->is_founding = false;
+    know_founder(replica);
+    greet_again(replica);
+    think_now(replica);
+}
+
+// Whether everybody who must know of this node holds its admission. Members without a link are left
+// out where not everybody has a link to everybody: nothing of this node's is in their order before
+// what admitted it is, since its ids lie above that.
+static bool is_known_to_all(struct replica *replica)
+{
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    bool is_mesh = membership_active_count(&replica->members) <= LINKS_FULL_MESH;
+    for (uint32_t i = 0; i < replica->members.count; i++) {
+        const struct member *member = &replica->members.members[i];
+        if (member->is_retired || uuid_equal(&member->node, &replica->config.node)) {
+            continue;
+        }
+        const struct link *link = link_of_node(replica, &member->node);
+        if (link ? !version_vector_covers(&link->held, self->admitted) : is_mesh) {
+            (void)snprintf(replica->joining->phase_text, sizeof replica->joining->phase_text,
+                           "admitted as actor %u, waiting until actor %u %.100s holds that",
+                           (unsigned)replica->actor, (unsigned)member->actor, member->address);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void settle(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    if (!self || !uuid_equal(&self->node, &replica->config.node) || self->is_retired) {
+        return;
+    }
+    if (!IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) && !is_known_to_all(replica)) {
+        return;
+    }
+    forget_joining(replica);
+    (void)snprintf(state->phase_text, sizeof state->phase_text, "member");
+    push_report(replica, SEVERITY_INFO, "this node is a member, as actor %u",
+                (unsigned)replica->actor);
+}
+
+void joining_member_event(struct replica *replica, const struct member_event *event)
+{
+    struct joining_state *state = replica->joining;
+    admitting_member_event(replica, event);
+    if (replica->actor == 0 || !replica->has_started) {
+        return;
+    }
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    if (!self) {
+        return;
+    }
+    bool is_ours = uuid_equal(&self->node, &replica->config.node);
+    bool is_void = self->is_void && !self->is_sealed;
+    if (!is_ours || is_void) {
+        bool is_member = state->phase == JOINING_NOT || state->phase >= JOINING_TELLING;
+        if (is_member) {
+            lose_actor(replica);
+        }
+        return;
+    }
+    if (state->phase == JOINING_TELLING && !event_id_is_none(self->admitted)) {
+        state->phase = JOINING_SETTLING;
+        if (self->admitted.counter > replica->clock) {
+            push(replica, REPLICA_RAISE_CLOCK)->counter = self->admitted.counter;
+        }
+        think_now(replica);
+    }
+}
+
+// --- Time --------------------------------------------------------------------------------------
+
+void joining_start(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    think_now(replica);
+    if (replica->actor == 0) {
+        state->phase = JOINING_WAITING;
+        state->become = (struct replica_become){0};
+        return;
+    }
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    bool is_told = state->become.actor == replica->actor &&
+                   uuid_equal(&state->become.cluster, &replica->cluster);
+    if (is_told) {
+        bool is_admitted = self && uuid_equal(&self->node, &replica->config.node) &&
+                           !event_id_is_none(self->admitted);
+        memcpy(state->become.cluster_name, replica->cluster_name, sizeof replica->cluster_name);
+        state->phase = is_admitted ? JOINING_SETTLING : JOINING_TELLING;
+        return;
+    }
+    state->become = (struct replica_become){0};
+    know_founder(replica);
+    self = membership_of_actor(&replica->members, replica->actor);
+    if (self && (!uuid_equal(&self->node, &replica->config.node) ||
+                 (self->is_void && !self->is_sealed))) {
+        lose_actor(replica);
+    }
+}
+
+static void wait_for_peers(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    if (link_to_member(replica)) {
+        state->phase = JOINING_ASKING;
+        return;
+    }
+    if (may_found(replica, state->phase_text, sizeof state->phase_text)) {
+        found(replica);
+    }
+}
+
+static void describe(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    char *text = state->phase_text;
+    size_t size = sizeof state->phase_text;
+    switch (state->phase) {
+    case JOINING_NOT:
+        (void)snprintf(text, size, "member");
+        return;
+    case JOINING_WAITING:  // wait_for_peers
+    case JOINING_SETTLING: // is_known_to_all
+        if (text[0] == '\0' || strcmp(text, "member") == 0) {
+            (void)snprintf(text, size, "waiting for the cluster");
+        }
+        return;
+    case JOINING_ASKING:
+        (void)snprintf(text, size, "asking to be admitted as a new actor%s%.180s",
+                       state->told[0] != '\0' ? ": " : "", state->told);
+        return;
+    case JOINING_BECOMING:
+        (void)snprintf(text, size, "becoming actor %u", (unsigned)state->become.actor);
+        return;
+    case JOINING_TELLING:
+        (void)snprintf(text, size, "actor %u, waiting for its admission%s%.180s",
+                       (unsigned)state->become.actor, state->told[0] != '\0' ? ": " : "",
+                       state->told);
+        return;
+    }
+}
+
+void joining_tick(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    state->due = INSTANT_NEVER;
+    know_founder(replica);
+    bool is_stranded = state->phase == JOINING_ASKING && !state->is_again;
+    if (is_stranded && !link_to_member(replica)) {
+        state->phase = replica->actor != 0 ? JOINING_NOT : JOINING_WAITING;
+    }
+    if (state->phase == JOINING_WAITING) {
+        wait_for_peers(replica);
+    }
+    if ((state->phase == JOINING_ASKING || state->phase == JOINING_TELLING) &&
+        instant_reached(state->next, replica->now)) {
+        state->next = instant_add(replica->now, duration_ms(ASK_MS));
+        ask(replica, state->phase == JOINING_ASKING ? ASK_ADMIT : ASK_JOINED);
+    }
+    if (state->phase == JOINING_SETTLING) {
+        settle(replica);
+    }
+    if (state->phase != JOINING_NOT || state->admission.is_open) {
+        state->due = instant_add(replica->now, duration_ms(TICK_MS));
+    }
+    admitting_tick(replica);
+    describe(replica);
+}
+
+struct instant joining_deadline(const struct replica *replica)
+{
+    return replica->joining->due;
+}
+
+// --- What others want to know ------------------------------------------------------------------
+
+bool joining_is_member(const struct replica *replica)
+{
+    return replica->actor != 0 && replica->joining->phase == JOINING_NOT;
+}
+
+const char *joining_phase(const struct replica *replica)
+{
+    return replica->joining->phase_text;
+}
+
+bool joining_may_produce(const struct replica *replica, struct reason *why)
+{
+    const struct joining_state *state = replica->joining;
+    if (joining_is_member(replica) || (IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) &&
+                                       state->phase >= JOINING_TELLING)) {
+        return true;
+    }
+    (void)reason_set(why, ERR_BUSY,
+                     "this node is not a member of a cluster yet (%.160s); produce on another node, "
+                     "or wait",
+                     state->phase_text[0] != '\0' ? state->phase_text : "starting");
+    return false;
+}

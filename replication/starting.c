@@ -1,0 +1,218 @@
+// Before a node that was a member produces, it asks the others what they hold of its own strand:
+// a disk may have lost what was acknowledged, and ids must not be issued twice. What they hold
+// beyond it is pulled back first; the clock goes above everything they remember. Who does not
+// answer within start_wait is not waited for: a node that is alone is available.
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replication/starting_state.h"
+
+int starting_new(struct replica *replica)
+{
+    replica->starting = calloc(1, sizeof *replica->starting);
+    return replica->starting ? 0 : ERR_MEMORY;
+}
+
+void starting_free(struct replica *replica)
+{
+    if (replica->starting) {
+        round_close(&replica->starting->round);
+        free(replica->starting->runs);
+        free(replica->starting);
+    }
+    replica->starting = NULL;
+}
+
+void starting_record(struct replica *replica, struct bytes key, struct bytes value)
+{
+    runs_record(replica, key, value);
+}
+
+void starting_start(struct replica *replica)
+{
+    struct starting_state *state = replica->starting;
+    runs_start(replica);
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    bool is_retired = self && self->is_retired;
+    bool is_alone = membership_active_count(&replica->members) <= 1;
+    if (replica->actor == 0 || !joining_is_member(replica) || is_retired || is_alone) {
+        return;
+    }
+    state->phase = STARTING_COMPARING;
+    state->since = replica->now;
+    round_open(replica, &state->round, ASK_HEAD, replica->actor, &replica->config.node, NULL);
+}
+
+// A new actor has no strand that anybody could hold more of.
+void starting_became(struct replica *replica)
+{
+    struct starting_state *state = replica->starting;
+    round_close(&state->round);
+    state->phase = STARTING_DONE;
+    if (state->is_copy) {
+        state->is_copy = false;
+        push_record(replica, bytes_of_text(COPY_KEY), bytes_of(NULL, 0));
+    }
+    for (uint32_t i = 0; i < replica->members.count; i++) {
+        alarm_clear(replica, "copy", replica->members.members[i].actor);
+    }
+}
+
+void starting_link_down(struct replica *replica, const struct link *link)
+{
+    round_link_down(&replica->starting->round, link->id);
+    forking_link_down(replica, link);
+}
+
+// --- Comparing ---------------------------------------------------------------------------------
+
+// The hash, and with it the last counter, of what this node answers for: never above what it would
+// send of the strand.
+void starting_ask(struct replica *replica, struct link *link, const struct peer_ask *question)
+{
+    if (question->counter != 0) {
+        forking_ask(replica, link, question);
+        return;
+    }
+    struct peer_answer answer = {
+        .token = question->token,
+        .result = ANSWER_OK,
+        .actor = question->actor,
+        .counter = version_vector_get(&replica->held, question->actor),
+        .hash = head_hash(replica, question->actor),
+        .promised = promises_heard(replica, question->actor),
+    };
+    answer_send(replica, link, &answer);
+}
+
+void starting_answer(struct replica *replica, struct link *link, const struct ask *ask,
+                     const struct peer_answer *answer)
+{
+    struct starting_state *state = replica->starting;
+    bool is_final = answer->result != ANSWER_LATER;
+    if (!round_answered(replica, &state->round, ask, is_final)) {
+        forking_answer(replica, link, ask, answer);
+        return;
+    }
+    if (answer->result != ANSWER_OK || answer->counter > COUNTER_MAX ||
+        answer->promised > COUNTER_MAX) {
+        return;
+    }
+    uint64_t high = answer->counter > answer->promised ? answer->counter : answer->promised;
+    if (high > 0 && !counters_believe(replica, link, replica->actor, high, true)) {
+        return;
+    }
+    state->has_answer = true;
+    uint64_t held = version_vector_get(&replica->held, replica->actor);
+    struct hash128 hash = head_hash(replica, replica->actor);
+    if (answer->counter == held && held > 0 && !hash128_equal(&answer->hash, &hash)) {
+        forking_suspect(replica, link, replica->actor, answer->counter, &answer->hash);
+    }
+    if (answer->counter > held && answer->counter > state->wanted) {
+        state->wanted = answer->counter;
+        push_report(replica, SEVERITY_WARNING,
+                    "actor %u holds this node's own events up to %llu, this disk up to %llu: they "
+                    "are fetched back",
+                    (unsigned)link->actor, (unsigned long long)answer->counter,
+                    (unsigned long long)held);
+        sources_reconsider(replica, replica->actor);
+    }
+    state->round.due = replica->now;
+}
+
+static void end(struct replica *replica)
+{
+    struct starting_state *state = replica->starting;
+    round_close(&state->round);
+    state->phase = STARTING_DONE;
+    sources_reconsider(replica, replica->actor);
+}
+
+static bool is_pulled(const struct replica *replica)
+{
+    return version_vector_get(&replica->held, replica->actor) >= replica->starting->wanted;
+}
+
+void starting_committed(struct replica *replica)
+{
+    if (replica->starting->phase == STARTING_PULLING && is_pulled(replica)) {
+        end(replica);
+    }
+}
+
+void starting_tick(struct replica *replica)
+{
+    struct starting_state *state = replica->starting;
+    if (round_tick(replica, &state->round) != 0 || state->phase != STARTING_COMPARING) {
+        return;
+    }
+    struct instant patience = instant_add(state->since, replica->config.start_wait);
+    bool is_enough = round_is_complete(replica, &state->round, false) ||
+                     (IS_PLANTED(PLANTED_ONLY_FIRST_PEER_AT_START) && state->has_answer);
+    if (!is_enough && !instant_reached(patience, replica->now)) {
+        return;
+    }
+    if (!is_enough) {
+        struct reason missing = {0};
+        round_missing(replica, &state->round, &missing);
+        push_report(replica, SEVERITY_INFO,
+                    "produces without having compared its events with %.180s", missing.text);
+    }
+    round_close(&state->round);
+    state->phase = STARTING_PULLING;
+    if (is_pulled(replica)) {
+        end(replica);
+    }
+}
+
+struct instant starting_deadline(const struct replica *replica)
+{
+    return round_deadline(&replica->starting->round);
+}
+
+// --- What others want to know ------------------------------------------------------------------
+
+bool starting_pulls_own(const struct replica *replica)
+{
+    const struct starting_state *state = replica->starting;
+    return state->phase != STARTING_DONE || state->is_copy;
+}
+
+bool starting_is_copy(const struct replica *replica)
+{
+    return replica->starting->is_copy;
+}
+
+bool starting_may_produce(const struct replica *replica, struct reason *why)
+{
+    const struct starting_state *state = replica->starting;
+    if (state->is_copy && !IS_PLANTED(PLANTED_CLONE_PRODUCES)) {
+        (void)reason_set(why, ERR_FOREIGN,
+                         "this data directory is a copy or a restored backup of actor %u; produce "
+                         "on another node. If the original is gone: weir cluster rescue, else "
+                         "start this node with an empty directory",
+                         (unsigned)replica->actor);
+        return false;
+    }
+    switch (state->phase) {
+    case STARTING_DONE:
+        return true;
+    case STARTING_COMPARING: {
+        struct reason missing = {0};
+        round_missing(replica, &state->round, &missing);
+        (void)reason_set(why, ERR_BUSY,
+                         "this node has just started and compares what it holds with %.120s; it "
+                         "produces when they have answered, or after start_wait",
+                         missing.text);
+        return false;
+    }
+    case STARTING_PULLING:
+        (void)reason_set(why, ERR_BUSY,
+                         "this node fetches back events of its own up to %llu that its disk has "
+                         "lost; produce on another node, or wait",
+                         (unsigned long long)state->wanted);
+        return false;
+    }
+    return true;
+}
