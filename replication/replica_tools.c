@@ -51,6 +51,7 @@ void push_drop(struct replica *replica, link_id id, enum peer_refusal refusal, c
     }
     if (link) {
         link->is_ended = true;
+        link->is_refused = refusal != 0;
     }
     struct replica_action *action = push(replica, REPLICA_DROP);
     action->drop.link = id;

@@ -1,0 +1,54 @@
+// The inside of links.c, links_dial.c and links_gossip.c, shared by these alone: where nodes can be
+// dialled, and what others were told of members.
+#pragma once
+
+#include "replication/replica_state.h"
+
+// An address, and who answers there.
+struct target {
+    struct uuid node; // zero: not known yet
+    char address[PEER_ADDRESS_BYTES_MAX + 1];
+    uint64_t address_run; // members: the run of the node that the address is known from
+    uint64_t dial;        // on its way; 0: none
+    struct instant next;  // not dialled before
+    uint32_t failures;    // in a row
+    uint32_t abilities;   // as its last hello said; 0: not heard
+    uint64_t version;     // members: of links_state, when something of it changed last
+    bool is_self;
+    bool was_linked;
+};
+
+struct links_state {
+    struct target configured[PEER_ADDRESSES_MAX]; // as replica->peers
+    struct target *members;                       // sorted by node
+    uint32_t members_count;
+    uint32_t members_capacity;
+    uint32_t next_random; // where the choice of a random member starts
+    uint64_t dial_last;
+    uint64_t version;           // rises with every change that is gossiped
+    struct instant changed_at;  // the first that some link was not told; NEVER: none
+    struct instant random_next; // large clusters: the next dial at a random member
+    bool must_sync;             // the table of members has changed
+};
+
+// --- links_dial.c --------------------------------------------------------------------------------
+
+void links_dial(struct replica *replica); // what is due; as many as the list takes
+struct instant links_dial_deadline(const struct replica *replica);
+struct target *target_of_dial(struct replica *replica, uint64_t dial);       // NULL: none
+struct target *target_of_node(struct replica *replica, const struct uuid *node); // members; NULL
+struct target *target_add(struct replica *replica, const struct uuid *node); // NULL: no memory
+void target_failed(struct replica *replica, struct target *target, uint32_t refusal);
+// Its link has gone; what was refused is not dialled again at once.
+void targets_of_node_due(struct replica *replica, const struct uuid *node, bool is_refused);
+void targets_sync(struct replica *replica); // with the table of members
+bool is_large(const struct replica *replica);
+uint32_t links_settled_count(const struct replica *replica); // that are there to stay
+
+// --- links_gossip.c ------------------------------------------------------------------------------
+
+void gossip_changed(struct replica *replica, const struct uuid *node);
+void gossip_address(struct replica *replica, const struct uuid *node, struct bytes address,
+                    uint64_t run);
+void links_gossip(struct replica *replica);
+struct instant links_gossip_deadline(const struct replica *replica);
