@@ -270,7 +270,7 @@ static void raise_run(struct machine *machine)
     identity_begin_run(identity, random_u64(random));
 }
 
-static void open_store(struct machine *machine)
+void machine_open_store(struct machine *machine)
 {
     struct world *world = machine->world;
     const struct store_config config = {
@@ -331,7 +331,7 @@ void machine_start(struct machine *machine)
     machine->life++;
     machine->is_stopped = false;
     raise_run(machine);
-    open_store(machine);
+    machine_open_store(machine);
     if (!machine->store) {
         return;
     }

@@ -58,6 +58,8 @@ void machine_free(struct machine *machine); // stops it as a crash does
 
 // Starts the process. A log that cannot be opened is a violation.
 void machine_start(struct machine *machine);
+// The disks and the store alone: `store` is NULL afterwards if that is a violation.
+void machine_open_store(struct machine *machine);
 // The process ends at once. `has_power`: the machine lives on, the others learn that connections
 // are gone, what was written and not synced is still there, and not yet synced.
 void machine_crash(struct machine *machine, bool has_power);

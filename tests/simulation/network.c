@@ -45,6 +45,7 @@ void network_init(struct network *network, struct schedule *schedule, struct ran
 {
     *network = (struct network){.schedule = schedule, .random = random};
     network->sound = (struct path){.latency_ns = 100000, .jitter_ns = 50000};
+    network->parted = (struct path){.is_blocked = true};
     list_init(&network->connections);
     for (unsigned a = 0; a < HOSTS_WITH_PATHS_MAX; a++) {
         for (unsigned b = 0; b < HOSTS_WITH_PATHS_MAX; b++) {
@@ -76,6 +77,9 @@ void network_deinit(struct network *network)
 
 struct path *network_path(struct network *network, unsigned from, unsigned to)
 {
+    if (network->parted_at > 0 && (from < network->parted_at) != (to < network->parted_at)) {
+        return &network->parted;
+    }
     bool has_own = from != to && from < HOSTS_WITH_PATHS_MAX && to < HOSTS_WITH_PATHS_MAX;
     return has_own ? &network->paths[from][to] : &network->sound;
 }

@@ -43,6 +43,8 @@ struct network {
     struct list_node connections;
     struct path paths[HOSTS_WITH_PATHS_MAX][HOSTS_WITH_PATHS_MAX];
     struct path sound;
+    struct path parted;           // between the sides
+    unsigned parted_at;           // hosts from it on are on the other side; 0: one side
     uint64_t bytes_between_hosts; // of hosts that are not the same
 };
 

@@ -40,7 +40,7 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
     options->is_large = options->nodes > 16;
     options->producers = 1 + (unsigned)random_below(&random, options->nodes + 1);
     options->consumers = 1 + (unsigned)random_below(&random, 4);
-    options->faults_ms = 15000 + (int64_t)random_below(&random, 5000);
+    options->faults_ms = 26000 + (int64_t)random_below(&random, 4000);
     options->steady_ms = 4000;
     options->think_ms = 20 + (unsigned)random_below(&random, 150);
     options->batch_max = chance(&random, 30) ? 40 : 4;
@@ -58,7 +58,14 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
     options->has_secret = chance(&random, 30);
     options->recent_bytes = chance(&random, 80) ? 1 * MIB : 4 * MIB;
     options->walk_bytes = 1 * MIB;
-    if (!options->is_large) {
+    if (options->is_large) {
+        options->producers = 20;
+        options->consumers = 0;
+        options->batch_max = 4;
+        options->event_bytes_max = 60;
+        options->has_secret = false;
+        options->recent_bytes = 256 * KIB;
+    } else {
         choose_faults(options, &random);
     }
 }

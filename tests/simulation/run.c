@@ -16,6 +16,7 @@
 #include "tests/simulation/memory.h"
 #include "tests/simulation/operator.h"
 #include "tests/simulation/producer.h"
+#include "tests/simulation/world_run.h"
 
 enum {
     FOUNDING_MS = 3000,
@@ -23,80 +24,7 @@ enum {
     CONSUME_MS = 6000,
     OPERATE_MS = 30000,
     POLL_MS = 20,
-    HAPPENINGS_PER_SECOND_MAX = 3000000,
 };
-
-static void world_new(struct world *world, const struct options *options, bool is_traced)
-{
-    *world = (struct world){.options = *options, .is_traced = is_traced, .wall_ms = 1700000000000};
-    random_init(&world->random, options->seed);
-    network_init(&world->network, &world->schedule, &world->random);
-    history_init(&world->history, world);
-    world->machines = memory_new(options->nodes, sizeof *world->machines);
-    world->producers = memory_new(options->producers, sizeof *world->producers);
-    world->consumers = memory_new(options->consumers, sizeof *world->consumers);
-    world->machines_count = options->nodes;
-    world->producers_count = options->producers;
-    world->consumers_count = options->consumers;
-    world->operator= operator_new(world);
-    for (unsigned i = 0; i < options->nodes; i++) {
-        world->machines[i] = machine_new(world, i);
-    }
-    for (unsigned i = 0; i < options->producers; i++) {
-        world->producers[i] = producer_new(world, i);
-    }
-    for (unsigned i = 0; i < options->consumers; i++) {
-        world->consumers[i] = consumer_new(world, i);
-    }
-}
-
-static void world_free(struct world *world)
-{
-    for (unsigned i = 0; i < world->producers_count; i++) {
-        producer_free(world->producers[i]);
-    }
-    for (unsigned i = 0; i < world->consumers_count; i++) {
-        consumer_free(world->consumers[i]);
-    }
-    for (unsigned i = 0; i < world->machines_count; i++) {
-        machine_free(world->machines[i]);
-    }
-    operator_free(world->operator);
-    free(world->machines);
-    free(world->producers);
-    free(world->consumers);
-    network_deinit(&world->network);
-    history_deinit(&world->history);
-    schedule_deinit(&world->schedule);
-}
-
-// Lets time pass; false: there was a violation.
-static bool pass(struct world *world, int64_t ms)
-{
-    struct instant until = world_after_ms(world, ms);
-    uint64_t happened_max = world->schedule.happened + (uint64_t)(ms + 1000) *
-                                                           HAPPENINGS_PER_SECOND_MAX / 1000 *
-                                                           (world->machines_count / 50 + 1);
-    while (!world->violation.check && schedule_step(&world->schedule, until)) {
-        if (world->schedule.happened > happened_max) {
-            world_violation(world, "liveness", "more happens than can: somebody spins");
-        }
-    }
-    return !world->violation.check;
-}
-
-// Lets time pass until it holds; returns after how many ms, or negative.
-static int64_t pass_until(struct world *world, bool (*holds)(struct world *world), int64_t ms_max)
-{
-    int64_t begun = world->schedule.now.ns;
-    while (!holds(world)) {
-        int64_t passed = (world->schedule.now.ns - begun) / 1000000;
-        if (passed >= ms_max || !pass(world, POLL_MS)) {
-            return -1;
-        }
-    }
-    return (world->schedule.now.ns - begun) / 1000000;
-}
 
 static void start_all(struct world *world)
 {
@@ -127,7 +55,7 @@ static bool is_operated(struct world *world)
 // What the operator must do for the cluster is done.
 static bool come_to_order(struct world *world)
 {
-    if (pass_until(world, is_operated, OPERATE_MS) < 0) {
+    if (world_pass_until(world, is_operated, OPERATE_MS, POLL_MS) < 0) {
         world_violation(world, "liveness", "a command is not done after %d ms: %s", OPERATE_MS,
                         operator_last_answer(world->operator));
     }
@@ -138,7 +66,7 @@ static bool come_to_order(struct world *world)
 static bool converge(struct world *world, int64_t *converged_ms_out)
 {
     int64_t bound_ms = CONVERGE_MS + (int64_t)(world->history.events / 20);
-    *converged_ms_out = pass_until(world, check_is_converged, bound_ms);
+    *converged_ms_out = world_pass_until(world, check_is_converged, bound_ms, POLL_MS);
     if (*converged_ms_out < 0) {
         check_convergence_failed(world, bound_ms);
     }
@@ -158,7 +86,7 @@ static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
         !converge(world, &again_ms)) {
         return false;
     }
-    if (pass_until(world, check_consumers_are_done, consume_ms) < 0) {
+    if (world_pass_until(world, check_consumers_are_done, consume_ms, POLL_MS) < 0) {
         check_consumers_failed(world, consume_ms);
         return false;
     }
@@ -173,7 +101,7 @@ static void run_steady(struct world *world)
     for (unsigned i = 0; i < world->producers_count; i++) {
         producer_start(world->producers[i]);
     }
-    if (pass(world, world->options.steady_ms) && come_to_rest(world, &converged_ms)) {
+    if (world_pass(world, world->options.steady_ms) && come_to_rest(world, &converged_ms)) {
         check_redundancy(world, before);
     }
 }
@@ -183,9 +111,9 @@ static void run_course(struct world *world, struct run_result *result)
     int64_t converged_ms = -1;
     struct faults *faults = faults_new(world);
     start_all(world);
-    if (pass(world, world_between(world, 0, FOUNDING_MS))) {
+    if (world_pass(world, world_between(world, 0, FOUNDING_MS))) {
         faults_start(faults);
-        pass(world, world->options.faults_ms);
+        world_pass(world, world->options.faults_ms);
     }
     faults_end(faults);
     world_trace(world, "healed", 0, 0, 0);
@@ -199,23 +127,22 @@ static void run_course(struct world *world, struct run_result *result)
 
 void run_seed(const struct options *options, bool is_traced, struct run_result *result_out)
 {
-    struct world world;
+    struct world *world = world_new(options, is_traced);
     struct run_result result = {0};
-    world_new(&world, options, is_traced);
-    run_course(&world, &result);
-    result.is_violated = world.violation.check;
-    result.at_s = (double)world.violation.at.ns / 1e9;
+    run_course(world, &result);
+    result.is_violated = world->violation.check;
+    result.at_s = (double)world->violation.at.ns / 1e9;
     snprintf(result.check, sizeof result.check, "%s",
-             world.violation.check ? world.violation.check : "");
-    snprintf(result.text, sizeof result.text, "%s", world.violation.text);
-    result.trace = world.trace;
-    result.virtual_s = (double)world.schedule.now.ns / 1e9;
-    result.happenings = world.schedule.happened;
-    result.events = world.history.events;
-    result.acked = world.history.acked;
-    result.bytes = world.network.bytes_between_hosts;
+             world->violation.check ? world->violation.check : "");
+    snprintf(result.text, sizeof result.text, "%s", world->violation.text);
+    result.trace = world->trace;
+    result.virtual_s = (double)world->schedule.now.ns / 1e9;
+    result.happenings = world->schedule.happened;
+    result.events = world->history.events;
+    result.acked = world->history.acked;
+    result.bytes = world->network.bytes_between_hosts;
     *result_out = result;
-    world_free(&world);
+    world_free(world);
 }
 
 // --- Apart -------------------------------------------------------------------------------------
