@@ -29,7 +29,8 @@ struct frontend_ops {
     // Takes received bytes. *taken_out may be less than given: a partial message is kept by the
     // caller and fed again with more behind it (`wanted_out`: how many bytes from the front make
     // the next step possible, at most FRAME_BYTES_MAX + 4), or the session is saturated
-    // (wanted_out 0): then nothing more is read until the session is ready again.
+    // (wanted_out 0): then nothing more is read until the session is ready again. FRONTEND_PEER is
+    // also fed less than it wanted, whenever some of it has come.
     int (*feed)(struct frontend *frontend, struct bytes bytes, struct instant now,
                 size_t *taken_out, size_t *wanted_out);
 

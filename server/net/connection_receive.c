@@ -101,6 +101,23 @@ static size_t feed_some(struct connection *connection, struct bytes bytes, size_
     return done;
 }
 
+// A peer that sends a large frame over a slow line must not seem dead meanwhile: its front end is
+// shown what there is of it.
+static void show_progress(struct connection *connection)
+{
+    size_t taken = 0;
+    size_t wanted = 0;
+    if (!connection->is_peer) {
+        return;
+    }
+    int err = connection->frontend->ops->feed(connection->frontend, inbox_bytes(&connection->inbox),
+                                              connection->loop->now, &taken, &wanted);
+    assert(taken == 0);
+    if (err < 0) {
+        connection_end(connection, true);
+    }
+}
+
 // Completes and feeds what the inbox holds, from the front of *fresh. Returns whether the session
 // is saturated.
 static bool feed_inbox(struct connection *connection, struct bytes *fresh)
@@ -127,6 +144,7 @@ static bool feed_inbox(struct connection *connection, struct bytes *fresh)
         }
         if (moved < missing) {
             *fresh = (struct bytes){0};
+            show_progress(connection);
             return false;
         }
         *fresh = bytes_of(fresh->data + moved, fresh->length - moved);

@@ -38,6 +38,7 @@ void echo_service_hold(struct service *service); // is never idle again
 void echo_service_dial(struct service *service, uint64_t dial, const char *address);
 // What has become of all dials so far.
 struct echo_dials {
+    unsigned heard;       // feeds of a peer that were no complete frame
     unsigned met;         // peers that answered
     unsigned failed;      // peer_dial_failed
     uint64_t last;        // which failed last

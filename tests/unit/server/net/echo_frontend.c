@@ -136,6 +136,15 @@ static bool take_of_peer(struct echo *echo, struct bytes payload)
     return true;
 }
 
+static void hear(struct echo *echo, size_t length)
+{
+    if (echo->frontend.ops == &FRONTEND_ECHO_PEER && length > 0) {
+        pthread_mutex_lock(&echo->service->dials_lock);
+        echo->service->dials.heard++;
+        pthread_mutex_unlock(&echo->service->dials_lock);
+    }
+}
+
 static int echo_feed(struct frontend *frontend, struct bytes bytes, struct instant now,
                      size_t *taken_out, size_t *wanted_out)
 {
@@ -144,6 +153,7 @@ static int echo_feed(struct frontend *frontend, struct bytes bytes, struct insta
         struct bytes rest = bytes_of(bytes.data + *taken_out, bytes.length - *taken_out);
         size_t length = rest.length < 4 ? 0 : load_be32(rest.data);
         if (rest.length < 4 + length) {
+            hear(echo, rest.length);
             *wanted_out = 4 + length;
             return 0;
         }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -190,6 +191,45 @@ START_TEST(a_greeting_may_come_byte_by_byte)
 }
 END_TEST
 
+struct hearing {
+    struct echo_server *server;
+    unsigned before;
+};
+
+static bool has_heard(void *context)
+{
+    const struct hearing *hearing = context;
+    return echo_service_dials(hearing->server->services[0]).heard > hearing->before;
+}
+
+START_TEST(a_peer_is_heard_while_a_large_frame_comes)
+{
+    enum { LENGTH = 1 << 20, PIECES = 8 };
+    struct echo_server server;
+    uint8_t head[4];
+    uint8_t *bytes = calloc(1, LENGTH);
+    ck_assert_ptr_nonnull(bytes);
+    store_be32(head, LENGTH);
+    echo_server_start(&server, (struct echo_options){0});
+    int fd = echo_connect(&server);
+    echo_send_text(fd, "peer");
+    echo_expect_text(fd, "met");
+    echo_send(fd, head, sizeof head);
+    for (int i = 0; i < PIECES; i++) {
+        struct hearing hearing = {&server, echo_service_dials(server.services[0]).heard};
+        echo_send(fd, bytes, i < PIECES - 1 ? LENGTH / PIECES : LENGTH / PIECES - 1);
+        ck_assert(echo_wait(has_heard, &hearing));
+    }
+    echo_send(fd, bytes, 1);
+    echo_receive(fd, head, sizeof head);
+    ck_assert_uint_eq(load_be32(head), LENGTH);
+    echo_receive(fd, bytes, LENGTH);
+    close(fd);
+    free(bytes);
+    ck_assert(echo_server_stop(&server));
+}
+END_TEST
+
 START_TEST(peers_are_bounded)
 {
     enum { PEERS = 64 };
@@ -226,6 +266,7 @@ int main(void)
     suite_add(suite, silence_is_a_failure_and_a_stop_does_not_wait_for_it);
     suite_add(suite, peers_that_come_stay_in_the_first_loop);
     suite_add(suite, a_greeting_may_come_byte_by_byte);
+    suite_add(suite, a_peer_is_heard_while_a_large_frame_comes);
     suite_add(suite, peers_are_bounded);
     return check_main(suite);
 }
