@@ -4,6 +4,8 @@
 The C code is held against the same blocks by a unit test, so all three agree.
 """
 
+import hashlib
+import hmac
 import os
 import re
 
@@ -35,6 +37,27 @@ def every_frame_of_the_document_is_one_message(_):
         expect_equal(wire.pack(message), data[4:], f"{name} encoded again")
         names.append(name)
     expect(len(names) > 30, "too few vectors", names)
+
+
+@test
+def every_frame_between_nodes_is_one_message(_):
+    kinds = set()
+    for name, data in blocks("peer"):
+        expect_equal(int.from_bytes(data[:4], "big"), len(data) - 4, f"length of {name}")
+        message = wire.unpack(data[4:])
+        expect_equal(wire.pack(message), data[4:], f"{name} encoded again")
+        kinds.add(message[0])
+    expect_equal(kinds, set(range(wire.P_FIRST, wire.P_LAST + 1)), "kinds that are shown")
+
+
+@test
+def proofs_between_nodes_are_made_as_the_document_says(_):
+    frames = {name: data[4:] for name, data in blocks("peer")}
+    hellos = frames["peer-hello-fresh"] + frames["peer-hello"]
+    for role, name in ((b"d", "peer-proof-dialer"), (b"a", "peer-proof-acceptor")):
+        signed = b"weir peer 1" + role + hellos
+        mac = hmac.new(b"correct horse battery staple", signed, hashlib.sha256).digest()
+        expect_equal(wire.unpack(frames[name])[2], mac, name)
 
 
 @test

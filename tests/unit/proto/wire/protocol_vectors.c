@@ -16,6 +16,7 @@
 #define CURSOR_1042_1 BYTES("\x81\x01\xcd\x04\x12")
 #define CURSOR_1042_1_998_2 BYTES("\x82\x01\xcd\x04\x12\x02\xcd\x03\xe6")
 #define CURSOR_1043_1 BYTES("\x81\x01\xcd\x04\x13")
+#define CURSOR_1046_1 BYTES("\x81\x01\xcd\x04\x16")
 #define CURSOR_1045_1_998_2 BYTES("\x82\x01\xcd\x04\x15\x02\xcd\x03\xe6")
 
 #define CLUSTER BYTES("\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f")
@@ -84,6 +85,13 @@ const struct expected_request EXPECTED_REQUESTS[] = {
      {REQUEST_NAMESPACES, 17,
       .namespaces = {.pattern = BYTES("/a/**"), .after_name = BYTES("/a/b"), .page_max = 100}}},
     {"status", {REQUEST_STATUS, 18}},
+    {"produce-replicas",
+     {REQUEST_PRODUCE, 19,
+      .produce = {.events_count = 1, .replicas = 2, .replicas_timeout_ms = 3000}}},
+    {"cluster-status", {REQUEST_CLUSTER, 20, .cluster = {CLUSTER_STATUS}}},
+    {"cluster-lost", {REQUEST_CLUSTER, 21, .cluster = {CLUSTER_LOST, 2, 900, 963, false}}},
+    {"cluster-retire", {REQUEST_CLUSTER, 22, .cluster = {CLUSTER_RETIRE, 2, 0, 0, true}}},
+    {"subscribe-marks", {REQUEST_SUBSCRIBE, 23, .subscribe = {.wants_marks = true}}},
 };
 const size_t EXPECTED_REQUESTS_COUNT = COUNT(EXPECTED_REQUESTS);
 
@@ -105,6 +113,26 @@ const struct expected_reply EXPECTED_REPLIES[] = {
     {"produced-remark",
      {REPLY_PRODUCED, 4, CURSOR_1045_1_998_2,
       .produced = {{1044, 1}, .count = 2, .nodes_durable = 1, .remarks = REMARK_NOT_AFTER_PARENT}}},
+    {"produced-late",
+     {REPLY_PRODUCED, 19, CURSOR_1046_1,
+      .produced = {{1046, 1}, .count = 1, .nodes_durable = 1, .remarks = REMARK_REPLICAS_LATE}}},
+    {"cluster-reply",
+     {REPLY_CLUSTER, 20, CURSOR_1042_1_998_2,
+      .cluster_status = {.cluster_name = BYTES("main"),
+                         .cluster = CLUSTER,
+                         .node = NODE,
+                         .actor = 1,
+                         .phase = BYTES("member"),
+                         .may_produce = true,
+                         .frontier = 1040,
+                         .waits_for = 2,
+                         .events_applied = 5000,
+                         .events_duplicate = 12,
+                         .repaired_chunks = 1,
+                         .scrub_checked = 70,
+                         .scrub_total = 100,
+                         .text = BYTES("behind by 1"),
+                         .alarms = BYTES("repaired: 900.2")}}},
     {"subscribed", {REPLY_SUBSCRIBED, 6, CURSOR_EMPTY}},
     {"subscribed-cursor", {REPLY_SUBSCRIBED, 9, CURSOR_1042_1_998_2}},
     {"events", {REPLY_EVENTS, 11, CURSOR_1042_1}},
@@ -136,6 +164,10 @@ const struct expected_reply EXPECTED_REPLIES[] = {
     {"mark-caught-up", {DELIVERY_MARK, 6, CURSOR_1003_1_999_2, .mark = {MARK_CAUGHT_UP, 1007}}},
     {"mark-heartbeat", {DELIVERY_MARK, 6, CURSOR_1003_1_999_2, .mark = {MARK_HEARTBEAT, 1007}}},
     {"mark-progress", {DELIVERY_MARK, 6, CURSOR_900_1, .mark = {MARK_PROGRESS, 100000}}},
+    {"mark-frontier",
+     {DELIVERY_MARK, 6, CURSOR_1003_1_999_2, .mark = {MARK_FRONTIER, 1007, {1001, 65535}}}},
+    {"mark-waiting",
+     {DELIVERY_MARK, 6, CURSOR_1003_1_999_2, .mark = {MARK_WAITING, 1007, {1001, 2}}}},
     {"end-reached", {DELIVERY_END, 6, CURSOR_1003_1_999_2, .end = {END_REACHED, 4}}},
     {"end-stopped", {DELIVERY_END, 6, CURSOR_1003_1_999_2, .end = {END_STOPPED, 4}}},
     {"end-shutdown", {DELIVERY_END, 6, CURSOR_1003_1_999_2, .end = {END_SHUTDOWN, 4}}},
@@ -149,6 +181,7 @@ const struct expected_event EXPECTED_EVENTS[] = {
     {"produce-after", {0, 0}, "/a", ""},
     {"produce-after", {0, 0}, "/b/c", "two"},
     {"events", {1042, 1}, "/a", "x"},
+    {"produce-replicas", {0, 0}, "/a", "x"},
     {"chunks", {1001, 1}, "/a", "x"},
     {"chunks", {1002, 1}, "/b", "y"},
     {"chunks-lz4", {1003, 1}, "/log/lines", NA_10 NA_10 NA_10 NA_10 NA_10 NA_10},

@@ -3,6 +3,7 @@
 
 #include "proto/base/limits.h"
 #include "proto/model/chunk.h"
+#include "proto/model/cluster_row.h"
 #include "proto/model/namespace_row.h"
 #include "proto/model/slice.h"
 #include "proto/wire/frame.h"
@@ -164,6 +165,29 @@ static void check_rows(struct bytes rows)
     ck_assert_uint_eq(row.last_timestamp_ms, EXPECTED_TIMESTAMP_MS + 500);
 }
 
+static void check_members(struct bytes rows)
+{
+    struct cluster_row row;
+    ck_assert_int_eq(cluster_row_next(&rows, &row), 0);
+    ck_assert_uint_eq(rows.length, 0);
+    ck_assert_uint_eq(row.node.bytes[0], 0x30);
+    ck_assert_uint_eq(row.actor, 2);
+    ck_assert_uint_eq(row.state, CLUSTER_ACTIVE);
+    ck_assert_uint_eq(row.verdict, CLUSTER_BEHIND);
+    ck_assert_uint_eq(row.flags, CLUSTER_ROW_CONNECTED | CLUSTER_ROW_SOURCE_DIRECT);
+    ck_assert_uint_eq(row.source, 2);
+    ck_assert_uint_eq(row.run, 3);
+    ck_assert_uint_eq(row.held, 998);
+    ck_assert_uint_eq(row.claimed, 999);
+    ck_assert_uint_eq(row.lag_ms, 20);
+    ck_assert_uint_eq(row.promised, 1040);
+    ck_assert_uint_eq(row.seal, 0);
+    ck_assert_uint_eq(row.diverged_actor, 0);
+    ck_assert_uint_eq(row.diverged_since, 0);
+    ck_assert(text_is(row.address, "b.example:3000"));
+    ck_assert(text_is(row.version, "0.1.0"));
+}
+
 static void check_request(const struct expected_request *expected, struct bytes frame)
 {
     struct request decoded;
@@ -196,6 +220,9 @@ static void check_reply(const struct expected_reply *expected, struct bytes fram
     } else if (reply.kind == REPLY_NAMESPACES) {
         check_rows(decoded.namespaces.rows);
         reply.namespaces.rows = decoded.namespaces.rows;
+    } else if (reply.kind == REPLY_CLUSTER) {
+        check_members(decoded.cluster_status.members);
+        reply.cluster_status.members = decoded.cluster_status.members;
     }
     assert_same_reply(&reply, &decoded);
     struct buffer again = {0};
