@@ -69,7 +69,7 @@ static const char DOCUMENTATION[] =
     "      one node in ./weir-data, at 127.0.0.1 port 3000\n"
     "  weir-server -d /srv/weir --listen '*' -M 2048 -L debug\n"
     "      reachable from outside, 2 GB of memory, talkative\n"
-    "  weir-server -d /data1 -p 3000 --peer-addr 127.0.0.1:3001 --peer-addr 127.0.0.1:3002\n"
+    "  weir-server -d /data1 --peer-addr db2:3000 --peer-addr db3:3000\n"
     "      one of three nodes; each is given the addresses of the others\n"
     "  weir-server --config /etc/weir/weir.yaml --check-config\n"
     "      what this file would do, with every default\n"
