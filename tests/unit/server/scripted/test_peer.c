@@ -1,0 +1,353 @@
+// Links between nodes: hello and proof, chunks by credit, what must be durable first. The replica
+// is scripted: it pulls from everybody and decides nothing else.
+
+#include "proto/base/limits.h"
+#include "tests/unit/check_main.h"
+#include "tests/unit/server/cluster_fixture.h"
+#include "tests/unit/server/scripted_replica.h"
+
+static const char SECRET[] = "a secret that all members know";
+
+static void begin(struct cluster_fixture *fixture, unsigned nodes, const char *secret)
+{
+    scripted = (struct scripted){0};
+    cluster_fixture_init(fixture, nodes, 1);
+    for (unsigned i = 0; i < nodes; i++) {
+        cluster_node_open(fixture, i, (uint16_t)(i + 1), secret);
+    }
+}
+
+static void produce_everywhere(struct cluster_fixture *fixture, unsigned rounds)
+{
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < fixture->nodes_count; i++) {
+            cluster_produce(fixture, i, 1 + (unsigned)random_below(&fixture->random, 200), 20);
+        }
+        if (random_below(&fixture->random, 3) == 0) {
+            cluster_settle(fixture);
+        }
+    }
+    cluster_settle(fixture);
+}
+
+START_TEST(nodes_hold_what_each_other_produces)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 3, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    ck_assert_uint_eq(scripted.links_up, 12); // two links per pair, each seen from both sides
+    produce_everywhere(&fixture, 20);
+    ck_assert_uint_eq(fixture.nodes[0].produced, 20);
+    ck_assert(cluster_is_equal(&fixture));
+    ck_assert_uint_gt(cluster_held(&fixture, 0, 3), 20);
+    ck_assert_uint_eq(scripted.duplicates, 0);
+    ck_assert_uint_eq(scripted.others, 0);
+    ck_assert_uint_gt(scripted.durable, 0);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(small_pieces_of_bytes_are_the_same)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    fixture.feed_max = 7;
+    cluster_pass_ms(&fixture, 10);
+    produce_everywhere(&fixture, 3);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(another_secret_is_refused_on_both_sides)
+{
+    static struct cluster_fixture fixture;
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 2, 1);
+    cluster_node_open(&fixture, 0, 1, SECRET);
+    cluster_node_open(&fixture, 1, 2, "a secret that only this node knows");
+    cluster_produce(&fixture, 0, 1, 10);
+    cluster_pass_ms(&fixture, 1000);
+    ck_assert_uint_eq(scripted.links_up, 0);
+    ck_assert_uint_eq(scripted.refusal, REFUSAL_SECRET);
+    ck_assert_uint_eq(cluster_held(&fixture, 1, 1), 0);
+    ck_assert_ptr_nonnull(strstr(fixture.nodes[0].log_text, "secret"));
+    ck_assert_ptr_nonnull(strstr(fixture.nodes[1].log_text, "secret"));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(one_side_without_a_secret_is_refused)
+{
+    static struct cluster_fixture fixture;
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 2, 1);
+    cluster_node_open(&fixture, 0, 1, SECRET);
+    cluster_node_open(&fixture, 1, 2, NULL);
+    cluster_pass_ms(&fixture, 1000);
+    ck_assert_uint_eq(scripted.links_up, 0);
+    ck_assert_uint_eq(scripted.refusal, REFUSAL_SECRET);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(without_a_secret_only_this_machine_is_accepted)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, NULL);
+    fixture.is_local = false;
+    cluster_pass_ms(&fixture, 1000);
+    ck_assert_uint_eq(scripted.links_up, 0);
+    ck_assert_uint_eq(scripted.refusal, REFUSAL_ADDRESS);
+    fixture.is_local = true;
+    cluster_pass_ms(&fixture, 1000);
+    ck_assert_uint_eq(scripted.links_up, 4);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(a_greeting_that_stops_ends_after_its_time)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    cluster_settle(&fixture);
+    cluster_cut(&fixture, 0, 1);
+    fixture.nodes[1].is_frozen = true;
+    cluster_pass_ms(&fixture, 4000);
+    ck_assert_uint_eq(cluster_pipes(&fixture), 1);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_ge(scripted.links_down, 3);
+    ck_assert_uint_eq(scripted.refusal, REFUSAL_PROTOCOL);
+    fixture.nodes[1].is_frozen = false;
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(a_connection_may_be_cut_at_any_byte)
+{
+    static struct cluster_fixture fixture;
+    for (unsigned cut = 1; cut < 1500; cut += getenv("WEIR_TEST_REDUCED") ? 97 : 1) {
+        scripted = (struct scripted){0};
+        cluster_fixture_init(&fixture, 2, cut);
+        fixture.cut_after = cut;
+        fixture.feed_max = 1;
+        cluster_node_open(&fixture, 0, 1, SECRET);
+        cluster_node_open(&fixture, 1, 2, SECRET);
+        cluster_produce(&fixture, 0, 3, 10);
+        cluster_settle(&fixture);
+        ck_assert_uint_eq(fixture.cut_after, 0);
+        fixture.feed_max = 0;
+        cluster_produce(&fixture, 1, 3, 10);
+        cluster_pass_ms(&fixture, 300);
+        ck_assert_msg(cluster_is_equal(&fixture), "cut after %u bytes", cut);
+        cluster_fixture_deinit(&fixture);
+    }
+}
+END_TEST
+
+static uint64_t fed_bytes(const struct cluster_fixture *fixture, unsigned index)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < CLUSTER_PIPES_MAX; i++) {
+        for (unsigned side = 0; side < 2 && fixture->pipes[i].is_open; side++) {
+            const struct cluster_end *end = &fixture->pipes[i].ends[side];
+            bytes += end->node->index == index ? end->fed_bytes : 0;
+        }
+    }
+    return bytes;
+}
+
+START_TEST(chunks_are_sent_within_credit)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    fixture.nodes[1].is_store_frozen = true;
+    for (unsigned i = 0; i < 40; i++) {
+        cluster_produce(&fixture, 0, 100, 4000);
+        cluster_settle(&fixture);
+    }
+    // One frame may go beyond, and there are heads.
+    ck_assert_uint_gt(fed_bytes(&fixture, 1), PEER_CREDIT_BYTES);
+    ck_assert_uint_lt(fed_bytes(&fixture, 1), PEER_CREDIT_BYTES + 3 * PEER_FRAME_BYTES);
+    ck_assert_uint_eq(scripted.applied, 0);
+    fixture.nodes[1].is_store_frozen = false;
+    cluster_settle(&fixture);
+    ck_assert(cluster_is_equal(&fixture));
+    ck_assert_uint_eq(scripted.duplicates + scripted.others, 0);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(what_is_dropped_is_credited)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    scripted.drops_chunks = true;
+    cluster_pass_ms(&fixture, 10);
+    for (unsigned i = 0; i < 40; i++) {
+        cluster_produce(&fixture, 0, 100, 4000);
+        cluster_settle(&fixture);
+    }
+    ck_assert_uint_gt(fed_bytes(&fixture, 1), 40 * 100 * 4000);
+    ck_assert_uint_eq(cluster_held(&fixture, 1, 1), 0);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(a_newcomer_catches_up_beyond_its_credit)
+{
+    static struct cluster_fixture fixture;
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 2, 1);
+    cluster_node_open(&fixture, 0, 1, SECRET);
+    for (unsigned i = 0; i < 30; i++) {
+        cluster_produce(&fixture, 0, 100, 4000);
+        cluster_settle(&fixture);
+    }
+    cluster_node_open(&fixture, 1, 2, SECRET);
+    cluster_pass_ms(&fixture, 500);
+    ck_assert(cluster_is_equal(&fixture));
+    // Level now, it goes on from the recent blocks.
+    unsigned applied = scripted.applied;
+    cluster_produce(&fixture, 0, 1, 10);
+    cluster_settle(&fixture);
+    ck_assert(cluster_is_equal(&fixture));
+    ck_assert_uint_eq(scripted.applied, applied + 1);
+    ck_assert_uint_eq(scripted.duplicates + scripted.others, 0);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(the_largest_produce_goes_as_a_whole)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    cluster_produce(&fixture, 0, 16, MIB - 100);
+    cluster_produce(&fixture, 0, 1, 20 * MIB);
+    cluster_settle(&fixture);
+    cluster_produce(&fixture, 0, 5, 10);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(fixture.nodes[0].produced, 3);
+    ck_assert_uint_eq(cluster_held(&fixture, 1, 1), cluster_held(&fixture, 0, 1));
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(links_that_come_and_go_lose_nothing)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 3, SECRET);
+    for (unsigned i = 0; i < test_rounds(200); i++) {
+        unsigned a = (unsigned)random_below(&fixture.random, 3);
+        fixture.nodes[a].is_store_frozen = random_below(&fixture.random, 2) == 0;
+        cluster_produce(&fixture, a, 1 + (unsigned)random_below(&fixture.random, 100), 500);
+        if (random_below(&fixture.random, 4) == 0) {
+            cluster_settle(&fixture);
+            cluster_cut(&fixture, a, (a + 1) % 3);
+        }
+        cluster_pass_ms(&fixture, (unsigned)random_below(&fixture.random, 60));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        fixture.nodes[i].is_store_frozen = false;
+    }
+    cluster_pass_ms(&fixture, 500);
+    ck_assert(cluster_is_equal(&fixture));
+    ck_assert_uint_eq(scripted.others, 0);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(nothing_is_sent_beyond_the_limit)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    cluster_produce(&fixture, 0, 10, 10);
+    cluster_settle(&fixture);
+    scripted.send_limit = cluster_held(&fixture, 0, 1);
+    cluster_produce(&fixture, 0, 10, 10);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(cluster_held(&fixture, 1, 1), scripted.send_limit);
+    scripted.send_limit = 0;
+    cluster_produce(&fixture, 0, 1, 10);
+    cluster_settle(&fixture);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(a_record_is_durable_before_what_is_behind_it)
+{
+    static struct cluster_fixture fixture;
+    static const struct promise promise = {.actor = 1, .counter = 5};
+    struct replica_action actions[2] = {
+        {.kind = REPLICA_RECORD,
+         .record = {.key = bytes_of_text("key"), .value = bytes_of_text("value")}},
+        {.kind = REPLICA_SEND},
+    };
+    begin(&fixture, 2, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    fixture.nodes[0].is_store_frozen = true;
+    actions[1].send.link = 1;
+    actions[1].send.message = (struct peer_message){
+        .kind = PEER_PROMISES,
+        .promises = {.entries = &promise, .count = 1},
+    };
+    cluster_part(&fixture, 0, 1, true);
+    cluster_cut(&fixture, 0, 1);
+    cluster_part(&fixture, 0, 1, false);
+    cluster_settle(&fixture);
+    uint64_t before = fixture.bytes_moved;
+    scripted_do(actions, 2);
+    cluster_pass_ms(&fixture, 300); // a dial: the next step of node 0
+    ck_assert_uint_eq(scripted.saved, 0);
+    fixture.nodes[0].is_store_frozen = false;
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(scripted.saved, 1);
+    ck_assert_uint_gt(fixture.bytes_moved, before);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(events_of_members_are_told_on_every_node)
+{
+    static struct cluster_fixture fixture;
+    const struct replica_action action = {
+        .kind = REPLICA_SYSTEM_EVENT,
+        .member = {.kind = MEMBER_FORGIVEN, .actor = 7},
+    };
+    begin(&fixture, 2, SECRET);
+    scripted_do(&action, 1);
+    cluster_pass_ms(&fixture, 300);
+    ck_assert_uint_eq(scripted.member_events, 2);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_node_close(&fixture, 1);
+    cluster_node_open(&fixture, 1, 2, SECRET);
+    ck_assert_uint_eq(scripted.member_events, 3); // of the log, at the start
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("peer");
+    suite_add(suite, nodes_hold_what_each_other_produces);
+    suite_add(suite, small_pieces_of_bytes_are_the_same);
+    suite_add(suite, another_secret_is_refused_on_both_sides);
+    suite_add(suite, one_side_without_a_secret_is_refused);
+    suite_add(suite, without_a_secret_only_this_machine_is_accepted);
+    suite_add(suite, a_greeting_that_stops_ends_after_its_time);
+    suite_add(suite, a_connection_may_be_cut_at_any_byte);
+    suite_add(suite, chunks_are_sent_within_credit);
+    suite_add(suite, what_is_dropped_is_credited);
+    suite_add(suite, a_newcomer_catches_up_beyond_its_credit);
+    suite_add(suite, the_largest_produce_goes_as_a_whole);
+    suite_add(suite, links_that_come_and_go_lose_nothing);
+    suite_add(suite, nothing_is_sent_beyond_the_limit);
+    suite_add(suite, a_record_is_durable_before_what_is_behind_it);
+    suite_add(suite, events_of_members_are_told_on_every_node);
+    return check_main(suite);
+}

@@ -1,0 +1,26 @@
+// A replica that decides almost nothing, in place of the real one: tests of the driver and of links
+// see what these do, and nothing else. It dials every configured peer until there is a link, pulls
+// from each what that peer has issued, and believes everything.
+#pragma once
+
+#include "replication/replica.h"
+
+// What the tests want to know of it, and change in it; one for all nodes of a test.
+struct scripted {
+    unsigned links_up;
+    unsigned links_down;
+    uint32_t refusal; // of the last link that went down with one
+    unsigned applied;
+    unsigned duplicates;
+    unsigned others;     // outcomes that are neither
+    bool drops_chunks;   // nothing is wanted
+    bool pulls_nothing;  // links, but no chunks
+    uint64_t send_limit; // 0: none
+    unsigned saved;      // records
+    unsigned member_events;
+    uint64_t durable; // the highest own counter that a peer has said is durable there
+};
+extern struct scripted scripted;
+
+// The next step of any replica gives these actions, too.
+void scripted_do(const struct replica_action *actions, uint32_t count);
