@@ -62,5 +62,5 @@ extern const struct frontend_ops FRONTEND_PEER;
 
 // What a connection speaks, by its first bytes: a peer's first message is PEER_HELLO. NULL: more
 // bytes are needed (at most FRONTEND_GREETING_BYTES).
-enum { FRONTEND_GREETING_BYTES = 6 };
+enum { FRONTEND_GREETING_BYTES = 8 };
 const struct frontend_ops *frontend_choose(struct bytes first);
