@@ -119,7 +119,7 @@ struct produce {
     struct model_event *events;
 };
 
-static struct produce *produce_new(struct log_fixture *fixture, unsigned count)
+static struct produce *produce_new(struct log_fixture *fixture, unsigned count, bool is_system)
 {
     struct produce *produce = calloc(1, sizeof *produce);
     produce->events = calloc(count, sizeof *produce->events);
@@ -127,6 +127,9 @@ static struct produce *produce_new(struct log_fixture *fixture, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         size_t before = produce->bytes.length;
         produce->events[i] = random_event(fixture);
+        if (is_system) {
+            snprintf(produce->events[i].name, sizeof produce->events[i].name, "/$weir/%u", i % 3);
+        }
         encode_event(&produce->bytes, &produce->events[i]);
         size_t length = produce->bytes.length - before;
         struct append_run *run = &produce->runs[runs > 0 ? runs - 1 : 0];
@@ -154,7 +157,8 @@ static uint64_t produce_finish(struct log_fixture *fixture, struct append *appen
     uint64_t first = append->first;
     ck_assert_int_eq(append->result, 0);
     for (unsigned i = 0; i < append->events; i++) {
-        produce->events[i].id = (struct event_id){.counter = first + i, .actor = 1};
+        produce->events[i].id =
+            (struct event_id){.counter = first + i, .actor = fixture->config.actor};
         model_add(fixture, &produce->events[i]);
     }
     buffer_deinit(&produce->bytes);
@@ -163,20 +167,36 @@ static uint64_t produce_finish(struct log_fixture *fixture, struct append *appen
     return first;
 }
 
-uint64_t fixture_produce(struct log_fixture *fixture, unsigned count)
+static uint64_t produce_commit(struct log_fixture *fixture, struct produce *produce, unsigned count)
 {
-    struct produce *produce = produce_new(fixture, count);
     fixture->now_ms += random_below(&fixture->random, 20);
     for (unsigned i = 0; i < count; i++) {
         produce->events[i].timestamp_ms = fixture->now_ms;
     }
-    store_append(fixture->port, &produce->append);
+    ck_assert_int_eq(fixture_submit(fixture, &produce->append), 0);
+    return produce_finish(fixture, &produce->append);
+}
+
+uint64_t fixture_produce(struct log_fixture *fixture, unsigned count)
+{
+    return produce_commit(fixture, produce_new(fixture, count, false), count);
+}
+
+uint64_t fixture_produce_system(struct log_fixture *fixture, unsigned count)
+{
+    struct produce *produce = produce_new(fixture, count, true);
+    produce->append.kind = APPEND_SYSTEM;
+    return produce_commit(fixture, produce, count);
+}
+
+int fixture_submit(struct log_fixture *fixture, struct append *append)
+{
+    store_append(fixture->port, append);
     store_port_flush(fixture->port);
     ck_assert(store_step_commit(fixture->store, fixture->now_ms));
     store_port_refresh(fixture->port);
-    struct append *append = store_port_take_append(fixture->port);
-    ck_assert_ptr_eq(append, &produce->append);
-    return produce_finish(fixture, append);
+    ck_assert_ptr_eq(store_port_take_append(fixture->port), append);
+    return append->result;
 }
 
 void fixture_produce_group(struct log_fixture *fixture, unsigned appends)
@@ -184,7 +204,7 @@ void fixture_produce_group(struct log_fixture *fixture, unsigned appends)
     fixture->now_ms += random_below(&fixture->random, 20);
     for (unsigned i = 0; i < appends; i++) {
         struct produce *produce =
-            produce_new(fixture, 1 + (unsigned)random_below(&fixture->random, 90));
+            produce_new(fixture, 1 + (unsigned)random_below(&fixture->random, 90), false);
         store_append(fixture->port, &produce->append);
     }
     store_port_flush(fixture->port);

@@ -39,6 +39,7 @@ struct log_fixture {
     uint64_t now_ms;
     uint32_t number;
     unsigned names_count;
+    bool has_system; // whether random work includes events of the system
     struct fixture_peer peers[FIXTURE_PEERS];
 };
 
@@ -53,6 +54,12 @@ void fixture_abandon(struct log_fixture *fixture); // as a crash leaves it, ever
 
 // Produces `count` events in one append and commits it; the model follows. Returns the first id.
 uint64_t fixture_produce(struct log_fixture *fixture, unsigned count);
+
+// The same with events of the system.
+uint64_t fixture_produce_system(struct log_fixture *fixture, unsigned count);
+
+// Commits one append of any kind alone; returns its result.
+int fixture_submit(struct log_fixture *fixture, struct append *append);
 
 // Several appends of random size in one commit.
 void fixture_produce_group(struct log_fixture *fixture, unsigned appends);

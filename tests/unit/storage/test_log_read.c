@@ -1,6 +1,7 @@
 // Every kind of read against a model, over random logs of several actors with overlapping counters.
 
 #include "proto/base/limits.h"
+#include "proto/model/namespace.h"
 #include "proto/model/namespace_row.h"
 #include "storage/store_state.h"
 #include "tests/unit/check_main.h"
@@ -21,8 +22,9 @@ static bool is_expected(const struct expectation *expectation, const struct mode
 {
     return event->id.counter > version_vector_get(expectation->lower, event->id.actor) &&
            event->id.counter <= version_vector_get(expectation->upper, event->id.actor) &&
-           (expectation->filter == NULL ||
-            filter_matches(expectation->filter, bytes_of_text(event->name)));
+           (expectation->filter != NULL
+                ? filter_matches(expectation->filter, bytes_of_text(event->name))
+                : !namespace_is_system(bytes_of_text(event->name)));
 }
 
 static void expect_next(void *context, struct event_id id, uint64_t timestamp_ms,
@@ -69,6 +71,8 @@ static void fill(struct log_fixture *fixture, unsigned operations)
         case 4:
             if (random_below(&fixture->random, 3) == 0) {
                 fixture_index(fixture);
+            } else if (fixture->has_system) {
+                fixture_produce_system(fixture, 1 + (unsigned)random_below(&fixture->random, 80));
             }
             break;
         }
@@ -132,15 +136,17 @@ static void random_vector(struct log_fixture *fixture, struct version_vector *ou
 START_TEST(canonical_reads_deliver_exactly_what_is_between_two_vectors)
 {
     static const char *const patterns[] = {NULL,  "/kind1/*", "/kind2/name7",
-                                           "/**", "/none/*",  "/*/name1?"};
+                                           "/**", "/none/*",  "/*/name1?",
+                                           "**",  "/$weir/1", "/$weir/**"};
     uint64_t seed = test_seed();
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct log_fixture fixture;
         struct version_vector lower = {0};
         fixture_init(&fixture, seed + round);
         fixture.names_count = round % 2 == 0 ? 20 : 900;
+        fixture.has_system = true;
         fixture_open(&fixture);
-        fill(&fixture, 40);
+        fill(&fixture, 60);
         fixture_sort(&fixture);
         for (unsigned i = 0; i < sizeof patterns / sizeof *patterns; i++) {
             version_vector_clear(&lower);
@@ -158,19 +164,21 @@ END_TEST
 
 START_TEST(arrival_reads_deliver_the_order_of_commits)
 {
+    static const char *const patterns[] = {NULL, "/kind1/*", "/$weir/*"};
     uint64_t seed = test_seed();
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct log_fixture fixture;
         struct read read;
         struct version_vector none = {0};
         fixture_init(&fixture, seed + round);
+        fixture.has_system = true;
         fixture_open(&fixture);
-        fill(&fixture, 30);
+        fill(&fixture, 60);
         read_init(&read, READ_ARRIVAL);
         read.ordinal = 1;
         read.ordinal_end = store_port_ordinal(fixture.port);
         read.bytes_max = 20000;
-        read.filter = fixture_filter(round % 2 == 0 ? NULL : "/kind1/*");
+        read.filter = fixture_filter(patterns[round % 3]);
         struct expectation expectation = {.fixture = &fixture,
                                           .filter = read.filter,
                                           .lower = &none,
@@ -259,18 +267,20 @@ static void check_last(struct log_fixture *fixture, const char *pattern, uint64_
 
 START_TEST(events_neighbors_and_the_last_are_found)
 {
-    static const char *const patterns[] = {"/**", "/kind1/*", "/kind2/name7", "/none"};
+    static const char *const patterns[] = {"/**",   "/kind1/*", "/kind2/name7",
+                                           "/none", "**",       "/$weir/2"};
     uint64_t seed = test_seed();
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct log_fixture fixture;
         fixture_init(&fixture, seed + round);
         fixture.names_count = round % 2 == 0 ? 20 : 900;
+        fixture.has_system = true;
         fixture_open(&fixture);
         fixture_produce(&fixture, 5);
         fill(&fixture, 30);
         fixture_sort(&fixture);
         for (unsigned i = 0; i < 60; i++) {
-            const char *pattern = patterns[i % 4];
+            const char *pattern = patterns[i % 6];
             size_t at = random_below(&fixture.random, fixture.events_count);
             check_neighbor(&fixture, pattern, at, 1);
             check_neighbor(&fixture, pattern, at, -1);
