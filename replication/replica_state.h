@@ -368,6 +368,8 @@ void forking_became(struct replica *replica);
 void forking_reissued(struct replica *replica);
 uint64_t forking_limit(const struct replica *replica, uint16_t actor); // UINT64_MAX: no fork
 bool forking_may_produce(const struct replica *replica, struct reason *why);
+void rescuing_answer(struct replica *replica, const struct ask *ask,
+                     const struct peer_answer *answer); // to ASK_RETIRE
 // The actor that this node had before it was rescued, and up to where that strand is common with
 // others; 0: none, or it is retired.
 uint16_t forking_rescued(const struct replica *replica, uint64_t *common_out);
