@@ -130,7 +130,8 @@ static void on_link_up(struct replica *replica, const struct replica_link_up *up
         return;
     }
     if (!starting_link_up(replica, link, up->hello)) {
-        push_drop(replica, link->id, REFUSAL_DUPLICATE, "this start of the node has been succeeded");
+        push_drop(replica, link->id, REFUSAL_DUPLICATE,
+                  "this start of the node has been succeeded");
         return;
     }
     links_accepted(replica, link);
@@ -152,15 +153,27 @@ static void on_ask(struct replica *replica, struct link *link, const struct peer
         answer_send(replica, link, &answer);
         return;
     }
-    if (ask->kind == ASK_NOTE) {
+    switch (ask->kind) {
+    case ASK_ADMIT:
+    case ASK_CONSENT:
+    case ASK_JOINED:
+    case ASK_HOLDS:
+        joining_ask(replica, link, ask);
+        break;
+    case ASK_HEAD: // with a counter: of a fork
+        starting_ask(replica, link, ask);
+        break;
+    case ASK_FENCE:
+    case ASK_RETIRE:
+        retiring_ask(replica, link, ask);
+        break;
+    case ASK_NOTE:
         notes_send_whole(replica, link);
         answer_send(replica, link, &answer);
-        return;
+        break;
+    case ASK_CHUNK: // the driver's
+        break;
     }
-    joining_ask(replica, link, ask);
-    starting_ask(replica, link, ask);
-    retiring_ask(replica, link, ask);
-    forking_ask(replica, link, ask);
 }
 
 static void on_answer(struct replica *replica, struct link *link, const struct peer_answer *answer)
@@ -170,10 +183,24 @@ static void on_answer(struct replica *replica, struct link *link, const struct p
         return;
     }
     struct ask ask = *found;
-    joining_answer(replica, link, &ask, answer);
-    starting_answer(replica, link, &ask, answer);
-    retiring_answer(replica, link, &ask, answer);
-    forking_answer(replica, link, &ask, answer);
+    switch (ask.kind) {
+    case ASK_ADMIT:
+    case ASK_CONSENT:
+    case ASK_JOINED:
+    case ASK_HOLDS:
+        joining_answer(replica, link, &ask, answer);
+        break;
+    case ASK_HEAD: // with a counter: of a fork
+        starting_answer(replica, link, &ask, answer);
+        break;
+    case ASK_FENCE:
+    case ASK_RETIRE:
+        retiring_answer(replica, link, &ask, answer);
+        break;
+    case ASK_CHUNK:
+    case ASK_NOTE:
+        break;
+    }
     if (found->token == ask.token) {
         ask_free(found);
     }
