@@ -5,18 +5,25 @@
 #include "tests/simulation/checks.h"
 #include "tests/simulation/machine.h"
 
-static bool is_same(struct machine *machine, struct machine *other)
+static struct hash128 end_of(const struct machine *machine, uint16_t actor)
 {
-    const struct heads *a = &machine->store->commit.heads;
-    const struct heads *b = &other->store->commit.heads;
-    if (!version_vector_equal(&machine->store->published.vector, &other->store->published.vector)) {
-        return false;
+    const struct heads *heads = &machine->store->commit.heads;
+    for (size_t i = 0; i < heads->count; i++) {
+        if (heads->entries[i].actor == actor) {
+            return heads->entries[i].hash;
+        }
     }
-    bool is_equal = a->count == b->count;
-    for (size_t i = 0; is_equal && i < a->count; i++) {
-        is_equal = a->entries[i].actor == b->entries[i].actor &&
-                   a->entries[i].last == b->entries[i].last &&
-                   hash128_equal(&a->entries[i].hash, &b->entries[i].hash);
+    return (struct hash128){0};
+}
+
+static bool is_same(const struct machine *machine, const struct machine *other)
+{
+    const struct version_vector *vector = &machine->store->published.vector;
+    bool is_equal = version_vector_equal(vector, &other->store->published.vector);
+    for (uint32_t i = 0; is_equal && i < vector->count; i++) {
+        struct hash128 own = end_of(machine, vector->entries[i].actor);
+        struct hash128 others = end_of(other, vector->entries[i].actor);
+        is_equal = hash128_equal(&own, &others);
     }
     return is_equal;
 }

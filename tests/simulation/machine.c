@@ -263,7 +263,7 @@ static void raise_run(struct machine *machine)
     if (uuid_is_zero(&identity->node)) {
         *identity = (struct identity){.cluster_name = "simulated"};
         random_bytes(random, identity->node.bytes, sizeof identity->node.bytes);
-#ifdef SIMULATION_STUBS
+#ifdef SIMULATION_STUBS_1
         identity->actor = 1;
 #endif
     }
@@ -279,6 +279,7 @@ void machine_open_store(struct machine *machine)
         .recent_bytes_max = world->options.recent_bytes,
         .index_bytes_max = 1 << 20,
         .walk_bytes = world->options.walk_bytes,
+        .has_peers = world->machines_count > 1,
         .seed = 7,
     };
     struct store_recovery recovery = {0};

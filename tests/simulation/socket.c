@@ -65,6 +65,7 @@ struct socket *socket_new(struct machine *machine, uint64_t dial)
 {
     struct socket *socket = memory_new(1, sizeof *socket);
     socket->machine = machine;
+    socket->tap.machine = machine->index;
     socket->endpoint.ops = &SOCKET_OPS;
     socket->dial = dial;
     list_init(&socket->link);
@@ -125,10 +126,11 @@ static void feed(struct socket *socket)
 
 static void greet(struct socket *socket)
 {
-    if (!socket->frontend && !socket->is_dead && socket->unfed.length >= FRONTEND_GREETING_BYTES) {
+    if (!socket->frontend && !socket->is_dead) {
         const struct frontend_ops *ops = frontend_choose(buffer_bytes(&socket->unfed));
-        assert(ops);
-        open_frontend(socket, ops);
+        if (ops) {
+            open_frontend(socket, ops);
+        }
     }
 }
 

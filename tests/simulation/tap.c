@@ -2,6 +2,7 @@
 #include "tests/simulation/tap.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "proto/base/limits.h"
 #include "proto/model/peer_message.h"
@@ -36,6 +37,13 @@ static void take_frame(struct tap *tap, struct world *world, const struct tap_st
 {
     size_t at = FIELDS_AT;
     uint8_t kind = stream->front[FRAME_HEADER_LENGTH + 1];
+    if (world->is_traced && stream == &tap->out) {
+        printf("%12.6f    m%u sends %u:", (double)world->schedule.now.ns / 1e9, tap->machine, kind);
+        for (unsigned i = FRAME_HEADER_LENGTH + 2; i < stream->front_length; i++) {
+            printf(" %02x", stream->front[i]);
+        }
+        printf("\n");
+    }
     if (stream == &tap->in && kind == PEER_CREDIT) {
         tap->granted += read_uint(stream->front, &at);
     }

@@ -15,6 +15,7 @@ struct tap_stream {
 
 // Zero-initialised listens from the first byte on.
 struct tap {
+    unsigned machine; // on whose side
     struct tap_stream in;
     struct tap_stream out;
     uint64_t granted; // beyond the first window
