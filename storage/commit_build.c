@@ -300,12 +300,28 @@ int builder_add_produce(struct builder *builder, struct append *append)
 
 // --- Chunks of other nodes -----------------------------------------------------------------------
 
+// Whether the chunk that is held at this place is of the commit that is being built: it is not on
+// the disk yet, and nothing to compare with.
+static bool is_pending(const struct store *store, const struct chunk_header *header)
+{
+    const struct commit_undo *undo = store->commit.undo;
+    for (size_t i = 0; i < undo->heads_count; i++) {
+        if (undo->heads[i].actor == header->actor) {
+            return header->first > undo->heads[i].last;
+        }
+    }
+    return false;
+}
+
 // Whether this chunk, at or below the head, is the one that is held. 0, STORE_FORK, ERR_*.
 static int chunk_is_held(struct store *store, const struct chunk_header *header,
                          struct hash128 hash, const struct head *head)
 {
     if (chunk_last(header) == head->last) {
         return hash128_equal(&hash, &head->hash) ? 0 : STORE_FORK;
+    }
+    if (is_pending(store, header)) {
+        return 0;
     }
     struct hash128 held;
     struct chunk_place place;
