@@ -241,7 +241,7 @@ static bool node_step(struct cluster_node *node)
     while (service_take_ready(node->service)) {
     }
     struct session_item item;
-    while (session_take(node->session, &item)) {
+    while (node->session && session_take(node->session, &item)) {
         node->produced += item.head.kind == REPLY_PRODUCED;
         node->refused += item.head.kind == REPLY_ERROR;
         block_unref(item.block);
@@ -404,6 +404,7 @@ void cluster_node_close(struct cluster_fixture *fixture, unsigned index)
     cluster_settle(fixture);
     cluster_cut(fixture, index, UINT32_MAX);
     session_close(node->session);
+    node->session = NULL;
     cluster_settle(fixture);
     ck_assert(service_is_idle(node->service));
     service_free(node->service);

@@ -126,7 +126,9 @@ END_TEST
 START_TEST(a_connection_may_be_cut_at_any_byte)
 {
     static struct cluster_fixture fixture;
-    for (unsigned cut = 1; cut < 1500; cut += getenv("WEIR_TEST_REDUCED") ? 97 : 1) {
+    bool is_over = false;
+    unsigned step = getenv("WEIR_TEST_REDUCED") ? 37 : 1;
+    for (unsigned cut = 1; !is_over; cut += step) {
         scripted = (struct scripted){0};
         cluster_fixture_init(&fixture, 2, cut);
         fixture.cut_after = cut;
@@ -135,7 +137,8 @@ START_TEST(a_connection_may_be_cut_at_any_byte)
         cluster_node_open(&fixture, 1, 2, SECRET);
         cluster_produce(&fixture, 0, 3, 10);
         cluster_settle(&fixture);
-        ck_assert_uint_eq(fixture.cut_after, 0);
+        is_over = fixture.cut_after > 0; // everything was said before
+        fixture.cut_after = 0;
         fixture.feed_max = 0;
         cluster_produce(&fixture, 1, 3, 10);
         cluster_pass_ms(&fixture, 300);
@@ -225,6 +228,7 @@ START_TEST(the_largest_produce_goes_as_a_whole)
     begin(&fixture, 2, SECRET);
     cluster_pass_ms(&fixture, 10);
     cluster_produce(&fixture, 0, 16, MIB - 100);
+    cluster_settle(&fixture);
     cluster_produce(&fixture, 0, 1, 20 * MIB);
     cluster_settle(&fixture);
     cluster_produce(&fixture, 0, 5, 10);
