@@ -58,7 +58,7 @@ struct replica_config {
     // What the log holds.
     const struct strand_head *heads;
     uint32_t heads_count;
-    uint64_t clock; // highest counter issued, stored or leased
+    uint64_t clock; // highest counter issued or stored; after an unclean stop, what was leased
 };
 
 // ERR_MEMORY. The first step is REPLICA_START, behind the records and member events of the log.

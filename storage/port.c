@@ -157,9 +157,7 @@ void store_clock_raise(struct store *store, uint64_t counter)
 
 uint64_t store_clock(const struct store *store)
 {
-    uint64_t clock = atomic_load(&store->clock);
-    uint64_t lease = atomic_load(&store->lease);
-    return clock > lease ? clock : lease;
+    return atomic_load(&store->clock);
 }
 
 bool store_is_congested(const struct store *store)

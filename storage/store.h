@@ -172,7 +172,7 @@ typedef int store_event_found(void *context, struct event_id id, struct bytes da
 int store_system_events(struct store *store, const char *name, store_event_found *found,
                         void *context) MUST_CHECK;
 
-// The highest counter issued, stored or leased. Any thread.
+// The highest counter issued or stored; after an unclean stop, what was leased. Any thread.
 uint64_t store_clock(const struct store *store);
 
 // Damage that reads, the index or the scrub have found and that is not repaired yet: the next one
