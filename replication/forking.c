@@ -180,6 +180,9 @@ static void push_look_up(struct replica *replica, uint64_t token, uint16_t actor
 void forking_ask(struct replica *replica, struct link *link, const struct peer_ask *question)
 {
     struct forking_state *state = replica->forking;
+    if (question->kind != ASK_HEAD || question->counter == 0) {
+        return;
+    }
     for (uint32_t i = 0; i < FOUND_MAX && question->actor != 0; i++) {
         struct look_up *look_up = &state->look_ups[i];
         if (look_up->token != 0) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "replication/joining_state.h"
+#include "replication/starting_state.h"
 
 #define JOINING_KEY "joining"
 
@@ -124,12 +125,19 @@ void joining_link_up(struct replica *replica, struct link *link, const struct pe
         .wanted = hello->wanted,
         .is_founder = hello->is_founder,
     };
-    if (gives_way_to(replica, greeting)) {
+    bool is_foreign = !uuid_is_zero(&hello->cluster) && !uuid_is_zero(&replica->cluster) &&
+                      !is_our_cluster(replica, greeting);
+    if (is_foreign && gives_way_to(replica, greeting)) {
+        // the table holds this node alone; from now on it is filled with the members there
+        membership_deinit(&replica->members);
+        runs_forget(replica);
         state->phase = JOINING_ASKING;
         push_report(replica, SEVERITY_INFO,
                     "this node founded a cluster in which nothing happened: it gives way and "
                     "joins that of node with actor %u",
                     (unsigned)hello->actor);
+    } else if (is_foreign && !link->is_newcomer && state->phase == JOINING_NOT) {
+        push_drop(replica, link->id, REFUSAL_CLUSTER, "this node admits another just now");
     }
     think_now(replica);
 }
@@ -280,7 +288,8 @@ static void admitted(struct replica *replica, const struct peer_answer *answer)
     if (!is_whole || (state->is_again && !uuid_equal(&answer->cluster, &replica->cluster))) {
         return;
     }
-    if (replica->actor != 0 && !state->is_again && replica->held.count > 0) {
+    bool has_issued = version_vector_get(&replica->held, replica->actor) > 0;
+    if (replica->actor != 0 && !state->is_again && has_issued) {
         state->phase = JOINING_NOT; // something was issued after all: the cluster stays
         return;
     }
@@ -380,12 +389,13 @@ void joining_ask(struct replica *replica, struct link *link, const struct peer_a
         admitting_ask_consent(replica, link, question);
         return;
     case ASK_HOLDS:
+        break;
     case ASK_HEAD:
     case ASK_FENCE:
     case ASK_CHUNK:
     case ASK_NOTE:
     case ASK_RETIRE:
-        break;
+        return;
     }
     bool is_held = version_vector_get(&replica->held, question->actor) >= question->counter;
     struct peer_answer answer = {
@@ -444,13 +454,12 @@ void joining_became(struct replica *replica)
     }
     bool is_other_cluster = !uuid_equal(&replica->cluster, &become->cluster);
     if (is_other_cluster && replica->actor != 0) {
-        membership_deinit(&replica->members); // of the cluster that gave way: this node alone
+        promises_forget(replica); // those of an actor that is another node's there
     }
     replica->cluster = become->cluster;
     memcpy(replica->cluster_name, become->cluster_name, sizeof replica->cluster_name);
     replica->actor = become->actor;
     replica->clock = become->clock > replica->clock ? become->clock : replica->clock;
-    starting_became(replica);
     state->phase = state->is_founding ? JOINING_NOT : JOINING_TELLING;
     state->is_founding = false;
     know_founder(replica);
@@ -485,8 +494,9 @@ static void settle(struct replica *replica)
 {
     struct joining_state *state = replica->joining;
     const struct member *self = membership_of_actor(&replica->members, replica->actor);
-    if (!self || !uuid_equal(&self->node, &replica->config.node) || self->is_retired) {
-        return;
+    bool is_ours = self && uuid_equal(&self->node, &replica->config.node) && !self->is_retired;
+    if (!is_ours || replica->clock < self->admitted.counter) {
+        return; // its ids must lie above its admission: the clock is being raised
     }
     if (!IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) && !is_known_to_all(replica)) {
         return;
@@ -495,6 +505,13 @@ static void settle(struct replica *replica)
     (void)snprintf(state->phase_text, sizeof state->phase_text, "member");
     push_report(replica, SEVERITY_INFO, "this node is a member, as actor %u",
                 (unsigned)replica->actor);
+}
+
+static void raise_clock(struct replica *replica, uint64_t counter)
+{
+    if (counter > replica->clock && counter > replica->raise_to) {
+        replica->raise_to = counter; // at the end of the step
+    }
 }
 
 void joining_member_event(struct replica *replica, const struct member_event *event)
@@ -519,9 +536,7 @@ void joining_member_event(struct replica *replica, const struct member_event *ev
     }
     if (state->phase == JOINING_TELLING && !event_id_is_none(self->admitted)) {
         state->phase = JOINING_SETTLING;
-        if (self->admitted.counter > replica->clock) {
-            push(replica, REPLICA_RAISE_CLOCK)->counter = self->admitted.counter;
-        }
+        raise_clock(replica, self->admitted.counter);
         think_now(replica);
     }
 }
@@ -545,6 +560,7 @@ void joining_start(struct replica *replica)
                            !event_id_is_none(self->admitted);
         memcpy(state->become.cluster_name, replica->cluster_name, sizeof replica->cluster_name);
         state->phase = is_admitted ? JOINING_SETTLING : JOINING_TELLING;
+        raise_clock(replica, is_admitted ? self->admitted.counter : 0);
         return;
     }
     state->become = (struct replica_become){0};
@@ -603,7 +619,8 @@ void joining_tick(struct replica *replica)
     struct joining_state *state = replica->joining;
     state->due = INSTANT_NEVER;
     know_founder(replica);
-    bool is_stranded = state->phase == JOINING_ASKING && !state->is_again;
+    bool is_stranded =
+        state->phase == JOINING_ASKING && !state->is_again && replica->held.count == 0;
     if (is_stranded && !link_to_member(replica)) {
         state->phase = replica->actor != 0 ? JOINING_NOT : JOINING_WAITING;
     }

@@ -197,6 +197,9 @@ void promises_committed(struct replica *replica, const struct replica_committed 
     state->is_changed = true;
     for (uint32_t i = 0; i < committed->count; i++) {
         struct actor_promise *entry = promise_find(state, committed->heads[i].actor);
+        if (committed->heads[i].actor == state->waits_for) {
+            state->is_frontier_current = false; // retired: it may be held up to its seal now
+        }
         if (entry && entry->told.counter > entry->counted.counter) {
             count(replica, entry, committed->heads[i].last);
         }
@@ -218,6 +221,16 @@ void promises_held_by_peer(struct replica *replica, struct link *link, uint64_t 
 void promises_membership_changed(struct replica *replica)
 {
     replica->promises->is_frontier_current = false;
+}
+
+void promises_forget(struct replica *replica)
+{
+    struct promises_state *state = replica->promises;
+    state->count = 0;
+    state->version++;
+    state->is_unsaved = true;
+    state->is_changed = true;
+    state->is_frontier_current = false;
 }
 
 static bool holds_back(const struct replica *replica, const struct member *member)
@@ -242,6 +255,9 @@ uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_ou
         for (uint32_t i = 0; has_own && i < replica->members.count; i++) {
             const struct member *member = &replica->members.members[i];
             uint64_t counted = promises_counted(replica, member->actor);
+            if (counted < member->admitted.counter) {
+                counted = member->admitted.counter; // what it issues comes behind its admission
+            }
             if (counted < state->frontier && holds_back(replica, member)) {
                 state->frontier = counted;
                 state->waits_for = member->actor;

@@ -272,6 +272,7 @@ void promises_held_by_peer(struct replica *replica, struct link *link, uint64_t 
 uint64_t promises_counted(const struct replica *replica, uint16_t actor);
 uint64_t promises_heard(const struct replica *replica, uint16_t actor); // counted or not
 void promises_membership_changed(struct replica *replica);
+void promises_forget(struct replica *replica); // this node changes its cluster: of other actors
 uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_out);
 
 int counters_new(struct replica *replica) MUST_CHECK;

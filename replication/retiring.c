@@ -367,7 +367,7 @@ void retiring_ask(struct replica *replica, struct link *link, const struct peer_
 {
     if (question->kind == ASK_FENCE) {
         ask_fence(replica, link, question);
-    } else {
+    } else if (question->kind == ASK_RETIRE) {
         ask_retire(replica, link, question);
     }
 }

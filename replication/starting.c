@@ -62,18 +62,14 @@ void starting_became(struct replica *replica)
 void starting_link_down(struct replica *replica, const struct link *link)
 {
     round_link_down(&replica->starting->round, link->id);
-    forking_link_down(replica, link);
 }
 
 // --- Comparing ---------------------------------------------------------------------------------
 
-// The hash, and with it the last counter, of what this node answers for: never above what it would
-// send of the strand.
 void starting_ask(struct replica *replica, struct link *link, const struct peer_ask *question)
 {
-    if (question->counter != 0) {
-        forking_ask(replica, link, question);
-        return;
+    if (question->kind != ASK_HEAD || question->counter != 0) {
+        return; // what lies below a head: forking
     }
     struct peer_answer answer = {
         .token = question->token,
@@ -92,7 +88,6 @@ void starting_answer(struct replica *replica, struct link *link, const struct as
     struct starting_state *state = replica->starting;
     bool is_final = answer->result != ANSWER_LATER;
     if (!round_answered(replica, &state->round, ask, is_final)) {
-        forking_answer(replica, link, ask, answer);
         return;
     }
     if (answer->result != ANSWER_OK || answer->counter > COUNTER_MAX ||

@@ -80,6 +80,20 @@ void runs_record(struct replica *replica, struct bytes key, struct bytes value)
     }
 }
 
+void runs_forget(struct replica *replica)
+{
+    struct starting_state *state = replica->starting;
+    for (uint32_t i = 0; i < state->runs_count && i < ACTIONS_PER_CALL / 2; i++) {
+        uint8_t *key = step_alloc(replica, RUN_KEY_BYTES);
+        if (key) {
+            memcpy(key, RUN_KEY, RUN_KEY_BYTES - 2);
+            store_be16(key + RUN_KEY_BYTES - 2, state->runs[i].actor);
+            push_record(replica, bytes_of(key, RUN_KEY_BYTES), bytes_of(NULL, 0));
+        }
+    }
+    state->runs_count = 0;
+}
+
 // --- This node ---------------------------------------------------------------------------------
 
 static void raise_own_alarm(struct replica *replica)
