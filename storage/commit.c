@@ -243,7 +243,6 @@ static void commit_publish(struct store *store)
     store->commit.blocks_count = 0;
     atomic_fetch_add(&store->index_behind, events);
     atomic_store(&store->clock, store->commit.clock);
-    atomic_store(&store->lease, store->commit.lease);
     bool has_repaired = commit_note_repairs(store);
     pthread_mutex_lock(&store->published.lock);
     if (has_moved) {

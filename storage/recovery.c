@@ -488,7 +488,6 @@ static int recover_clock(struct store *store)
     store->commit.lease =
         clock > COUNTER_MAX - COUNTER_LEASE_STEP ? COUNTER_MAX : clock + COUNTER_LEASE_STEP;
     atomic_store(&store->clock, clock);
-    atomic_store(&store->lease, store->commit.lease);
     store->published.ordinal = store->commit.ordinal;
     store->published.totals = store->commit.totals;
     return 0;
