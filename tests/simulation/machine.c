@@ -21,6 +21,7 @@ enum {
     PASSES_MAX = 8,
     DATA_BYTES_MAX = 64 * 1024,
     DRAIN_MAX = 100000,
+    PEERS_MAX = 6, // all, where a cluster is founded
 };
 
 // --- The environment of its node ---------------------------------------------------------------
@@ -263,9 +264,6 @@ static void raise_run(struct machine *machine)
     if (uuid_is_zero(&identity->node)) {
         *identity = (struct identity){.cluster_name = "simulated"};
         random_bytes(random, identity->node.bytes, sizeof identity->node.bytes);
-#ifdef SIMULATION_STUBS_1
-        identity->actor = 1;
-#endif
     }
     identity_begin_run(identity, random_u64(random));
 }
@@ -311,7 +309,7 @@ static void open_cluster(struct machine *machine)
         .save_context = machine,
     };
     struct reason reason = {0};
-    for (unsigned i = 0; i < world->machines_count && config.peers_count < 3; i++) {
+    for (unsigned i = 0; i < world->machines_count && config.peers_count < PEERS_MAX; i++) {
         if (i != machine->index) {
             snprintf(peers[config.peers_count++].text, sizeof peers[0].text, "m%u:1", i);
         }

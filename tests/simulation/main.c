@@ -121,7 +121,7 @@ static int run_seeds(const struct command *command)
         if (result.is_violated) {
             print_violation(seed, &result);
             violations++;
-            if (command->hours == 0) { // in a long run the others are looked at too
+            if (!command->is_apart) { // in a long run the others are looked at too
                 return 1;
             }
         }

@@ -51,9 +51,6 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
         options->event_bytes_max = 3000;
     }
     options->stable_percent = chance(&random, 50) ? 40 : 0;
-#ifdef SIMULATION_STUBS
-    options->stable_percent = 0;
-#endif
     options->compress = chance(&random, 60);
     options->has_secret = chance(&random, 30);
     options->recent_bytes = chance(&random, 80) ? 1 * MIB : 4 * MIB;

@@ -112,8 +112,9 @@ static void take_reply(struct producer *producer, const struct reply *reply)
     }
     uint32_t number = (uint32_t)(reply->id - REQUEST_ID_FIRST);
     if (reply->id < REQUEST_ID_FIRST || !take_outstanding(producer, number)) {
-        world_violation(producer->world, "simulator", "an answer to nothing: kind %u id %" PRIu64,
-                        reply->kind, reply->id);
+        world_violation(producer->world, "simulator",
+                        "an answer to nothing: kind %u id %" PRIu64 " code %u", reply->kind,
+                        reply->id, reply->kind == REPLY_ERROR ? reply->error.code : 0);
     } else if (reply->kind == REPLY_PRODUCED) {
         world_trace(producer->world, "acked", producer->machine, number,
                     reply->produced.first.counter);
