@@ -58,13 +58,13 @@ int main(int argc, char **argv)
         }
         return EXIT_USAGE;
     }
+    if (check_secret(&config, &reason) != 0) {
+        fprintf(stderr, "weir-server: %s\n", reason.text);
+        return EXIT_USAGE;
+    }
     if (config.check_only) {
         for (unsigned i = 0; i < config.warnings_count; i++) {
             fprintf(stderr, "weir-server: warning: %s\n", config.warnings[i].text);
-        }
-        if (check_secret(&config, &reason) != 0) {
-            fprintf(stderr, "weir-server: %s\n", reason.text);
-            return EXIT_USAGE;
         }
         config_print(&config, &machine, stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -90,8 +90,9 @@ static size_t feed_some(struct connection *connection, struct bytes bytes, size_
         assert(taken <= rest.length);
         done += taken;
         if (err < 0) {
-            loop_log(connection->loop, LOG_INFO, "%s: connection ended: %s", connection->peer_name,
-                     err_text(err));
+            // Why a link with a peer ends is said by those who end it.
+            loop_log(connection->loop, connection->is_peer ? LOG_DEBUG : LOG_INFO,
+                     "%s: connection ended: %s", connection->peer_name, err_text(err));
             connection_end(connection, true);
             return bytes.length;
         }
