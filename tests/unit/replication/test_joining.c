@@ -1,0 +1,261 @@
+// How nodes come to be a cluster: who founds, who joins, who consents, who gives way.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/check_main.h"
+#include "tests/unit/replication/replica_network.h"
+
+enum { FOUND_MS = 20000, JOIN_MS = 20000 };
+
+static bool may_produce(struct network *network, int node)
+{
+    struct reason why = {0};
+    return network->nodes[node].replica && replica_may_produce(network->nodes[node].replica, &why);
+}
+
+static bool all_produce(struct network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        if (network->nodes[i].replica && !may_produce(network, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void assert_one_cluster(struct network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        const struct network_node *node = &network->nodes[i];
+        ck_assert(uuid_equal(&node->cluster, &network->nodes[0].cluster));
+        ck_assert_uint_eq(replica_members_count(node->replica), (uint32_t)network->count);
+        for (int k = 0; k < i; k++) {
+            ck_assert_uint_ne(node->actor, network->nodes[k].actor);
+        }
+    }
+}
+
+static void say(struct network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        struct reason why = {0};
+        if (network->nodes[i].replica && !replica_may_produce(network->nodes[i].replica, &why)) {
+            printf("# node %d, actor %d: %s\n", i, network->nodes[i].actor, why.text);
+        }
+    }
+}
+
+static void run_until_all_produce(struct network *network)
+{
+    bool is_done = network_run_until(network, all_produce, FOUND_MS);
+    if (!is_done) {
+        say(network);
+    }
+    ck_assert(is_done);
+}
+
+START_TEST(fresh_nodes_found_together)
+{
+    for (int count = 1; count <= 4; count++) {
+        struct network *network = network_new(count, test_seed(), false);
+        network_start_all(network);
+        run_until_all_produce(network);
+        ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+        assert_one_cluster(network);
+        network_free(network);
+    }
+}
+END_TEST
+
+START_TEST(lowest_wanted_actor_founds)
+{
+    struct network *network = network_new(3, test_seed(), false);
+    network->nodes[0].wanted = 7;
+    network->nodes[1].wanted = 3;
+    network_start_all(network);
+    run_until_all_produce(network);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    ck_assert_uint_eq(network->nodes[0].actor, 7);
+    ck_assert_uint_eq(network->nodes[1].actor, 3);
+    ck_assert_uint_gt(network->strands[3].length, 0); // it admits the others
+    assert_one_cluster(network);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(fresh_node_alone_says_for_whom_it_waits)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    network_start(network, 0);
+    network_run(network, 30000);
+    struct reason why = {0};
+    ck_assert(!replica_may_produce(network->nodes[0].replica, &why));
+    ck_assert_ptr_nonnull(strstr(why.text, "node:1"));
+    ck_assert_uint_eq(network->nodes[0].actor, 0);
+    network_start(network, 1);
+    run_until_all_produce(network);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(bootstrap_founds_at_once)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    ck_assert(may_produce(network, 0));
+    network_produce(network, 0, NULL);
+    network_start(network, 1);
+    run_until_all_produce(network);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    assert_one_cluster(network);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(founder_without_events_gives_way)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network->nodes[1].bootstrap = true;
+    network_block(network, 0, 1, true);
+    network_start_all(network);
+    network_run(network, 1000);
+    ck_assert(may_produce(network, 0) && may_produce(network, 1));
+    ck_assert(!uuid_equal(&network->nodes[0].cluster, &network->nodes[1].cluster));
+    bool is_first_lower = uuid_compare(&network->nodes[0].node, &network->nodes[1].node) < 0;
+    struct uuid kept = network->nodes[is_first_lower ? 0 : 1].cluster;
+    network_block(network, 0, 1, false);
+    network_run(network, 5000);
+    run_until_all_produce(network);
+    ck_assert(uuid_equal(&network->nodes[0].cluster, &kept));
+    assert_one_cluster(network);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(cluster_with_events_does_not_give_way)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    for (int i = 0; i < 2; i++) {
+        network->nodes[i].bootstrap = true;
+        network->nodes[i].wanted = (uint16_t)(i + 1);
+    }
+    network_block(network, 0, 1, true);
+    network_start_all(network);
+    network_run(network, 1000);
+    network_produce(network, 0, NULL);
+    network_produce(network, 1, NULL);
+    network_block(network, 0, 1, false);
+    network_run(network, 10000);
+    ck_assert(!uuid_equal(&network->nodes[0].cluster, &network->nodes[1].cluster));
+    ck_assert_uint_eq(network_held(network, 0, 2), 0);
+    ck_assert(may_produce(network, 0) && may_produce(network, 1));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(taken_actor_is_refused_by_name)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network->nodes[1].wanted = 1;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_start(network, 1);
+    network_run(network, 10000);
+    struct reason why = {0};
+    ck_assert(!replica_may_produce(network->nodes[1].replica, &why));
+    ck_assert_ptr_nonnull(strstr(why.text, "actor 1 belongs to"));
+    ck_assert_uint_eq(network->nodes[1].actor, 0);
+    ck_assert_uint_eq(replica_alarms_count(network->nodes[1].replica), 1);
+    network_free(network);
+}
+END_TEST
+
+static bool is_third_asking(struct network *network)
+{
+    return strstr(replica_phase(network->nodes[3].replica), "consent") != NULL;
+}
+
+START_TEST(every_member_consents_before_an_admission)
+{
+    struct network *network = network_new(4, test_seed(), true);
+    network->nodes[3].actor = 0;
+    network->nodes[3].cluster = (struct uuid){{0}};
+    network->strands[1].events[2].kind = 0; // its admission
+    network_start(network, 0);
+    network_start(network, 1);
+    network_run(network, 10000); // node 2 is away
+    network_start(network, 3);
+    ck_assert(network_run_until(network, is_third_asking, 30000));
+    network_run(network, 10000);
+    ck_assert(!may_produce(network, 3));
+    ck_assert_ptr_nonnull(strstr(replica_phase(network->nodes[3].replica), "actor 3"));
+    network_start(network, 2);
+    run_until_all_produce(network);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(newcomers_that_come_at_once_get_different_actors)
+{
+    struct network *network = network_new(8, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start_all(network);
+    bool is_done = network_run_until(network, all_produce, 60000);
+    say(network);
+    ck_assert(is_done);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    assert_one_cluster(network);
+    network_free(network);
+}
+END_TEST
+
+// Any node dies and comes back at any time: in the end all are members under different actors.
+START_TEST(joining_survives_a_crash_at_any_time)
+{
+    struct random random;
+    random_init(&random, test_seed());
+    for (unsigned round = 0; round < test_rounds(200); round++) {
+        struct network *network = network_new(4, random_u64(&random), false);
+        network->nodes[0].bootstrap = true;
+        network_start_all(network);
+        for (int i = 0; i < 6; i++) {
+            network_run(network, (int64_t)random_below(&random, 60));
+            int node = (int)random_below(&random, 4);
+            network_stop(network, node);
+            network_run(network, (int64_t)random_below(&random, 2) * 20);
+            network_start(network, node);
+        }
+        bool is_done = network_run_until(network, all_produce, 60000);
+        if (!is_done) {
+            printf("# round %u\n", round);
+            say(network);
+        }
+        ck_assert(is_done);
+        ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+        assert_one_cluster(network);
+        network_free(network);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("joining");
+    suite_add(suite, fresh_nodes_found_together);
+    suite_add(suite, lowest_wanted_actor_founds);
+    suite_add(suite, fresh_node_alone_says_for_whom_it_waits);
+    suite_add(suite, bootstrap_founds_at_once);
+    suite_add(suite, founder_without_events_gives_way);
+    suite_add(suite, cluster_with_events_does_not_give_way);
+    suite_add(suite, taken_actor_is_refused_by_name);
+    suite_add(suite, every_member_consents_before_an_admission);
+    suite_add(suite, newcomers_that_come_at_once_get_different_actors);
+    suite_add(suite, joining_survives_a_crash_at_any_time);
+    return check_main(suite);
+}
