@@ -272,11 +272,14 @@ static void commit_fail(struct store *store, int result, bool is_fatal)
 static bool sync_is_put_off(const struct store *store)
 {
     bool has_own = false;
+    bool has_chunks = false;
     for (const struct append *append = store->commit.appends.first; append != NULL;
          append = append->next) {
         has_own |= append->kind == APPEND_PRODUCE;
+        has_chunks |= append->kind == APPEND_CHUNKS;
     }
-    return IS_PLANTED(PLANTED_SKIP_SYNC) || (IS_PLANTED(PLANTED_VECTOR_EARLY) && !has_own) ||
+    return IS_PLANTED(PLANTED_SKIP_SYNC) ||
+           (IS_PLANTED(PLANTED_VECTOR_EARLY) && has_chunks && !has_own) ||
            (IS_PLANTED(PLANTED_ACK_BEFORE_SYNC) && has_own);
 }
 

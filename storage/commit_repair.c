@@ -10,6 +10,8 @@
 #include "proto/base/planted.h"
 #include "storage/commit.h"
 
+enum { HOLLOW_CHUNKS_MAX = 4096 };
+
 // The hash that the strand expects of the chunk that ends at `last`. 0, STORE_GAP (what is behind
 // it cannot be read either), ERR_*.
 static int repair_expects(struct store *store, struct disk_iterator *strands, uint16_t actor,
@@ -108,9 +110,8 @@ static int repair_check(struct store *store, const struct chunk_header *header, 
     return result;
 }
 
-// Whether what is there is whole: then there is nothing to repair.
-static bool repair_is_needless(struct store *store, struct bytes key,
-                               const struct chunk_header *header)
+// Whether what is there is whole: then there is nothing to repair, and nothing lost.
+static bool chunk_is_whole(struct store *store, struct bytes key, const struct chunk_header *header)
 {
     struct buffer held = {0};
     struct chunk_header ignored;
@@ -143,7 +144,7 @@ int builder_add_repair(struct builder *builder, struct append *append)
     append->first = header.first;
     append->last = chunk_last(&header);
     event_id_encode_key((struct event_id){.counter = header.first, .actor = header.actor}, bytes);
-    if (repair_is_needless(store, key, &header)) {
+    if (chunk_is_whole(store, key, &header)) {
         append->result = STORE_DUPLICATE;
         return 0;
     }
@@ -152,50 +153,143 @@ int builder_add_repair(struct builder *builder, struct append *append)
     return 0;
 }
 
+// --- Hollow ranges -------------------------------------------------------------------------------
+
+static void hollow_put(struct store *store, const struct append *append, uint64_t timestamp_ms_max)
+{
+    uint8_t key[STRAND_KEY_LENGTH];
+    uint8_t value[STRAND_HOLLOW_LENGTH];
+    struct strand_record record = {.last = append->last, .timestamp_ms_max = timestamp_ms_max};
+    strand_key_encode(append->actor, append->first, key);
+    strand_record_encode(&record, value);
+    memcpy(value + STRAND_VALUE_LENGTH, append->bytes.data, sizeof(struct hash128));
+    disk_batch_put(store->commit.batch, LOG_STRANDS, bytes_of(key, sizeof key),
+                   bytes_of(value, sizeof value));
+    store->commit.must_write = true;
+}
+
+// Whether the place holds something that is not lost.
+static bool place_is_whole(struct store *store, const struct chunk_place *place)
+{
+    struct chunk_header header = {.actor = place->actor, .first = place->first};
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    event_id_encode_key((struct event_id){.counter = place->first, .actor = place->actor}, key);
+    return place->record.is_hollow || chunk_is_whole(store, bytes_of(key, sizeof key), &header);
+}
+
+static void place_take_out(struct store *store, const struct chunk_place *place)
+{
+    struct disk_batch *batch = store->commit.batch;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    uint8_t strand_key[STRAND_KEY_LENGTH];
+    uint8_t ordinal[ARRIVAL_KEY_LENGTH];
+    event_id_encode_key((struct event_id){.counter = place->first, .actor = place->actor}, key);
+    strand_key_encode(place->actor, place->first, strand_key);
+    store_be64(ordinal, place->record.ordinal);
+    disk_batch_delete(batch, LOG_CHUNKS, bytes_of(key, sizeof key));
+    disk_batch_delete(batch, LOG_STRANDS, bytes_of(strand_key, sizeof strand_key));
+    disk_batch_delete(batch, LOG_ARRIVALS, bytes_of(ordinal, sizeof ordinal));
+}
+
+// Walks the records of a range that is held, to check that all of it is damaged here, and then to
+// take it out. 0, STORE_DUPLICATE (it is not), STORE_FORK (its bounds are not those of chunks),
+// ERR_*.
+static int hollow_walk(struct store *store, struct disk_iterator *strands,
+                       const struct append *append, bool takes_out, uint64_t *timestamp_ms_max_out)
+{
+    struct chunk_place place;
+    int found = strand_find_from(strands, append->actor, append->first, &place);
+    if (found == 0 && place.first != append->first) {
+        return STORE_FORK;
+    }
+    for (unsigned i = 0; found == 0; i++) {
+        if (takes_out) {
+            place_take_out(store, &place);
+        } else if (place.record.last > append->last) {
+            return STORE_FORK;
+        } else if (place_is_whole(store, &place)) {
+            return STORE_DUPLICATE;
+        } else if (i == HOLLOW_CHUNKS_MAX) {
+            return ERR_LIMIT;
+        }
+        *timestamp_ms_max_out = place.record.timestamp_ms_max;
+        if (place.record.last == append->last) {
+            return 0;
+        }
+        disk_iterator_next(strands);
+        found = strand_at(strands, append->actor, &place);
+    }
+    return found == STRAND_NONE ? STORE_FORK : found;
+}
+
+// A range that is held, but damaged: its records give way to one.
+static int hollow_inside(struct store *store, struct append *append)
+{
+    struct disk_iterator *strands;
+    struct hash128 expected;
+    uint64_t timestamp_ms_max = 0;
+    int result = disk_iterator_open(store->log, LOG_STRANDS, DISK_READ_POINT, &strands);
+    if (result != 0) {
+        return result;
+    }
+    result = repair_expects(store, strands, append->actor, append->last, &expected);
+    if (result == 0 && memcmp(expected.bytes, append->bytes.data, sizeof expected.bytes) != 0) {
+        result = STORE_FORK;
+    }
+    if (result == 0) {
+        result = hollow_walk(store, strands, append, false, &timestamp_ms_max);
+    }
+    if (result == 0) {
+        result = hollow_walk(store, strands, append, true, &timestamp_ms_max);
+    }
+    disk_iterator_close(strands);
+    if (result == 0) {
+        hollow_put(store, append, timestamp_ms_max);
+    }
+    return result;
+}
+
+// A range behind the head.
+static int hollow_at_head(struct builder *builder, const struct append *append)
+{
+    struct store *store = builder->store;
+    struct head *head = head_touch(store, append->actor);
+    if (head == NULL) {
+        return ERR_MEMORY;
+    }
+    hollow_put(store, append, head->timestamp_ms_max);
+    head->last = append->last;
+    memcpy(head->hash.bytes, append->bytes.data, sizeof head->hash.bytes);
+    store->commit.ordinal++; // so that whoever follows the order of arrival sees that it moved
+    builder->block = NULL;   // ordinals in a block follow by one
+    if (head->last > store->commit.clock) {
+        store->commit.clock = head->last;
+    }
+    return 0;
+}
+
 int builder_add_hollow(struct builder *builder, struct append *append)
 {
     struct store *store = builder->store;
-    uint8_t key[STRAND_KEY_LENGTH];
-    uint8_t value[STRAND_HOLLOW_LENGTH];
-    const struct head *held = heads_get(&store->commit.heads, append->actor);
+    int result = builder_close_chunk(builder, 0);
+    const struct head *held = result == 0 ? heads_get(&store->commit.heads, append->actor) : NULL;
     if (held == NULL) {
         return ERR_MEMORY;
     }
-    append->result = 0;
-    if (append->actor == 0 || append->first == 0 || append->last < append->first ||
-        append->last > COUNTER_MAX || append->bytes.length != sizeof held->hash.bytes) {
+    bool is_inside = append->last <= held->last;
+    bool is_valid = append->actor != 0 && append->first != 0 && append->last >= append->first &&
+                    append->last <= COUNTER_MAX && append->bytes.length == sizeof held->hash.bytes;
+    if (!is_valid) {
         append->result = ERR_INVALID;
-    } else if (append->last <= held->last) {
-        append->result = STORE_DUPLICATE;
+    } else if (is_inside) {
+        append->result = hollow_inside(store, append);
     } else if (append->first - 1 != held->last) {
         append->result = append->first - 1 > held->last ? STORE_GAP : STORE_FORK;
     } else if (append->last > store->commit.clock &&
                append->last - store->commit.clock > COUNTER_JUMP_MAX) {
         append->result = ERR_LIMIT;
     }
-    int result = append->result == 0 ? builder_close_chunk(builder, 0) : 0;
-    if (append->result != 0 || result != 0) {
-        return result;
-    }
-    struct head *head = head_touch(store, append->actor);
-    if (head == NULL) {
-        return ERR_MEMORY;
-    }
-    head->last = append->last;
-    memcpy(head->hash.bytes, append->bytes.data, sizeof head->hash.bytes);
-    struct strand_record record = {.last = head->last, .timestamp_ms_max = head->timestamp_ms_max};
-    strand_key_encode(append->actor, append->first, key);
-    strand_record_encode(&record, value);
-    memcpy(value + STRAND_VALUE_LENGTH, head->hash.bytes, sizeof head->hash.bytes);
-    disk_batch_put(store->commit.batch, LOG_STRANDS, bytes_of(key, sizeof key),
-                   bytes_of(value, sizeof value));
-    store->commit.ordinal++; // so that whoever follows the order of arrival sees that it moved
-    builder->block = NULL;   // ordinals in a block follow by one
-    store->commit.must_write = true;
-    if (head->last > store->commit.clock) {
-        store->commit.clock = head->last;
-    }
-    return 0;
+    return append->result == 0 && !is_inside ? hollow_at_head(builder, append) : 0;
 }
 
 bool commit_note_repairs(struct store *store)
@@ -203,10 +297,15 @@ bool commit_note_repairs(struct store *store)
     bool has_repaired = false;
     for (const struct append *append = store->commit.appends.first; append != NULL;
          append = append->next) {
-        if (append->kind == APPEND_REPAIR && append->result == 0) {
-            struct damaged_chunk chunk = {
-                .actor = append->actor, .first = append->first, .last = append->last};
-            has_repaired |= damage_repaired(&store->damage, chunk);
+        if (append->kind != APPEND_REPAIR && append->kind != APPEND_HOLLOW) {
+            continue;
+        }
+        struct damaged_chunk chunk = {
+            .actor = append->actor, .first = append->first, .last = append->last};
+        bool is_repair = append->kind == APPEND_REPAIR;
+        if (append->result == 0 || (is_repair && append->result == STORE_DUPLICATE)) {
+            bool counts = is_repair && append->result == 0;
+            has_repaired |= damage_ended(&store->damage, chunk, counts);
         }
     }
     return has_repaired;

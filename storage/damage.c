@@ -106,19 +106,24 @@ bool damage_found(struct damage *damage, struct damaged_chunk chunk, const struc
     return is_new;
 }
 
-bool damage_repaired(struct damage *damage, struct damaged_chunk chunk)
+bool damage_ended(struct damage *damage, struct damaged_chunk range, bool is_repair)
 {
     bool is_there;
+    bool has_ended = false;
     pthread_mutex_lock(&damage->lock);
-    uint32_t at = entries_find(damage, chunk, &is_there);
-    if (is_there && damage->entries[at].is_open) {
+    uint32_t at = entries_find(damage, range, &is_there);
+    while (at < damage->count && damage->entries[at].chunk.actor == range.actor &&
+           damage->entries[at].chunk.first <= range.last) {
+        uint32_t count = damage->count;
+        damage->open -= damage->entries[at].is_open;
         damage->entries[at].is_open = false;
-        damage->open--;
+        has_ended = true;
         entry_drop_if_done(damage, at);
+        at += damage->count == count;
     }
-    damage->repaired++;
+    damage->repaired += is_repair;
     pthread_mutex_unlock(&damage->lock);
-    return is_there;
+    return has_ended;
 }
 
 bool damage_next(struct damage *damage, struct damaged_chunk after, struct damaged_chunk *out)

@@ -34,8 +34,9 @@ void damage_clear(struct damage *damage);
 
 // A chunk was found damaged. False: it was known before.
 bool damage_found(struct damage *damage, struct damaged_chunk chunk, const struct reason *text);
-// It was repaired, or is gone for good. False: it was not listed.
-bool damage_repaired(struct damage *damage, struct damaged_chunk chunk);
+// What begins in that range was repaired (which counts), or is gone for good. False: none was
+// listed.
+bool damage_ended(struct damage *damage, struct damaged_chunk range, bool is_repair);
 bool damage_next(struct damage *damage, struct damaged_chunk after, struct damaged_chunk *out);
 
 // --- What the index passed over ----------------------------------------------------------------

@@ -118,7 +118,18 @@ static int indexer_add_late(struct store *store, struct damaged_chunk chunk)
     struct bytes body;
     struct buffer *bytes = &store->indexer.chunk;
     buffer_clear(bytes);
-    int result = chunk_load(store, chunk.actor, chunk.first, bytes, &header, &reason);
+    struct chunk_place place;
+    struct hash128 ignored;
+    int result = strand_chunk_hash(store, chunk.actor, chunk.first, &place, &ignored);
+    bool is_gone =
+        result == STRAND_NONE || ((result == 0 || result == ERR_CORRUPT) && place.record.is_hollow);
+    if (is_gone) {
+        damage_indexed(&store->damage, chunk);
+        return passed_write(store);
+    }
+    if (result == 0 || result == ERR_CORRUPT) {
+        result = chunk_load(store, chunk.actor, chunk.first, bytes, &header, &reason);
+    }
     if (result == ERR_CORRUPT) {
         return 0; // known to be damaged from now on
     }

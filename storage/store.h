@@ -104,7 +104,8 @@ enum append_kind {
                     // strand up to it ends. Below the lease on the disk, after all before it.
     APPEND_ACTOR,   // this node has `actor` from now on, and ids above `first`; the lease is synced
     APPEND_REPAIR,  // `bytes`: one chunk, to take the place of a damaged or missing one
-    APPEND_HOLLOW,  // `actor`, `first`, `last`: lost everywhere; the strand goes on behind it
+    APPEND_HOLLOW,  // `actor`, `first`, `last`: lost everywhere; the strand goes on behind it.
+                    // `bytes`: 16, the hash that the next chunk names
 };
 
 // Kept for the cluster, durable once the append is completed. An empty value removes the key.
@@ -135,8 +136,11 @@ struct append {
     uint64_t head;  // PROMISE
 };
 
-// CHUNKS: all of them are held; something before them is not held; they contradict what is held (a
-// chunk that overlaps, or whose `prev_hash` is not the hash of the chunk that it follows).
+// REPAIR: it is whole already; what is behind it, and names its hash, is damaged too and comes
+// first; it is not the chunk that was there (not of that place at all: ERR_INVALID). HOLLOW: it is
+// held whole; it begins behind the head; its bounds or its hash are not the strand's. CHUNKS: all
+// of them are held; something before them is not held; they contradict what is held (a chunk that
+// overlaps, or whose `prev_hash` is not the hash of the chunk that it follows).
 enum { STORE_DUPLICATE = 1, STORE_GAP = 2, STORE_FORK = 4 };
 
 // Queues it; it is handed to the commit with the next store_port_flush at the latest.
@@ -200,7 +204,9 @@ enum read_kind {
     READ_NEIGHBOR,   // the matching event next to `position`, in `direction`, inside `upper`
     READ_START,      // the vector of a start position
     READ_NAMESPACES, // a page of namespaces with what is in them
-    READ_STRAND,     // whole chunks of position.actor above position.counter, ending complete
+    READ_STRAND,     // whole chunks of position.actor above position.counter, ending complete; a
+                     // block ends before a hollow range, and the next begins behind it: whoever
+                     // pulls finds a gap there until it has made the range hollow too
     READ_CHUNK,      // the one chunk of position.actor that begins at position.counter
 };
 

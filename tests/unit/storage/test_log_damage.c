@@ -426,6 +426,58 @@ START_TEST(a_strand_goes_on_behind_a_hollow_range)
 }
 END_TEST
 
+START_TEST(damage_of_which_no_copy_is_left_becomes_hollow)
+{
+    struct log_fixture fixture;
+    struct buffer copy = {0};
+    struct chunk_header next;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    fixture_init(&fixture, 10);
+    fixture.config.recent_bytes_max = 1;
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 5; i++) {
+        fixture_produce(&fixture, 6);
+    }
+    ck_assert_int_eq(disk_get(fixture.log, LOG_CHUNKS, key_of(fixture.events[18].id, key), &copy),
+                     0);
+    ck_assert_int_eq(chunk_header_parse(buffer_bytes(&copy), &next), 0);
+    struct append append = {.kind = APPEND_HOLLOW,
+                            .actor = 1,
+                            .first = 7,
+                            .last = 18,
+                            .bytes = bytes_of(next.prev_hash.bytes, sizeof next.prev_hash.bytes)};
+    buffer_clear(&copy);
+    damage(&fixture, fixture.events[6].id, false, &copy);
+    ck_assert_int_eq(fixture_submit(&fixture, &append), STORE_DUPLICATE); // 13 to 18 is whole
+    damage(&fixture, fixture.events[12].id, true, &copy);
+    ck_assert_uint_eq(indexed_events(&fixture), 18);
+    ck_assert_int_eq(read_matching(&fixture, "/**"), ERR_CORRUPT);
+    next.prev_hash.bytes[0] ^= 1;
+    ck_assert_int_eq(fixture_submit(&fixture, &append), STORE_FORK);
+    next.prev_hash.bytes[0] ^= 1;
+    append.last = 17;
+    ck_assert_int_lt(0, fixture_submit(&fixture, &append));
+    append.last = 18;
+    ck_assert_int_eq(fixture_submit(&fixture, &append), 0);
+    memmove(&fixture.events[6], &fixture.events[18], 12 * sizeof *fixture.events);
+    fixture.events_count -= 12;
+    for (unsigned round = 0; round < 2; round++) {
+        fixture_index(&fixture);
+        ck_assert_int_eq(read_matching(&fixture, "/**"), 0);
+        ck_assert_int_eq(read_matching(&fixture, "/kind1/*"), 0);
+        ck_assert_uint_eq(status_of(&fixture).damaged_chunks, 0);
+        ck_assert_uint_eq(indexed_events(&fixture), 18);
+        scrub_round(&fixture);
+        ck_assert_uint_eq(status_of(&fixture).damaged_chunks, 0);
+        fixture_abandon(&fixture);
+        fixture_open(&fixture);
+    }
+    buffer_deinit(&copy);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log_damage");
@@ -435,5 +487,6 @@ int main(void)
     suite_add(suite, the_scrub_finds_what_nobody_reads);
     suite_add(suite, with_peers_a_hole_ends_the_strand_and_the_node_starts);
     suite_add(suite, a_strand_goes_on_behind_a_hollow_range);
+    suite_add(suite, damage_of_which_no_copy_is_left_becomes_hollow);
     return check_main(suite);
 }
