@@ -241,7 +241,8 @@ static int walk_strand(struct walk *walk, const struct head *head)
     walk->walked_bytes = 0;
     walk->is_placed = false;
     walk->has_hole = false;
-    while (walk->expected.last != 0 && walk->walked_bytes < walk->store->config.walk_bytes) {
+    while (walk->expected.last != 0 &&
+           (walk->walked_bytes < walk->store->config.walk_bytes || walk->sound.last == 0)) {
         struct chunk_header header;
         int result = walk_chunk(walk, &header);
         if (result < 0) {
@@ -273,7 +274,8 @@ static int walk_strand(struct walk *walk, const struct head *head)
         struct reason ignored;
         buffer_clear(&walk->chunk);
         result = chunk_load(walk->store, place.actor, place.first, &walk->chunk, &header, &ignored);
-        if (result == ERR_CORRUPT) {
+        bool is_half = result == 0 && header.open != 0; // a produce whose rest is gone
+        if (result == ERR_CORRUPT || is_half) {
             walk->expected = (struct head){.actor = head->actor, .last = place.record.last};
             continue;
         }
