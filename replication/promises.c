@@ -23,13 +23,13 @@ struct promises_state {
     struct actor_promise *entries; // sorted by actor
     uint32_t count;
     uint32_t capacity;
-    uint64_t version;         // rises with every promise that is told on
-    bool is_changed;          // something happened since the last promise of this node was asked for
-    struct instant make_at;   // not before
-    bool is_unsaved;          // counted promises that are not in the record
-    struct instant save_at;   // not before
-    uint64_t frontier;        // as computed last
-    uint16_t waits_for;       // the actor that has the lowest counted promise; 0: none
+    uint64_t version;       // rises with every promise that is told on
+    bool is_changed;        // something happened since the last promise of this node was asked for
+    struct instant make_at; // not before
+    bool is_unsaved;        // counted promises that are not in the record
+    struct instant save_at; // not before
+    uint64_t frontier;      // as computed last
+    uint16_t waits_for;     // the actor that has the lowest counted promise; 0: none
     bool is_frontier_current; //
 };
 
@@ -147,8 +147,7 @@ static bool hear(struct replica *replica, const struct promise *promise, bool *w
     if (!entry || promise->counter <= entry->told.counter) {
         return false;
     }
-    *was_away_out =
-        instant_reached(instant_add(entry->raised, duration_ms(NEWS_MS)), replica->now);
+    *was_away_out = instant_reached(instant_add(entry->raised, duration_ms(NEWS_MS)), replica->now);
     entry->told = *promise;
     entry->raised = replica->now;
     if (entry->waiting.counter == 0) {
@@ -176,8 +175,8 @@ void promises_received(struct replica *replica, struct link *link,
         bool is_raised = hear(replica, promise, &was_away);
         link->has_news |= is_raised && was_away && link->is_extra;
         // What is not remembered as known there is told once too often: no harm.
-        if (promise->counter > 0 && version_vector_raise(&link->promised, promise->actor,
-                                                         promise->counter)) {
+        if (promise->counter > 0 &&
+            version_vector_raise(&link->promised, promise->actor, promise->counter)) {
             break;
         }
     }
@@ -245,11 +244,19 @@ static bool holds_back(const struct replica *replica, const struct member *membe
     return retiring_holds_frontier(replica, member->actor);
 }
 
+// Before this node holds its own admission it does not know whom there is to wait for: the event
+// names the member that made it, and whoever is admitted later comes behind that one's promises.
+static bool is_in_table(const struct replica *replica)
+{
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    return replica->actor != 0 && self && uuid_equal(&self->node, &replica->config.node);
+}
+
 uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_out)
 {
     struct promises_state *state = replica->promises;
     if (!state->is_frontier_current) {
-        bool has_own = replica->actor != 0;
+        bool has_own = is_in_table(replica);
         state->frontier = has_own ? promises_counted(replica, replica->actor) : 0;
         state->waits_for = replica->actor;
         for (uint32_t i = 0; has_own && i < replica->members.count; i++) {
