@@ -49,7 +49,8 @@ enum replica_verdict replica_may_apply(struct replica *replica, link_id id, uint
         return refuse_counter(replica, link, actor, refusal_out, reason);
     }
     uint64_t held = version_vector_get(&replica->held, actor);
-    if (first > held && first <= promises_counted(replica, actor)) {
+    bool is_own = actor == replica->actor; // lost by the disk, after it was promised
+    if (!is_own && first > held && first <= promises_counted(replica, actor)) {
         *refusal_out = REFUSAL_PROTOCOL;
         (void)reason_set(reason, ERR_DENIED,
                          "chunks of actor %u from %" PRIu64 " on, which it had promised never to "

@@ -1,0 +1,222 @@
+// What a node asks before it produces again, and how copies of a node are found.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/check_main.h"
+#include "tests/unit/replication/replica_network.h"
+
+static bool may_produce(struct network *network, int node)
+{
+    struct reason why = {0};
+    return network->nodes[node].replica && replica_may_produce(network->nodes[node].replica, &why);
+}
+
+static bool all_produce(struct network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        if (network->nodes[i].replica && !may_produce(network, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_alarm(const struct network *network, int node, const char *code)
+{
+    const struct replica *replica = network->nodes[node].replica;
+    for (uint32_t i = 0; i < replica_alarms_count(replica); i++) {
+        if (strcmp(replica_alarm_at(replica, i).code, code) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct network *network_of(int count)
+{
+    struct network *network = network_new(count, test_seed(), true);
+    network_start_all(network);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    return network;
+}
+
+START_TEST(first_start_of_all_compares_and_produces)
+{
+    struct network *network = network_of(3);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(replica_alarms_count(network->nodes[i].replica), 0);
+    }
+    network_free(network);
+}
+END_TEST
+
+START_TEST(node_alone_produces_after_start_wait)
+{
+    struct network *network = network_new(3, test_seed(), true);
+    network_start(network, 0);
+    network_run(network, 4900);
+    ck_assert(!may_produce(network, 0));
+    network_run(network, 300);
+    ck_assert(may_produce(network, 0));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(lost_tail_is_fetched_back_before_produce)
+{
+    struct network *network = network_of(3);
+    for (int i = 0; i < 20; i++) {
+        network_produce(network, 1, NULL);
+    }
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_stop(network, 1);
+    network->nodes[1].held[2] = 5;
+    network->is_dark[0][1] = true;
+    network->is_dark[2][1] = true;
+    network_start(network, 1);
+    network_run(network, 8000);
+    ck_assert(!may_produce(network, 1)); // they have said that there is more
+    network->is_dark[0][1] = false;
+    network->is_dark[2][1] = false;
+    ck_assert(network_run_until(network, all_produce, 20000));
+    ck_assert_uint_eq(network->nodes[1].held[2], 20);
+    network_produce(network, 1, NULL);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(every_member_is_compared)
+{
+    struct network *network = network_of(3);
+    network_block(network, 1, 0, true); // only node 2 gets what node 1 produces
+    network_block(network, 0, 2, true);
+    network_run(network, 5000);
+    network_produce(network, 1, NULL);
+    network_run(network, 1000);
+    ck_assert_uint_eq(network->nodes[2].held[2], 1);
+    ck_assert_uint_eq(network->nodes[0].held[2], 0);
+    network_stop(network, 1);
+    network->nodes[1].held[2] = 0;
+    network_block(network, 1, 0, false);
+    network_block(network, 1, 2, true);
+    network_start(network, 1);
+    network_run(network, 3000);
+    ck_assert(!may_produce(network, 1)); // node 0 has answered, it holds nothing
+    network_block(network, 1, 2, false);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    ck_assert_uint_eq(network->nodes[1].held[2], 1);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(clock_goes_above_the_promise_that_others_remember)
+{
+    struct network *network = network_of(3);
+    network_produce(network, 1, NULL);
+    network_run(network, 5000);
+    uint64_t promised = network->nodes[1].promise.counter;
+    ck_assert_uint_gt(promised, 0);
+    network_stop(network, 1);
+    network->nodes[1].clock = 0;
+    network_start(network, 1);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    ck_assert_uint_ge(network->nodes[1].clock, promised);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(restarts_are_no_copies)
+{
+    struct network *network = network_of(3);
+    for (int i = 0; i < 40; i++) {
+        network_stop(network, 1);
+        network_run(network, i % 3 == 0 ? 3000 : 10);
+        network_start(network, 1);
+        network_run(network, i % 2 == 0 ? 3000 : 20);
+    }
+    ck_assert(network_run_until(network, all_produce, 20000));
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(replica_alarms_count(network->nodes[i].replica), 0);
+    }
+    network_free(network);
+}
+END_TEST
+
+static bool is_copy_known(struct network *network)
+{
+    return has_alarm(network, 1, "copy") && has_alarm(network, 0, "copy");
+}
+
+START_TEST(restored_directory_is_a_copy_and_takes_its_events_back)
+{
+    struct network *network = network_of(3);
+    struct network_node *node = &network->nodes[1];
+    struct run run = node->run;
+    uint64_t runs[RUNS_REMEMBERED_MAX];
+    memcpy(runs, node->runs, sizeof runs);
+    uint32_t runs_count = node->runs_count;
+    network_stop(network, 1); // the backup is taken here
+    network_start(network, 1);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    network_produce(network, 1, NULL);
+    network_produce(network, 1, NULL);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_stop(network, 1);
+    node->run = run;
+    memcpy(node->runs, runs, sizeof runs);
+    node->runs_count = runs_count;
+    node->held[2] = 0;
+    network_start(network, 1);
+    ck_assert(network_run_until(network, is_copy_known, 20000));
+    network_run(network, 10000);
+    ck_assert(!may_produce(network, 1));
+    ck_assert_uint_eq(node->held[2], 2);
+    network_stop(network, 1); // it knows by itself after the next start
+    network_start(network, 1);
+    network_run(network, 10);
+    ck_assert(has_alarm(network, 1, "copy"));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(node_of_which_another_run_is_known_stops_producing)
+{
+    struct network *network = network_of(3);
+    network_stop(network, 1);
+    struct peer_members members = {0};
+    struct member_note note = {
+        .node = network->nodes[1].node,
+        .actor = 2,
+        .run = {.number = network->nodes[1].run.number + 1, .random = 4711},
+        .is_reachable = true,
+    };
+    members.entries = &note;
+    members.count = 1;
+    network_start(network, 1);
+    network_run(network, 3000);
+    ck_assert(may_produce(network, 1));
+    struct peer_message message = {.kind = PEER_MEMBERS, .members = members};
+    network_send(network, 0, 1, &message);
+    network_run(network, 100);
+    ck_assert(!may_produce(network, 1)); // another run of its actor is known
+    ck_assert(has_alarm(network, 1, "copy"));
+    network_free(network);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("starting");
+    suite_add(suite, first_start_of_all_compares_and_produces);
+    suite_add(suite, node_alone_produces_after_start_wait);
+    suite_add(suite, lost_tail_is_fetched_back_before_produce);
+    suite_add(suite, every_member_is_compared);
+    suite_add(suite, clock_goes_above_the_promise_that_others_remember);
+    suite_add(suite, restarts_are_no_copies);
+    suite_add(suite, restored_directory_is_a_copy_and_takes_its_events_back);
+    suite_add(suite, node_of_which_another_run_is_known_stops_producing);
+    return check_main(suite);
+}
