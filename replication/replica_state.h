@@ -73,6 +73,8 @@ struct source {
     struct instant behind_since;
     uint64_t claimed;        // the highest anybody has said
     struct instant retry_at; // nothing is asked before
+    link_id avoided;         // brought nothing; 0: none
+    struct instant avoided_until;
     bool is_pending;         // to be thought about
 };
 

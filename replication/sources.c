@@ -18,6 +18,7 @@ enum {
     STALL_ALONE_MS = 2000,   // the only link that has it: it is asked again
     GAP_MS = 50,             // between pulls that follow a gap
     RETRY_MS = 1000,         // after a failure of this node's own
+    AVOIDED_MS = 10000,      // a link that brought nothing, if there is another
 };
 
 struct sources_state {
@@ -150,14 +151,27 @@ static bool is_better(const struct link *a, const struct link *b, uint16_t actor
     return held_a != held_b ? held_a > held_b : !a->is_extra && b->is_extra;
 }
 
-// The link that should be the source, `except` only if there is no other. NULL: none can be.
-static struct link *choose(struct replica *replica, uint16_t actor, uint64_t held, link_id except)
+static bool is_avoided(const struct replica *replica, const struct source *source, link_id link)
 {
+    return source->avoided == link && !instant_reached(source->avoided_until, replica->now);
+}
+
+// The link that should be the source, but not `except`; one that brought nothing only if there is
+// no other. NULL: none can be.
+static struct link *choose(struct replica *replica, const struct source *source, uint64_t held,
+                           link_id except)
+{
+    uint16_t actor = source->actor;
+    struct link *last = NULL;
     struct link *best = NULL;
     uint32_t first = (uint32_t)random_below(&replica->random, LINKS_MAX);
     for (uint32_t i = 0; i < replica->links_count; i++) {
         struct link *link = &replica->links[(i + first) % replica->links_count];
         if (link->id == except || !is_eligible(replica, link, actor, held)) {
+            continue;
+        }
+        if (is_avoided(replica, source, link->id)) {
+            last = link;
             continue;
         }
         if (link->actor == actor && !link->is_extra) {
@@ -167,7 +181,7 @@ static struct link *choose(struct replica *replica, uint16_t actor, uint64_t hel
             best = link;
         }
     }
-    return best;
+    return best ? best : last;
 }
 
 // --- Asking ------------------------------------------------------------------------------------
@@ -280,15 +294,17 @@ static void consider(struct replica *replica, struct source *source)
         current = NULL;
     }
     if (!current) {
-        struct link *link = choose(replica, source->actor, held, 0);
+        struct link *link = choose(replica, source, held, 0);
         if (link) {
             pull(replica, source, link, held);
         }
         return;
     }
     if (is_stalled(replica, source, current, SOURCE_STALLED_MS)) {
-        struct link *other = choose(replica, source->actor, held, current->id);
+        struct link *other = choose(replica, source, held, current->id);
         if (other && version_vector_get(&other->held, source->actor) > held) {
+            source->avoided = current->id;
+            source->avoided_until = instant_add(replica->now, duration_ms(AVOIDED_MS));
             pull(replica, source, other, held);
         } else if (is_stalled(replica, source, current, STALL_ALONE_MS)) {
             pull(replica, source, current, held);
@@ -297,8 +313,8 @@ static void consider(struct replica *replica, struct source *source)
     }
     struct link *direct = link_of_actor(replica, source->actor);
     if (direct && direct != current && !direct->is_extra &&
-        is_eligible(replica, direct, source->actor, held) &&
-        version_vector_get(&direct->held, source->actor) > held) {
+        !is_avoided(replica, source, direct->id) &&
+        is_eligible(replica, direct, source->actor, held)) {
         pull(replica, source, direct, held);
     }
 }
@@ -323,7 +339,7 @@ void sources_claimed(struct replica *replica, uint16_t actor, uint64_t counter)
         return;
     }
     const struct link *direct = link_of_actor(replica, actor);
-    if (counter > held && direct && direct->id != source->link && !direct->is_extra) {
+    if (direct && direct->id != source->link && !direct->is_extra) {
         mark(replica, source);
     }
 }
