@@ -1,6 +1,6 @@
 // What a connection speaks. A frame is a length of four bytes and a msgpack array whose first
-// element is the kind of the message: a peer's first is a hello of peers, and everything else is for
-// the native protocol to judge.
+// element is the kind of the message: the first one of a peer is a hello of peers, and everything
+// else is for the native protocol to judge.
 
 #include "proto/model/peer_message.h"
 #include "proto/wire/frame.h"

@@ -178,7 +178,11 @@ static void take_refusal(struct peer *peer, const struct peer_refuse *refuse)
     reason_set(&text, 0, "it refuses the link: %.*s", length,
                length > 0 ? (const char *)refuse->text.data
                           : peer_refusal_name((enum peer_refusal)refuse->code));
-    cluster_complain(peer->cluster, peer->name, text.text);
+    if (refuse->code == REFUSAL_DUPLICATE || refuse->code == REFUSAL_SHUTDOWN) {
+        cluster_log(peer->cluster, LOG_INFO, "%s: %s", peer->name, text.text); // as it should be
+    } else {
+        cluster_complain(peer->cluster, peer->name, text.text);
+    }
     peer->refusal = refuse->code;
     peer_end(peer, 0, NULL);
 }

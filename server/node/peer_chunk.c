@@ -54,9 +54,14 @@ void peer_ask_chunk(struct peer *peer, const struct peer_ask *ask)
         return;
     }
     out->chunk_token = ask->token;
-    out->is_chunk_reading = true;
     read_init(&out->chunk_read, READ_CHUNK);
     out->chunk_read.position = id;
+    if (version_vector_set(&out->chunk_read.upper, id.actor, end->last)) {
+        read_deinit(&out->chunk_read);
+        answer(peer, ANSWER_LATER, id, bytes_of(NULL, 0));
+        return;
+    }
+    out->is_chunk_reading = true;
     peer->in_flight++;
     cluster_read(peer->cluster, &out->chunk_read, &out->chunk_owner, read_completed);
 }

@@ -174,12 +174,16 @@ int replica_step(struct replica *replica, const struct replica_event *event,
     case REPLICA_TICK:
         dial(replica, event->now, actions);
         break;
+    case REPLICA_REISSUED:
+        scripted.reissued++;
+        break;
+    case REPLICA_FOUND:
+        scripted.found = event->found;
+        break;
     case REPLICA_RECORD_FOUND:
     case REPLICA_PROMISED:
     case REPLICA_BECAME:
     case REPLICA_RAISED:
-    case REPLICA_REISSUED:
-    case REPLICA_FOUND:
     case REPLICA_COMMAND:
     case REPLICA_WANTS:
         break;

@@ -18,7 +18,9 @@ struct scripted {
     uint64_t send_limit; // 0: none
     unsigned saved;      // records
     unsigned member_events;
-    uint64_t durable; // the highest own counter that a peer has said is durable there
+    unsigned reissued;
+    struct replica_found found; // the last
+    uint64_t durable;           // the highest own counter that a peer has said is durable there
 };
 extern struct scripted scripted;
 

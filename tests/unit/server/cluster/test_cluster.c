@@ -34,6 +34,7 @@ static void await_members(struct cluster_fixture *fixture)
 
 static void await_equal(struct cluster_fixture *fixture)
 {
+    cluster_settle(fixture);
     for (unsigned waited = 0; !cluster_is_equal(fixture); waited++) {
         ck_assert_msg(waited < 100, "the nodes do not come to hold the same");
         cluster_pass_ms(fixture, 100);
@@ -126,6 +127,35 @@ START_TEST(a_node_that_starts_again_catches_up)
 }
 END_TEST
 
+START_TEST(a_damaged_chunk_is_repaired_from_another_node)
+{
+    static struct cluster_fixture fixture;
+    struct store_status status;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    open_all(&fixture, 2);
+    await_members(&fixture);
+    uint16_t actor = node_actor(fixture.nodes[0].node);
+    cluster_produce(&fixture, 0, 1, 1000);
+    await_equal(&fixture);
+    uint64_t counter = cluster_held(&fixture, 1, actor);
+    cluster_produce(&fixture, 0, 10, 1000);
+    await_equal(&fixture);
+    event_id_encode_key((struct event_id){.counter = counter, .actor = actor}, key);
+    ck_assert_int_eq(
+        disk_medium_flip(fixture.nodes[1].log_medium, LOG_CHUNKS, bytes_of(key, sizeof key), 2000),
+        0);
+    while (store_step_scrub(fixture.nodes[1].store)) {
+    }
+    store_status(fixture.nodes[1].store, &status);
+    ck_assert_uint_eq(status.damaged_chunks, 1);
+    cluster_pass_ms(&fixture, 3000);
+    store_status(fixture.nodes[1].store, &status);
+    ck_assert_uint_eq(status.damaged_chunks, 0);
+    ck_assert_uint_eq(status.repaired_chunks, 1);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 struct answered {
     unsigned count;
     int result;
@@ -175,5 +205,6 @@ int main(void)
     suite_add(suite, a_part_that_was_alone_goes_on_and_comes_back);
     suite_add(suite, a_node_that_starts_again_catches_up);
     suite_add(suite, a_request_is_answered_once_also_at_the_end);
+    suite_add(suite, a_damaged_chunk_is_repaired_from_another_node);
     return check_main(suite);
 }

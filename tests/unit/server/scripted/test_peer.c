@@ -2,6 +2,8 @@
 // is scripted: it pulls from everybody and decides nothing else.
 
 #include "proto/base/limits.h"
+#include "proto/model/chunk.h"
+#include "proto/wire/peer_wire.h"
 #include "tests/unit/check_main.h"
 #include "tests/unit/server/cluster_fixture.h"
 #include "tests/unit/server/scripted_replica.h"
@@ -335,6 +337,147 @@ START_TEST(events_of_members_are_told_on_every_node)
 }
 END_TEST
 
+static uint64_t events_of(const struct cluster_fixture *fixture, unsigned index)
+{
+    struct store_status status;
+    store_status(fixture->nodes[index].store, &status);
+    return status.events;
+}
+
+START_TEST(events_of_a_branch_are_stored_again)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    cluster_produce(&fixture, 0, 100, 3000);
+    cluster_settle(&fixture);
+    const struct replica_action action = {
+        .kind = REPLICA_REISSUE,
+        .reissue = {.actor = 1, .above = cluster_held(&fixture, 0, 1)},
+    };
+    cluster_produce(&fixture, 0, 300, 3000);
+    cluster_produce(&fixture, 0, 1, MIB);
+    cluster_settle(&fixture);
+    cluster_cut(&fixture, 0, 1); // so that there is a step
+    scripted_do(&action, 1);
+    fixture.nodes[0].is_woken = true;
+    cluster_pass_ms(&fixture, 300);
+    ck_assert_uint_eq(scripted.reissued, 1);
+    ck_assert_uint_eq(events_of(&fixture, 0), 100 + 2 * 301);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+static void look_up(struct cluster_fixture *fixture, uint64_t counter)
+{
+    const struct replica_action action = {
+        .kind = REPLICA_LOOK_UP,
+        .look_up = {.token = counter + 1, .actor = 1, .counter = counter},
+    };
+    scripted_do(&action, 1);
+    cluster_cut(fixture, 0, 1);
+    cluster_pass_ms(fixture, 300);
+    ck_assert_uint_eq(scripted.found.token, counter + 1);
+}
+
+START_TEST(the_chunk_below_a_counter_is_found)
+{
+    static struct cluster_fixture fixture;
+    const struct hash128 zero = {{0}};
+    begin(&fixture, 2, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    cluster_produce(&fixture, 0, 10, 10);
+    cluster_settle(&fixture);
+    uint64_t first = cluster_held(&fixture, 0, 1);
+    cluster_produce(&fixture, 0, 10, 10);
+    cluster_settle(&fixture);
+    uint64_t second = cluster_held(&fixture, 0, 1);
+    look_up(&fixture, first);
+    struct hash128 hash = scripted.found.hash;
+    ck_assert_uint_eq(scripted.found.counter, first);
+    ck_assert(!hash128_equal(&hash, &zero));
+    look_up(&fixture, second - 1); // inside a chunk
+    ck_assert_uint_eq(scripted.found.counter, first);
+    ck_assert(hash128_equal(&hash, &scripted.found.hash));
+    look_up(&fixture, second + 1000);
+    ck_assert_uint_eq(scripted.found.counter, second);
+    look_up(&fixture, first - 1);
+    ck_assert_uint_eq(scripted.found.counter, 0);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+// One that speaks the protocol by hand.
+static int say(struct frontend *frontend, const struct peer_message *message, struct instant now)
+{
+    struct buffer frame = {0};
+    struct iovec pieces[16];
+    size_t taken = 0;
+    size_t wanted = 0;
+    ck_assert_int_eq(peer_encode(message, &frame), 0);
+    int result = frontend->ops->feed(frontend, buffer_bytes(&frame), now, &taken, &wanted);
+    buffer_deinit(&frame);
+    for (size_t count; (count = frontend->ops->peek(frontend, pieces, 16)) > 0;) {
+        frontend->ops->sent(frontend, pieces[0].iov_len);
+    }
+    return result;
+}
+
+static void make_chunk(struct buffer *chunk, size_t length)
+{
+    struct buffer body = {0};
+    uint8_t *data = calloc(length, 1);
+    struct chunk_header header = {.actor = 9, .count = 1, .first = 1, .timestamp_ms = 1};
+    ck_assert_int_eq(
+        event_append(&body, bytes_of_text("/some/name"), bytes_of(data, length), bytes_of(NULL, 0)),
+        0);
+    ck_assert_int_eq(chunk_append(chunk, &header, buffer_bytes(&body), NULL), 0);
+    buffer_deinit(&body);
+    free(data);
+}
+
+START_TEST(chunks_beyond_the_credit_are_refused)
+{
+    static struct cluster_fixture fixture;
+    struct frontend *frontend;
+    struct buffer chunk = {0};
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 1, 1);
+    cluster_node_open(&fixture, 0, 1, NULL);
+    cluster_settle(&fixture);
+    fixture.nodes[0].is_store_frozen = true;
+    const struct frontend_config config = {
+        .service = fixture.nodes[0].service,
+        .peer_name = "hand:1",
+        .is_local = true,
+    };
+    ck_assert_int_eq(FRONTEND_PEER.open(&config, &frontend), 0);
+    struct peer_message message = {
+        .kind = PEER_HELLO,
+        .hello = {.version_min = 1, .version_max = 1, .runs_count = 1, .run_number = 1},
+    };
+    message.hello.node.bytes[0] = 1;
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    message = (struct peer_message){.kind = PEER_PROOF};
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    ck_assert_uint_eq(scripted.links_up, 1);
+    make_chunk(&chunk, MIB);
+    message = (struct peer_message){
+        .kind = PEER_CHUNKS,
+        .chunks = {.actor = 9, .chunks = buffer_bytes(&chunk)},
+    };
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    }
+    ck_assert_int_lt(say(frontend, &message, fixture.now), 0);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(scripted.refusal, REFUSAL_PROTOCOL);
+    frontend->ops->close(frontend);
+    buffer_deinit(&chunk);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("peer");
@@ -353,5 +496,8 @@ int main(void)
     suite_add(suite, nothing_is_sent_beyond_the_limit);
     suite_add(suite, a_record_is_durable_before_what_is_behind_it);
     suite_add(suite, events_of_members_are_told_on_every_node);
+    suite_add(suite, events_of_a_branch_are_stored_again);
+    suite_add(suite, the_chunk_below_a_counter_is_found);
+    suite_add(suite, chunks_beyond_the_credit_are_refused);
     return check_main(suite);
 }
