@@ -110,15 +110,22 @@ static int repair_check(struct store *store, const struct chunk_header *header, 
     return result;
 }
 
-// Whether what is there is whole: then there is nothing to repair, and nothing lost.
-static bool chunk_is_whole(struct store *store, struct bytes key, const struct chunk_header *header)
+// Whether what is there is whole: then there is nothing to repair, and nothing lost. 0: it is not;
+// STORE_DUPLICATE, ERR_*: who knows.
+static int chunk_whole(struct store *store, uint16_t actor, uint64_t first)
 {
     struct buffer held = {0};
     struct chunk_header ignored;
-    bool is_sound = disk_get(store->log, LOG_CHUNKS, key, &held) == 0 &&
-                    chunk_is_sound(header->actor, header->first, buffer_bytes(&held), &ignored);
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    event_id_encode_key((struct event_id){.counter = first, .actor = actor}, key);
+    int result = disk_get(store->log, LOG_CHUNKS, bytes_of(key, sizeof key), &held);
+    if (result == 0 && chunk_is_sound(actor, first, buffer_bytes(&held), &ignored)) {
+        result = STORE_DUPLICATE;
+    } else if (result == DISK_NOT_FOUND || result == ERR_CORRUPT) {
+        result = 0;
+    }
     buffer_deinit(&held);
-    return is_sound;
+    return result;
 }
 
 int builder_add_repair(struct builder *builder, struct append *append)
@@ -136,18 +143,20 @@ int builder_add_repair(struct builder *builder, struct append *append)
     if (result == 0) {
         result = repair_check(store, &header, chunk);
     }
+    if (result == 0) {
+        result = chunk_whole(store, header.actor, header.first);
+    }
     append->result = result;
-    if (result != 0) {
+    if (result != 0 && result != STORE_DUPLICATE) {
         return 0;
     }
     append->actor = header.actor;
     append->first = header.first;
     append->last = chunk_last(&header);
-    event_id_encode_key((struct event_id){.counter = header.first, .actor = header.actor}, bytes);
-    if (chunk_is_whole(store, key, &header)) {
-        append->result = STORE_DUPLICATE;
+    if (result == STORE_DUPLICATE) {
         return 0;
     }
+    event_id_encode_key((struct event_id){.counter = header.first, .actor = header.actor}, bytes);
     disk_batch_put(store->commit.batch, LOG_CHUNKS, key, chunk);
     store->commit.must_write = true;
     return 0;
@@ -166,15 +175,6 @@ static void hollow_put(struct store *store, const struct append *append, uint64_
     disk_batch_put(store->commit.batch, LOG_STRANDS, bytes_of(key, sizeof key),
                    bytes_of(value, sizeof value));
     store->commit.must_write = true;
-}
-
-// Whether the place holds something that is not lost.
-static bool place_is_whole(struct store *store, const struct chunk_place *place)
-{
-    struct chunk_header header = {.actor = place->actor, .first = place->first};
-    uint8_t key[EVENT_ID_KEY_LENGTH];
-    event_id_encode_key((struct event_id){.counter = place->first, .actor = place->actor}, key);
-    return place->record.is_hollow || chunk_is_whole(store, bytes_of(key, sizeof key), &header);
 }
 
 static void place_take_out(struct store *store, const struct chunk_place *place)
@@ -207,10 +207,14 @@ static int hollow_walk(struct store *store, struct disk_iterator *strands,
             place_take_out(store, &place);
         } else if (place.record.last > append->last) {
             return STORE_FORK;
-        } else if (place_is_whole(store, &place)) {
-            return STORE_DUPLICATE;
         } else if (i == HOLLOW_CHUNKS_MAX) {
             return ERR_LIMIT;
+        } else {
+            int whole = place.record.is_hollow ? STORE_DUPLICATE
+                                               : chunk_whole(store, place.actor, place.first);
+            if (whole != 0) {
+                return whole;
+            }
         }
         *timestamp_ms_max_out = place.record.timestamp_ms_max;
         if (place.record.last == append->last) {

@@ -478,6 +478,107 @@ START_TEST(damage_of_which_no_copy_is_left_becomes_hollow)
 }
 END_TEST
 
+// --- Failing reads -------------------------------------------------------------------------------
+
+enum { WAYS = 6 };
+
+static int ignore_record(void *context, struct bytes key, struct bytes value)
+{
+    return 0;
+}
+
+static int ignore_event(void *context, struct event_id id, struct bytes data)
+{
+    (*(unsigned *)context)++;
+    return 0;
+}
+
+// One of the ways that read the disk; *amount_out is what it found, the same each time.
+static int go(struct log_fixture *fixture, unsigned way, struct bytes chunk, uint64_t *amount_out)
+{
+    struct read read;
+    unsigned found = 0;
+    int result = 0;
+    *amount_out = 0;
+    switch (way) {
+    case 0:
+        return store_records(fixture->store, ignore_record, NULL);
+    case 1:
+        result = store_system_events(fixture->store, "/$weir/0", ignore_event, &found);
+        *amount_out = found;
+        return result;
+    case 2:
+        result = repair(fixture, chunk);
+        *amount_out = 1;
+        return result == STORE_DUPLICATE ? 0 : result;
+    default:
+        break;
+    }
+    read_init(&read, way == 3 ? READ_STRAND : way == 4 ? READ_CHUNK : READ_START);
+    read.start = START_STABLE;
+    read.position = (struct event_id){.counter = way == 3 ? 6 : way == 4 ? 7 : 50, .actor = 1};
+    ck_assert_int_eq(version_vector_copy(&read.upper, store_port_vector(fixture->port)), 0);
+    do {
+        fixture_read(fixture, &read);
+        result = read.result;
+        *amount_out += read.block != NULL ? read.block->events : 0;
+        block_unref(read.block);
+        read.block = NULL;
+    } while (way == 3 && result == 0 && !read.done);
+    if (way == 5 && result == 0) {
+        *amount_out = version_vector_get(&read.vector, 1);
+    }
+    read_deinit(&read);
+    return result;
+}
+
+START_TEST(a_read_that_fails_is_no_damage_and_no_end)
+{
+    struct log_fixture fixture;
+    struct buffer chunk = {0};
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    fixture_init(&fixture, 14);
+    fixture_open(&fixture);
+    struct append_record record = {.key = bytes_of_text("k"), .value = bytes_of_text("v")};
+    struct append records = {.kind = APPEND_RECORDS, .records = &record, .records_count = 1};
+    ck_assert_int_eq(fixture_submit(&fixture, &records), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        fixture_produce(&fixture, 6);
+        fixture_produce_system(&fixture, 5);
+        fixture_replicate(&fixture, 0, 2);
+    }
+    ck_assert_int_eq(disk_get(fixture.log, LOG_CHUNKS, key_of(fixture.events[0].id, key), &chunk),
+                     0);
+    for (unsigned way = 0; way < WAYS; way++) {
+        uint64_t expected;
+        uint64_t amount;
+        unsigned failures = 0;
+        ck_assert_int_eq(go(&fixture, way, buffer_bytes(&chunk), &expected), 0);
+        for (unsigned nth = 1;; nth++) {
+            disk_medium_fail(fixture.log_medium, DISK_FAULT_READ, nth, false);
+            int result = go(&fixture, way, buffer_bytes(&chunk), &amount);
+            disk_medium_fail(fixture.log_medium, DISK_FAULT_READ, 0, false);
+            if (result == 0) {
+                ck_assert_uint_eq(amount, expected);
+                break;
+            }
+            ck_assert_int_eq(result, ERR_IO);
+            failures++;
+        }
+        ck_assert_uint_gt(failures, 0);
+    }
+    for (unsigned nth = 1; nth < 60; nth++) {
+        disk_medium_fail(fixture.log_medium, DISK_FAULT_READ, nth, false);
+        scrub_round(&fixture);
+        disk_medium_fail(fixture.log_medium, DISK_FAULT_READ, 0, false);
+    }
+    ck_assert_uint_eq(status_of(&fixture).corrupt_chunks, 0);
+    buffer_deinit(&chunk);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log_damage");
@@ -488,5 +589,6 @@ int main(void)
     suite_add(suite, with_peers_a_hole_ends_the_strand_and_the_node_starts);
     suite_add(suite, a_strand_goes_on_behind_a_hollow_range);
     suite_add(suite, damage_of_which_no_copy_is_left_becomes_hollow);
+    suite_add(suite, a_read_that_fails_is_no_damage_and_no_end);
     return check_main(suite);
 }
