@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the examples of docs/consistency.md: every `$ command` of a console block, in order, on three
-nodes; what it prints must be what the page shows, where `...` stands for anything."""
+"""Runs the examples of docs/consistency.md: every `$ command` of a console block, in order, on
+three nodes; what it prints must be what the page shows, where `...` stands for anything."""
 
 import os
 import re
