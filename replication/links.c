@@ -11,7 +11,7 @@
 #include "replication/links_state.h"
 
 enum {
-    EXTRA_MS = 1000,      // in which an extra link must prove useful
+    EXTRA_MS = 1000,       // in which an extra link must prove useful
     EXTRA_OTHER_MS = 3000, // after which the accepting side takes it for settled
     LINKS_SETTLED_MAX = 12,
     RETIRED_MS = 10000, // how long a retired node has to learn of it
@@ -360,8 +360,9 @@ uint32_t links_abilities(const struct replica *replica)
 
 static struct instant dead_at(const struct link *link)
 {
-    return IS_PLANTED(PLANTED_HALF_OPEN_LIVES) ? INSTANT_NEVER
-                                               : instant_add(link->heard, duration_ms(LINK_DEAD_MS));
+    return IS_PLANTED(PLANTED_HALF_OPEN_LIVES)
+               ? INSTANT_NEVER
+               : instant_add(link->heard, duration_ms(LINK_DEAD_MS));
 }
 
 static struct instant heartbeat_at(const struct link *link)

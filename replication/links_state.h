@@ -35,9 +35,9 @@ struct links_state {
 
 void links_dial(struct replica *replica); // what is due; as many as the list takes
 struct instant links_dial_deadline(const struct replica *replica);
-struct target *target_of_dial(struct replica *replica, uint64_t dial);       // NULL: none
+struct target *target_of_dial(struct replica *replica, uint64_t dial);           // NULL: none
 struct target *target_of_node(struct replica *replica, const struct uuid *node); // members; NULL
-struct target *target_add(struct replica *replica, const struct uuid *node); // NULL: no memory
+struct target *target_add(struct replica *replica, const struct uuid *node);     // NULL: no memory
 void target_failed(struct replica *replica, struct target *target, uint32_t refusal);
 // Its link has gone; what was refused is not dialled again at once.
 void targets_of_node_due(struct replica *replica, const struct uuid *node, bool is_refused);

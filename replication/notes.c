@@ -102,8 +102,7 @@ static bool send(struct replica *replica, struct link *link, uint32_t flags)
     bool is_remembered = true;
     for (uint32_t i = 0; i < count && is_remembered; i++) {
         // What is not remembered as told is told again: no harm.
-        is_remembered =
-            version_vector_set(&link->told, entries[i].actor, entries[i].counter) == 0;
+        is_remembered = version_vector_set(&link->told, entries[i].actor, entries[i].counter) == 0;
     }
     link->told_flags = flags & ~(uint32_t)NOTE_WHOLE;
     return true;
@@ -145,8 +144,7 @@ static void look_ahead(struct replica *replica)
     for (uint32_t i = 0; i < replica->links_count && replica->actor != 0; i++) {
         struct link *link = &replica->links[i];
         uint64_t theirs = version_vector_get(&link->held, replica->actor);
-        if (link->is_ended || link->is_newcomer || theirs <= own ||
-            starting_pulls_own(replica)) {
+        if (link->is_ended || link->is_newcomer || theirs <= own || starting_pulls_own(replica)) {
             continue;
         }
         struct hash128 hash = strands_hash(&link->held, link->hashes, replica->actor);

@@ -57,7 +57,7 @@ struct link {
     struct version_vector promised; // the promises that it was told, by actor
     uint64_t promises_version;      // of promises_state, when it was told
     struct instant promises_said;
-    uint64_t members_version;     // of links_state, when it was told
+    uint64_t members_version; // of links_state, when it was told
     struct instant members_said;
     struct version_vector asked; // actors that were pulled over it, in its life; to 1
     struct instant chunks_heard; // when chunks came last, of any actor
@@ -75,7 +75,7 @@ struct source {
     struct instant retry_at; // nothing is asked before
     link_id avoided;         // brought nothing; 0: none
     struct instant avoided_until;
-    bool is_pending;         // to be thought about
+    bool is_pending; // to be thought about
 };
 
 struct actor_promise {
@@ -255,7 +255,7 @@ void sources_claimed(struct replica *replica, uint16_t actor, uint64_t counter);
 void sources_committed(struct replica *replica, const struct replica_committed *committed);
 bool sources_uses(const struct replica *replica, link_id link); // some strand is pulled over it
 const struct source *sources_of(const struct replica *replica, uint16_t actor); // NULL: none
-void sources_link_down(struct replica *replica, link_id link);  // still in replica->links
+void sources_link_down(struct replica *replica, link_id link); // still in replica->links
 void sources_applied(struct replica *replica, const struct replica_applied *applied);
 void sources_reconsider(struct replica *replica, uint16_t actor); // fences, quarantines changed
 

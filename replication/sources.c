@@ -111,8 +111,7 @@ static void set_behind(struct replica *replica, struct source *source, bool is_b
     if (is_behind && !was_behind) {
         source->behind_since = replica->now;
         if (replica->sources->behind_count++ == 0) {
-            replica->sources->check_at =
-                instant_add(replica->now, duration_ms(STALL_CHECK_MS));
+            replica->sources->check_at = instant_add(replica->now, duration_ms(STALL_CHECK_MS));
         }
     } else if (!is_behind && was_behind) {
         source->behind_since = INSTANT_NEVER;

@@ -21,7 +21,7 @@ LIBRARIES = {
     "libweir-replication.a": r"",
     "libweir-client-core.a": r"",
 }
-REQUIRED = ("libweir-base.a", "libweir-model.a", "libweir-wire.a")
+REQUIRED = ("libweir-base.a", "libweir-model.a", "libweir-wire.a", "libweir-replication.a")
 
 ALLOWED = re.compile(
     r"""

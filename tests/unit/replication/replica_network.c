@@ -35,8 +35,7 @@ static void push_item(struct network *network, struct network_item item)
 {
     if (network->queue_count == network->queue_capacity) {
         network->queue_capacity = network->queue_capacity ? 2 * network->queue_capacity : 256;
-        network->queue =
-            realloc(network->queue, network->queue_capacity * sizeof *network->queue);
+        network->queue = realloc(network->queue, network->queue_capacity * sizeof *network->queue);
         assert(network->queue);
     }
     item.sequence = ++network->sequence;
@@ -260,7 +259,9 @@ static void connect_node(struct network *network, int node, uint64_t dial, const
     network->connections[c] = (struct network_connection){.side = {node, to}, .dial = dial};
     for (int side = 0; side < 2; side++) {
         struct network_item item = {
-            .kind = ITEM_OPEN, .at = later(network, 3 * network->latency_ms), .connection = c,
+            .kind = ITEM_OPEN,
+            .at = later(network, 3 * network->latency_ms),
+            .connection = c,
             .side = side,
         };
         network->connections[c].last[side] = item.at;
@@ -315,8 +316,7 @@ static void committed(struct network *network, int node, uint16_t actor)
     struct network_node *self = &network->nodes[node];
     uint64_t last = network_held(network, node, actor);
     self->clock = last > self->clock ? last : self->clock;
-    struct strand_head head = {
-        .actor = actor, .last = last, .hash = hash_at(self, actor, last)};
+    struct strand_head head = {.actor = actor, .last = last, .hash = hash_at(self, actor, last)};
     struct replica_event event = {.kind = REPLICA_COMMITTED};
     event.committed.heads = &head;
     event.committed.count = 1;
@@ -357,8 +357,8 @@ void network_produce(struct network *network, int node, const struct member_even
         struct member_event *stored = &strand->events[strand->length];
         *stored = *event;
         stored->id = (struct event_id){.counter = self->clock + 1, .actor = self->actor};
-        stored->address = bytes_of(copy_of(event->address.data, event->address.length),
-                                   event->address.length);
+        stored->address =
+            bytes_of(copy_of(event->address.data, event->address.length), event->address.length);
     }
     strand->length++;
     append(network, node, self->actor, strand->length);
@@ -403,7 +403,7 @@ static void chunks_arrive(struct network *network, const struct network_item *it
     case VERDICT_APPLY:
         break;
     }
-    event.applied.outcome = item->first > self->held[item->actor]    ? APPLIED_GAP
+    event.applied.outcome = item->first > self->held[item->actor]  ? APPLIED_GAP
                             : item->end <= self->held[item->actor] ? APPLIED_DUPLICATE
                                                                    : APPLIED;
     if (event.applied.outcome == APPLIED) {
@@ -452,8 +452,8 @@ static void keep_record(struct network *network, int node, const struct replica_
     struct network_node *self = &network->nodes[node];
     struct network_record *kept = NULL;
     for (uint32_t i = 0; i < self->records_count && !kept; i++) {
-        bool is_same = bytes_equal(bytes_of(self->records[i].key, self->records[i].key_length),
-                                   record->key);
+        bool is_same =
+            bytes_equal(bytes_of(self->records[i].key, self->records[i].key_length), record->key);
         kept = is_same ? &self->records[i] : NULL;
     }
     if (!kept) {
@@ -499,8 +499,8 @@ static void act_on_link(struct network *network, int node, const struct replica_
 {
     bool is_send = action->kind == REPLICA_SEND;
     int side = 0;
-    int64_t c = find_connection(network, node, is_send ? action->send.link : action->drop.link,
-                                &side);
+    int64_t c =
+        find_connection(network, node, is_send ? action->send.link : action->drop.link, &side);
     if (c < 0) {
         return;
     }

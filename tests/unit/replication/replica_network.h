@@ -36,10 +36,10 @@ struct network_node {
     uint64_t runs[RUNS_REMEMBERED_MAX];
     uint32_t runs_count;
     uint64_t clock;
-    uint32_t held[NETWORK_NODES_MAX + 1]; // chunks of each actor's strand
-    uint8_t branch[NETWORK_NODES_MAX + 1]; // other than 0: its copy has other hashes
+    uint32_t held[NETWORK_NODES_MAX + 1];   // chunks of each actor's strand
+    uint8_t branch[NETWORK_NODES_MAX + 1];  // other than 0: its copy has other hashes
     uint64_t common[NETWORK_NODES_MAX + 1]; // behind this counter
-    bool is_frozen;                       // takes nothing in, sends nothing
+    bool is_frozen;                         // takes nothing in, sends nothing
     struct network_record records[NETWORK_RECORDS_MAX];
     uint32_t records_count;
     struct promise promise; // the last it made
@@ -48,8 +48,8 @@ struct network_node {
     uint16_t reissued;       // the actor whose branch it issued again
     uint64_t reissued_above; // this counter
     uint32_t hollowed;       // how often it was to give up a range
-    uint64_t chunks_in;     // events that came over links, duplicates included
-    uint64_t sent[256];     // messages by kind
+    uint64_t chunks_in;      // events that came over links, duplicates included
+    uint64_t sent[256];      // messages by kind
     uint64_t links_up;
     uint64_t drops[32]; // by refusal
     int answer;         // of the last command; see answer_text
@@ -58,11 +58,11 @@ struct network_node {
 };
 
 struct network_connection {
-    link_id id[2];       // 0: that side does not have it (any more)
-    int side[2];         // nodes: of the dialer, of the other
-    uint64_t dial;       // of the dialer
-    bool is_broken[2];   // nothing more arrives at this side
-    struct instant last[2]; // when the last message arrives there
+    link_id id[2];                             // 0: that side does not have it (any more)
+    int side[2];                               // nodes: of the dialer, of the other
+    uint64_t dial;                             // of the dialer
+    bool is_broken[2];                         // nothing more arrives at this side
+    struct instant last[2];                    // when the last message arrives there
     uint32_t pulled[2][NETWORK_NODES_MAX + 1]; // sent to this side up to there, plus 1; 0: not
 };
 

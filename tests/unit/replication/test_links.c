@@ -25,8 +25,7 @@ START_TEST(of_two_that_dial_at_once_the_higher_uuid_wins_on_both_sides)
     network_start_all(network); // both dial in the same instant
     network_run(network, 100);
     ck_assert_int_eq(network_links(network, 0), 1);
-    int higher =
-        uuid_compare(&network->nodes[0].node, &network->nodes[1].node) > 0 ? 0 : 1;
+    int higher = uuid_compare(&network->nodes[0].node, &network->nodes[1].node) > 0 ? 0 : 1;
     for (uint32_t c = 0; c < network->connections_count; c++) {
         const struct network_connection *connection = &network->connections[c];
         if (connection->id[0] && connection->id[1]) {
@@ -143,9 +142,8 @@ START_TEST(a_node_of_another_cluster_is_refused)
     network_produce(network, 2, NULL);
     network_run(network, 5000);
     ck_assert_int_eq(network_links(network, 2), 0);
-    ck_assert_uint_gt(network->nodes[0].drops[REFUSAL_CLUSTER] +
-                          network->nodes[2].drops[REFUSAL_CLUSTER],
-                      0);
+    ck_assert_uint_gt(
+        network->nodes[0].drops[REFUSAL_CLUSTER] + network->nodes[2].drops[REFUSAL_CLUSTER], 0);
     ck_assert_uint_eq(network_held(network, 0, 3), 0);
     network_free(network);
 }

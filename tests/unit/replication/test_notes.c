@@ -141,8 +141,8 @@ START_TEST(a_broken_promise_is_refused)
     ck_assert_uint_ge(promised, network_held(network, 0, 1));
     network->strands[2].length = 0;
     struct promise promise = {.actor = 2, .counter = promised + 10, .head = 0};
-    struct peer_message message = {
-        .kind = PEER_PROMISES, .promises = {.entries = &promise, .count = 1}};
+    struct peer_message message = {.kind = PEER_PROMISES,
+                                   .promises = {.entries = &promise, .count = 1}};
     network_send(network, 1, 0, &message);
     network_run(network, 10);
     network->nodes[1].clock = promised; // it forgets what it said
@@ -159,8 +159,7 @@ START_TEST(late_messages_of_an_old_connection_are_ignored)
     struct network *network = running(2, 3000);
     struct replica_event event = {.kind = REPLICA_MESSAGE};
     struct note_entry entry = {.actor = 2, .counter = 5000};
-    struct peer_message message = {
-        .kind = PEER_NOTE, .note = {.entries = &entry, .count = 1}};
+    struct peer_message message = {.kind = PEER_NOTE, .note = {.entries = &entry, .count = 1}};
     event.message.link = 123456;
     event.message.message = &message;
     uint64_t clock = network->nodes[0].clock;

@@ -174,14 +174,14 @@ START_TEST(chunks_that_nobody_asked_for_are_dropped)
     ck_assert_int_eq(replica_may_apply(replica, link, other, 1000, 1000, &refusal, &reason),
                      VERDICT_APPLY);
     ck_assert_int_eq(replica_may_apply(replica, link, 77, 1, 1, &refusal, &reason), VERDICT_DROP);
-    ck_assert_int_eq(replica_may_apply(replica, link, (uint16_t)(node + 1), 1, 1, &refusal,
-                                       &reason),
-                     VERDICT_DROP);
+    ck_assert_int_eq(
+        replica_may_apply(replica, link, (uint16_t)(node + 1), 1, 1, &refusal, &reason),
+        VERDICT_DROP);
     ck_assert_int_eq(replica_may_apply(replica, 12345, other, 1, 1, &refusal, &reason),
                      VERDICT_DROP);
-    ck_assert_int_eq(replica_may_apply(replica, link, other, 1, (uint64_t)1 << 50, &refusal,
-                                       &reason),
-                     VERDICT_REFUSE);
+    ck_assert_int_eq(
+        replica_may_apply(replica, link, other, 1, (uint64_t)1 << 50, &refusal, &reason),
+        VERDICT_REFUSE);
     ck_assert_int_eq(refusal, REFUSAL_COUNTER);
     ck_assert_uint_ge(replica_alarms_count(replica), 1);
     network_free(network);
