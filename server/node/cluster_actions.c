@@ -259,6 +259,19 @@ static void records_done(struct cluster *cluster)
     }
 }
 
+// Hellos that were said and not yet proved say who this node was: those links begin anew. The
+// replica ends those that it knows.
+static void end_handshakes(struct cluster *cluster)
+{
+    LIST_FOR_EACH(&cluster->peers, link)
+    {
+        struct peer *peer = container_of(link, struct peer, link);
+        if (!peer->is_up) {
+            peer_end(peer, 0, "this node is somebody else now");
+        }
+    }
+}
+
 static void become_done(struct cluster *cluster, struct deferred *deferred)
 {
     struct identity identity = identity_after(cluster, &deferred->action.become);
@@ -268,6 +281,7 @@ static void become_done(struct cluster *cluster, struct deferred *deferred)
         return;
     }
     deferred_free(deferred);
+    end_handshakes(cluster);
     cluster_tell_surely(cluster, &event);
 }
 
