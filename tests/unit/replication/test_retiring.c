@@ -1,0 +1,234 @@
+// Members that are retired, and that leave: nothing beyond the seal, nothing below it lost.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/check_main.h"
+#include "tests/unit/replication/replica_network.h"
+
+static bool may_produce(struct network *network, int node)
+{
+    struct reason why = {0};
+    return network->nodes[node].replica && replica_may_produce(network->nodes[node].replica, &why);
+}
+
+static bool all_produce(struct network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        if (network->nodes[i].replica && !may_produce(network, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct network *network_of(int count)
+{
+    struct network *network = network_new(count, test_seed(), true);
+    network_start_all(network);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    return network;
+}
+
+static void command(struct network *network, int node, enum cluster_command_kind kind,
+                    uint16_t actor, bool is_forced)
+{
+    network->nodes[node].has_answer = false;
+    struct replica_event event = {.kind = REPLICA_COMMAND};
+    event.command = (struct replica_command){
+        .token = 77, .kind = kind, .actor = actor, .is_forced = is_forced};
+    network_step(network, node, &event);
+}
+
+static bool first_has_answer(struct network *network)
+{
+    return network->nodes[0].has_answer;
+}
+
+static bool third_has_answer(struct network *network)
+{
+    return network->nodes[2].has_answer;
+}
+
+static struct replica_member member_of(struct network *network, int node, uint16_t actor)
+{
+    struct replica_member member = {0};
+    const struct replica *replica = network->nodes[node].replica;
+    for (uint32_t i = 0; i < replica_members_count(replica); i++) {
+        replica_member_at(replica, i, &member);
+        if (member.actor == actor) {
+            return member;
+        }
+    }
+    ck_abort_msg("no member");
+    return member;
+}
+
+START_TEST(absent_member_is_retired_and_holds_nothing_back)
+{
+    struct network *network = network_of(3);
+    network_produce(network, 2, NULL);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    uint64_t last = network_held(network, 0, 3);
+    network_stop(network, 2);
+    network_run(network, 3000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_msg(network->nodes[0].answer == 0, "%s", network->nodes[0].answer_text.text);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    for (int i = 0; i < 2; i++) {
+        struct replica_member member = member_of(network, i, 3);
+        ck_assert_int_eq(member.state, MEMBER_GONE);
+        ck_assert_uint_eq(member.seal, last);
+        ck_assert_uint_eq(replica_frontier_waits_for(network->nodes[i].replica) == 3, 0);
+        ck_assert(may_produce(network, i));
+    }
+    uint64_t before = replica_frontier(network->nodes[1].replica);
+    network_produce(network, 0, NULL);
+    network_run(network, 5000);
+    ck_assert_uint_gt(replica_frontier(network->nodes[1].replica), before);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(seal_is_the_highest_that_anybody_holds)
+{
+    struct network *network = network_of(3);
+    network->is_dark[2][0] = true; // node 0 gets nothing of it
+    network->is_dark[1][0] = true;
+    network_produce(network, 2, NULL);
+    network_produce(network, 2, NULL);
+    network_run(network, 1000);
+    ck_assert_uint_eq(network->nodes[1].held[3], 2);
+    ck_assert_uint_eq(network->nodes[0].held[3], 0);
+    network_stop(network, 2);
+    network_run(network, 3000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, 0);
+    ck_assert_uint_eq(member_of(network, 0, 3).seal, network_held(network, 1, 3));
+    network_run(network, 3000);
+    ck_assert_uint_lt(replica_frontier(network->nodes[0].replica), network_held(network, 1, 3));
+    ck_assert_uint_eq(replica_frontier_waits_for(network->nodes[0].replica), 3);
+    network->is_dark[1][0] = false;
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_run(network, 5000);
+    ck_assert_uint_ge(replica_frontier(network->nodes[0].replica), network_held(network, 1, 3));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(member_that_is_alive_fences_itself)
+{
+    struct network *network = network_of(3);
+    network_produce(network, 2, NULL);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    network_run(network, 100);
+    ck_assert(!may_produce(network, 2));
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, 0);
+    ck_assert_uint_eq(member_of(network, 0, 3).seal, network_held(network, 2, 3));
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    struct reason why = {0};
+    ck_assert(!replica_may_produce(network->nodes[2].replica, &why));
+    ck_assert_ptr_nonnull(strstr(why.text, "retired"));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(absent_other_is_waited_for_unless_forced)
+{
+    struct network *network = network_of(4);
+    network_stop(network, 2);
+    network_stop(network, 3);
+    network_run(network, 3000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, ERR_TIMEOUT);
+    ck_assert_ptr_nonnull(strstr(network->nodes[0].answer_text.text, "actor 4"));
+    ck_assert_ptr_nonnull(strstr(network->nodes[0].answer_text.text, "--force"));
+    command(network, 0, COMMAND_RETIRE, 3, true);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, 0);
+    network_run(network, 1000);
+    ck_assert_int_eq(member_of(network, 1, 3).state, MEMBER_GONE);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(nothing_behind_a_fence_is_applied_also_after_a_restart)
+{
+    struct network *network = network_of(4);
+    network_stop(network, 3);
+    network_block(network, 2, 0, true);
+    network_block(network, 2, 1, true);
+    network_run(network, 3000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    network_run(network, 1000);
+    network_stop(network, 0);
+    network_stop(network, 1);
+    network_run(network, 100);
+    network_start(network, 0);
+    network_start(network, 1);
+    network_produce(network, 2, NULL); // it knows of nothing
+    network_block(network, 2, 0, false);
+    network_block(network, 2, 1, false);
+    network_run(network, 10000);
+    ck_assert_uint_eq(network->nodes[0].held[3], 0);
+    ck_assert_uint_eq(network->nodes[1].held[3], 0);
+    network_start(network, 3);
+    network_run(network, 8000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_msg(network->nodes[0].answer == 0, "%s", network->nodes[0].answer_text.text);
+    ck_assert(network_run_until(network, network_is_level, 20000)); // it was alive: nothing is lost
+    network_free(network);
+}
+END_TEST
+
+START_TEST(member_that_leaves_takes_nothing_with_it)
+{
+    struct network *network = network_of(3);
+    for (int i = 0; i < 50; i++) {
+        network_produce(network, 2, NULL);
+    }
+    command(network, 2, COMMAND_LEAVE, 0, false);
+    ck_assert(!may_produce(network, 2));
+    ck_assert(network_run_until(network, third_has_answer, 20000));
+    ck_assert_msg(network->nodes[2].answer == 0, "%s", network->nodes[2].answer_text.text);
+    network_stop(network, 2);
+    network_run(network, 100);
+    ck_assert_uint_eq(network->nodes[0].held[3], 50);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    ck_assert_int_eq(member_of(network, 0, 3).state, MEMBER_GONE);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(only_member_does_not_leave)
+{
+    struct network *network = network_of(1);
+    command(network, 0, COMMAND_LEAVE, 0, false);
+    ck_assert_int_eq(network->nodes[0].answer, ERR_INVALID);
+    command(network, 0, COMMAND_RETIRE, 1, false);
+    ck_assert_int_eq(network->nodes[0].answer, ERR_INVALID);
+    command(network, 0, COMMAND_RETIRE, 9, false);
+    ck_assert_int_eq(network->nodes[0].answer, ERR_NOT_FOUND);
+    ck_assert(may_produce(network, 0));
+    network_free(network);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("retiring");
+    suite_add(suite, absent_member_is_retired_and_holds_nothing_back);
+    suite_add(suite, seal_is_the_highest_that_anybody_holds);
+    suite_add(suite, member_that_is_alive_fences_itself);
+    suite_add(suite, absent_other_is_waited_for_unless_forced);
+    suite_add(suite, nothing_behind_a_fence_is_applied_also_after_a_restart);
+    suite_add(suite, member_that_leaves_takes_nothing_with_it);
+    suite_add(suite, only_member_does_not_leave);
+    return check_main(suite);
+}
