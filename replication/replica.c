@@ -162,6 +162,7 @@ static void on_ask(struct replica *replica, struct link *link, const struct peer
         break;
     case ASK_HEAD: // with a counter: of a fork
         starting_ask(replica, link, ask);
+        forking_ask(replica, link, ask);
         break;
     case ASK_FENCE:
     case ASK_RETIRE:
@@ -192,6 +193,7 @@ static void on_answer(struct replica *replica, struct link *link, const struct p
         break;
     case ASK_HEAD: // with a counter: of a fork
         starting_answer(replica, link, &ask, answer);
+        forking_answer(replica, link, &ask, answer);
         break;
     case ASK_FENCE:
     case ASK_RETIRE:

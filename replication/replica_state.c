@@ -82,8 +82,8 @@ bool replica_may_produce(const struct replica *replica, struct reason *why)
                          "this node's counters come from nowhere; see `weir cluster status`");
         return false;
     }
-    return joining_may_produce(replica, why) && starting_may_produce(replica, why) &&
-           retiring_may_produce(replica, why) && forking_may_produce(replica, why);
+    return joining_may_produce(replica, why) && retiring_may_produce(replica, why) &&
+           starting_may_produce(replica, why) && forking_may_produce(replica, why);
 }
 
 uint64_t replica_frontier(const struct replica *replica)

@@ -54,6 +54,15 @@ static int add(struct round *round, const struct member *member, bool is_optiona
     return 0;
 }
 
+// Neither this node nor, for a consent, the node that asks for another actor: that it asks is its
+// own, and it is no member as long as it does.
+static bool is_left_out(const struct replica *replica, const struct round *round,
+                        const struct member *member)
+{
+    bool is_asking = round->kind == ASK_CONSENT && uuid_equal(&member->node, &round->node);
+    return is_asking || uuid_equal(&member->node, &replica->config.node);
+}
+
 static int follow(struct replica *replica, struct round *round)
 {
     for (uint32_t i = 0; i < round->count;) {
@@ -68,7 +77,10 @@ static int follow(struct replica *replica, struct round *round)
     for (uint32_t i = 0; i < replica->members.count; i++) {
         const struct member *member = &replica->members.members[i];
         bool is_own = uuid_equal(&member->node, &replica->config.node);
-        if (member->is_retired || is_own || find(round, member->actor)) {
+        // A node that is rescued asks for itself: its old name is not asked.
+        bool is_asking =
+            round->kind == ASK_CONSENT && uuid_equal(&member->node, &round->node);
+        if (member->is_retired || is_own || is_asking || find(round, member->actor)) {
             continue;
         }
         int err = add(round, member, member->actor == round->optional);
@@ -160,8 +172,7 @@ bool round_is_complete(struct replica *replica, const struct round *round, bool 
 {
     for (uint32_t i = 0; i < replica->members.count; i++) {
         const struct member *member = &replica->members.members[i];
-        bool is_own = uuid_equal(&member->node, &replica->config.node);
-        if (member->is_retired || is_own) {
+        if (member->is_retired || is_left_out(replica, round, member)) {
             continue;
         }
         const struct round_member *asked = find((struct round *)round, member->actor);
