@@ -109,6 +109,12 @@ class FaultProxy:
                     self._close(pair)
         self._wake()
 
+    def rejoin(self):
+        """Undoes part(); rules stay."""
+        with self.lock:
+            self.parted.clear()
+        self._wake()
+
     def heal(self):
         """Forgets everything that was said."""
         with self.lock:

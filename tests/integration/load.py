@@ -12,16 +12,21 @@ from weir_test import event_key, expect
 
 
 class Producer:
-    """Feeds numbered lines "<name> <n>" to one namespace until told to stop or the command ends."""
+    """Feeds numbered lines "<name> <n>" to one namespace until told to stop or the command ends.
 
-    def __init__(self, server, name, namespace, in_flight=256, count=None, size=0):
+    With a pace it feeds so many lines a second, else as many as the server takes."""
+
+    def __init__(
+        self, server, name, namespace, in_flight=256, count=None, size=0, options=(), pace=None
+    ):
         self.name, self.namespace = name, namespace
-        self.count, self.size = count, size
+        self.count, self.size, self.pace = count, size, pace
         self.fed = 0
         self.broken = None  # why feeding ended early
         self.stopping = threading.Event()
         self.process = server.weir_start(
             *("produce", "-n", namespace, "--lines", "-", "--in-flight", str(in_flight)),
+            *options,
             stdin=subprocess.PIPE,
         )
         self.feeder = threading.Thread(target=self._feed, daemon=True)
@@ -34,11 +39,14 @@ class Producer:
         pipe = self.process.popen.stdin
         try:
             while not self.stopping.is_set() and self.fed != self.count:
-                more = min(100, self.count - self.fed) if self.count else 100
+                more = min(100, self.pace // 20 + 1) if self.pace else 100
+                more = min(more, self.count - self.fed) if self.count else more
                 lines = "".join(self.line(self.fed + i) + "\n" for i in range(more)).encode()
                 while lines:
                     lines = lines[pipe.write(lines) :]
                 self.fed += more
+                if self.pace:
+                    self.stopping.wait(more / self.pace)
         except OSError as error:
             self.broken = error  # the command has ended
         finally:
