@@ -164,14 +164,15 @@ int builder_add_repair(struct builder *builder, struct append *append)
 
 // --- Hollow ranges -------------------------------------------------------------------------------
 
-static void hollow_put(struct store *store, const struct append *append, uint64_t timestamp_ms_max)
+static void hollow_put(struct store *store, const struct append *append, const uint8_t *hash,
+                       uint64_t timestamp_ms_max)
 {
     uint8_t key[STRAND_KEY_LENGTH];
     uint8_t value[STRAND_HOLLOW_LENGTH];
     struct strand_record record = {.last = append->last, .timestamp_ms_max = timestamp_ms_max};
     strand_key_encode(append->actor, append->first, key);
     strand_record_encode(&record, value);
-    memcpy(value + STRAND_VALUE_LENGTH, append->bytes.data, sizeof(struct hash128));
+    memcpy(value + STRAND_VALUE_LENGTH, hash, sizeof(struct hash128));
     disk_batch_put(store->commit.batch, LOG_STRANDS, bytes_of(key, sizeof key),
                    bytes_of(value, sizeof value));
     store->commit.must_write = true;
@@ -230,14 +231,15 @@ static int hollow_walk(struct store *store, struct disk_iterator *strands,
 static int hollow_inside(struct store *store, struct append *append)
 {
     struct disk_iterator *strands;
-    struct hash128 expected;
+    struct hash128 expected = {{0}};
     uint64_t timestamp_ms_max = 0;
     int result = disk_iterator_open(store->log, LOG_STRANDS, DISK_READ_POINT, &strands);
     if (result != 0) {
         return result;
     }
     result = repair_expects(store, strands, append->actor, append->last, &expected);
-    if (result == 0 && memcmp(expected.bytes, append->bytes.data, sizeof expected.bytes) != 0) {
+    if (result == 0 && append->bytes.length > 0 &&
+        memcmp(expected.bytes, append->bytes.data, sizeof expected.bytes) != 0) {
         result = STORE_FORK;
     }
     if (result == 0) {
@@ -248,7 +250,7 @@ static int hollow_inside(struct store *store, struct append *append)
     }
     disk_iterator_close(strands);
     if (result == 0) {
-        hollow_put(store, append, timestamp_ms_max);
+        hollow_put(store, append, expected.bytes, timestamp_ms_max);
     }
     return result;
 }
@@ -261,7 +263,7 @@ static int hollow_at_head(struct builder *builder, const struct append *append)
     if (head == NULL) {
         return ERR_MEMORY;
     }
-    hollow_put(store, append, head->timestamp_ms_max);
+    hollow_put(store, append, append->bytes.data, head->timestamp_ms_max);
     head->last = append->last;
     memcpy(head->hash.bytes, append->bytes.data, sizeof head->hash.bytes);
     store->commit.ordinal++; // so that whoever follows the order of arrival sees that it moved
@@ -282,7 +284,9 @@ int builder_add_hollow(struct builder *builder, struct append *append)
     }
     bool is_inside = append->last <= held->last;
     bool is_valid = append->actor != 0 && append->first != 0 && append->last >= append->first &&
-                    append->last <= COUNTER_MAX && append->bytes.length == sizeof held->hash.bytes;
+                    append->last <= COUNTER_MAX &&
+                    (append->bytes.length == sizeof held->hash.bytes ||
+                     (append->bytes.length == 0 && is_inside));
     if (!is_valid) {
         append->result = ERR_INVALID;
     } else if (is_inside) {

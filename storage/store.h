@@ -105,7 +105,8 @@ enum append_kind {
     APPEND_ACTOR,   // this node has `actor` from now on, and ids above `first`; the lease is synced
     APPEND_REPAIR,  // `bytes`: one chunk, to take the place of a damaged or missing one
     APPEND_HOLLOW,  // `actor`, `first`, `last`: lost everywhere; the strand goes on behind it.
-                    // `bytes`: 16, the hash that the next chunk names
+                    // `bytes`: 16, the hash that the next chunk names; or none, for a range that
+                    // is held
 };
 
 // Kept for the cluster, durable once the append is completed. An empty value removes the key.
@@ -171,7 +172,8 @@ const struct strand_end *store_port_ends(const struct store_port *port, uint32_t
 typedef int store_record_found(void *context, struct bytes key, struct bytes value);
 int store_records(struct store *store, store_record_found *found, void *context) MUST_CHECK;
 
-// Every event of that system namespace, in canonical order. Blocking; at a start.
+// Every event of that system namespace that can be read, in the order of their chunks' ids.
+// Blocking; at a start.
 typedef int store_event_found(void *context, struct event_id id, struct bytes data);
 int store_system_events(struct store *store, const char *name, store_event_found *found,
                         void *context) MUST_CHECK;

@@ -1,5 +1,6 @@
-// Ranges of strands that are lost everywhere. Where this node's copy ends in front of one, the
-// strand goes on behind it with the next chunk that comes, which names the hash that is lost.
+// Ranges of strands that are lost everywhere. Where this node holds the strand beyond one, but
+// damaged, the range gives way at once. Where its copy ends in front of one, the strand goes on
+// behind it with the next chunk that comes, which names the hash that is lost.
 
 #include <stdlib.h>
 
@@ -24,6 +25,25 @@ static void hollow_completed(struct cluster_append *done)
     free(container_of(done, struct hollow_append, append));
 }
 
+static void submit(struct cluster *cluster, const struct damaged_chunk *hollow,
+                   const struct hash128 *hash)
+{
+    struct hollow_append *filling = malloc(sizeof *filling);
+    if (!filling) {
+        cluster_log(cluster, LOG_WARNING, "out of memory for a lost range: say it again");
+        return;
+    }
+    filling->hash = hash ? *hash : (struct hash128){{0}};
+    filling->append.append = (struct append){
+        .kind = APPEND_HOLLOW,
+        .bytes = bytes_of(filling->hash.bytes, hash ? sizeof filling->hash.bytes : 0),
+        .actor = hollow->actor,
+        .first = hollow->first,
+        .last = hollow->last,
+    };
+    cluster_append(cluster, &filling->append, hollow_completed);
+}
+
 void cluster_hollow(struct cluster *cluster, uint16_t actor, uint64_t first, uint64_t last)
 {
     for (uint32_t i = 0; i < HOLLOWS_MAX; i++) {
@@ -32,8 +52,12 @@ void cluster_hollow(struct cluster *cluster, uint16_t actor, uint64_t first, uin
             return;
         }
     }
-    cluster->hollows[cluster->hollows_next++ % HOLLOWS_MAX] =
-        (struct damaged_chunk){.actor = actor, .first = first, .last = last};
+    const struct damaged_chunk hollow = {.actor = actor, .first = first, .last = last};
+    const struct strand_end *end = cluster_end(cluster, actor);
+    cluster->hollows[cluster->hollows_next++ % HOLLOWS_MAX] = hollow;
+    if (end && end->last >= last) {
+        submit(cluster, &hollow, NULL);
+    }
 }
 
 void cluster_fill_hollow(struct cluster *cluster, const struct chunk_header *next)
@@ -50,17 +74,5 @@ void cluster_fill_hollow(struct cluster *cluster, const struct chunk_header *nex
     if (!hollow || (end ? end->last : 0) != hollow->first - 1) {
         return;
     }
-    struct hollow_append *filling = malloc(sizeof *filling);
-    if (!filling) {
-        return; // the chunk will be a gap, and come again
-    }
-    filling->hash = next->prev_hash;
-    filling->append.append = (struct append){
-        .kind = APPEND_HOLLOW,
-        .bytes = bytes_of(filling->hash.bytes, sizeof filling->hash.bytes),
-        .actor = hollow->actor,
-        .first = hollow->first,
-        .last = hollow->last,
-    };
-    cluster_append(cluster, &filling->append, hollow_completed);
+    submit(cluster, hollow, &next->prev_hash);
 }

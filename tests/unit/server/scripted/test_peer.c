@@ -407,6 +407,40 @@ START_TEST(the_chunk_below_a_counter_is_found)
 }
 END_TEST
 
+START_TEST(a_range_that_is_lost_everywhere_is_passed_over)
+{
+    static struct cluster_fixture fixture;
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 2, 1);
+    cluster_node_open(&fixture, 0, 1, SECRET);
+    uint64_t ends[3];
+    for (unsigned i = 0; i < 3; i++) {
+        cluster_produce(&fixture, 0, 10, 100);
+        cluster_settle(&fixture);
+        ends[i] = cluster_held(&fixture, 0, 1);
+    }
+    event_id_encode_key((struct event_id){.counter = ends[0] + 1, .actor = 1}, key);
+    ck_assert_int_eq(
+        disk_medium_flip(fixture.nodes[0].log_medium, LOG_CHUNKS, bytes_of(key, sizeof key), 1000),
+        0);
+    cluster_node_open(&fixture, 1, 2, SECRET);
+    cluster_pass_ms(&fixture, 3000);
+    ck_assert_uint_eq(cluster_held(&fixture, 1, 1), ends[0]); // damage is not sent
+    const struct replica_action actions[] = {
+        {.kind = REPLICA_HOLLOW, .hollow = {.actor = 1, .first = ends[0] + 1, .last = ends[1]}},
+    };
+    scripted_do(actions, 1);
+    cluster_cut(&fixture, 0, 1);
+    cluster_pass_ms(&fixture, 50); // the first to step
+    scripted_do(actions, 1);
+    cluster_pass_ms(&fixture, 3000);
+    ck_assert_uint_eq(cluster_held(&fixture, 1, 1), ends[2]);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 // One that speaks the protocol by hand.
 static int say(struct frontend *frontend, const struct peer_message *message, struct instant now)
 {
@@ -498,6 +532,7 @@ int main(void)
     suite_add(suite, events_of_members_are_told_on_every_node);
     suite_add(suite, events_of_a_branch_are_stored_again);
     suite_add(suite, the_chunk_below_a_counter_is_found);
+    suite_add(suite, a_range_that_is_lost_everywhere_is_passed_over);
     suite_add(suite, chunks_beyond_the_credit_are_refused);
     return check_main(suite);
 }
