@@ -119,8 +119,8 @@ static bool consent_take(struct replica *replica, uint16_t actor, const struct u
     if (consent_of(replica->joining, actor)) {
         return true; // durable: noted before
     }
-    bool is_noted = save_consent(replica, actor, node) &&
-                    consent_add(replica->joining, actor, node);
+    bool is_noted =
+        save_consent(replica, actor, node) && consent_add(replica->joining, actor, node);
     if (!is_noted) {
         (void)reason_set(why, ERR_MEMORY, "too many admissions are under way on actor %u",
                          (unsigned)replica->actor);
@@ -177,9 +177,8 @@ static uint16_t pick_actor(struct replica *replica, const struct admission *admi
             return consent->actor;
         }
     }
-    uint64_t skipped = admission->refused == 0
-                           ? 0
-                           : random_below(&replica->random, ACTORS_SKIPPED_MAX);
+    uint64_t skipped =
+        admission->refused == 0 ? 0 : random_below(&replica->random, ACTORS_SKIPPED_MAX);
     uint16_t last = 0;
     for (uint32_t actor = 1; actor <= ACTORS_MAX; actor++) {
         bool is_taken = membership_of_actor(&replica->members, (uint16_t)actor) ||
@@ -357,8 +356,8 @@ void admitting_ask_joined(struct replica *replica, struct link *link,
     struct admission *admission = &replica->joining->admission;
     const struct member *member = membership_of_actor(&replica->members, question->actor);
     struct reason why = {0};
-    bool is_done = member && uuid_equal(&member->node, &question->node) &&
-                   !event_id_is_none(member->admitted);
+    bool is_done =
+        member && uuid_equal(&member->node, &question->node) && !event_id_is_none(member->admitted);
     if (is_done) {
         struct peer_answer answer = {
             .token = question->token, .result = ANSWER_OK, .actor = question->actor};
@@ -393,8 +392,8 @@ void admitting_answer(struct replica *replica, const struct ask *ask,
         return;
     }
     char text[REASON_LENGTH_MAX + 1] = "";
-    size_t length = answer->text.length < REASON_LENGTH_MAX ? answer->text.length
-                                                            : REASON_LENGTH_MAX;
+    size_t length =
+        answer->text.length < REASON_LENGTH_MAX ? answer->text.length : REASON_LENGTH_MAX;
     if (length > 0) {
         memcpy(text, answer->text.data, length);
     }

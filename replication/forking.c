@@ -138,8 +138,8 @@ static void found_common(struct replica *replica, struct quarantine *quarantine)
 static void search(struct replica *replica, struct quarantine *quarantine)
 {
     bool is_waiting = quarantine->token != 0 || quarantine->look_up != 0;
-    bool is_late = instant_reached(instant_add(quarantine->asked, duration_ms(2 * ASK_MS)),
-                                   replica->now);
+    bool is_late =
+        instant_reached(instant_add(quarantine->asked, duration_ms(2 * ASK_MS)), replica->now);
     if (quarantine->is_known || (is_waiting && !is_late)) {
         return;
     }
@@ -256,8 +256,8 @@ void forking_found(struct replica *replica, const struct replica_found *found)
             continue;
         }
         quarantine->look_up = 0;
-        bool is_same = found->counter == quarantine->theirs &&
-                       hash128_equal(&found->hash, &quarantine->hash);
+        bool is_same =
+            found->counter == quarantine->theirs && hash128_equal(&found->hash, &quarantine->hash);
         if (is_same) {
             quarantine->common = found->counter;
             quarantine->low = quarantine->middle; // they have none between
@@ -362,8 +362,8 @@ void forking_member_event(struct replica *replica, const struct member_event *ev
         struct hash128 hash = head_hash(replica, event->actor);
         uint64_t held = version_vector_get(&replica->held, event->actor);
         bool has_branch = member && held > member->seal;
-        bool is_other = member && held == member->seal && held > 0 &&
-                        !hash128_equal(&hash, &member->seal_hash);
+        bool is_other =
+            member && held == member->seal && held > 0 && !hash128_equal(&hash, &member->seal_hash);
         if (!has_branch && !is_other) {
             quarantine_lift(replica, event->actor);
         } else {
@@ -422,11 +422,12 @@ uint64_t forking_limit(const struct replica *replica, uint16_t actor)
 bool forking_may_produce(const struct replica *replica, struct reason *why)
 {
     if (quarantine_of(replica, replica->actor)) {
-        (void)reason_set(why, ERR_FOREIGN,
-                         "the strand of actor %u, this node's, has forked: others hold other events "
-                         "with its ids. Nothing is lost; produce on another node, then here: weir "
-                         "cluster rescue",
-                         (unsigned)replica->actor);
+        (void)reason_set(
+            why, ERR_FOREIGN,
+            "the strand of actor %u, this node's, has forked: others hold other events "
+            "with its ids. Nothing is lost; produce on another node, then here: weir "
+            "cluster rescue",
+            (unsigned)replica->actor);
         return false;
     }
     if (replica->forking->rescue.phase != RESCUE_NOT) {

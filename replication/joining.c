@@ -186,16 +186,15 @@ static bool may_found(struct replica *replica, char *text, size_t size)
             strcmp(replica->peers[i].text, config->advertise.text) == 0) {
             continue;
         }
-        const struct greeting *greeting =
-            uuid_is_zero(node) ? NULL : greeting_of(state, node);
+        const struct greeting *greeting = uuid_is_zero(node) ? NULL : greeting_of(state, node);
         if (!greeting) {
             (void)snprintf(text, size, "waiting for %.200s to found the cluster",
                            replica->peers[i].text);
             return false;
         }
         bool is_fresh = uuid_is_zero(&greeting->cluster);
-        if (!is_fresh || is_lower(greeting->wanted, &greeting->node, config->wanted,
-                                  &config->node)) {
+        if (!is_fresh ||
+            is_lower(greeting->wanted, &greeting->node, config->wanted, &config->node)) {
             lower = replica->peers[i].text;
         }
     }
@@ -212,8 +211,7 @@ static void found(struct replica *replica)
         .actor = replica->config.wanted != 0 ? replica->config.wanted : 1,
         .clock = replica->clock,
     };
-    random_bytes(&replica->random, state->become.cluster.bytes,
-                 sizeof state->become.cluster.bytes);
+    random_bytes(&replica->random, state->become.cluster.bytes, sizeof state->become.cluster.bytes);
     state->become.cluster.bytes[6] = (state->become.cluster.bytes[6] & 0x0f) | 0x40;
     state->become.cluster.bytes[8] = (state->become.cluster.bytes[8] & 0x3f) | 0x80;
     memcpy(state->become.cluster_name, replica->config.cluster_name,
@@ -237,9 +235,9 @@ static struct link *link_to_member(struct replica *replica)
     for (uint32_t i = 0; i < state->greetings_count; i++) {
         const struct greeting *greeting = &state->greetings[i];
         struct link *link = link_find(replica, greeting->link);
-        bool is_right = is_bound ? is_our_cluster(replica, greeting)
-                                 : !uuid_is_zero(&greeting->cluster) &&
-                                       !is_our_cluster(replica, greeting);
+        bool is_right =
+            is_bound ? is_our_cluster(replica, greeting)
+                     : !uuid_is_zero(&greeting->cluster) && !is_our_cluster(replica, greeting);
         if (!link || link->is_ended || greeting->actor == 0 || !is_right) {
             continue;
         }
@@ -357,8 +355,8 @@ void joining_answer(struct replica *replica, struct link *link, const struct ask
     state->asked_token = 0;
     state->told[0] = '\0';
     if (answer->result != ANSWER_OK) {
-        size_t length = answer->text.length < REASON_LENGTH_MAX ? answer->text.length
-                                                                : REASON_LENGTH_MAX;
+        size_t length =
+            answer->text.length < REASON_LENGTH_MAX ? answer->text.length : REASON_LENGTH_MAX;
         (void)snprintf(state->told, sizeof state->told, "%.*s", (int)length,
                        length > 0 ? (const char *)answer->text.data : "");
         if (answer->result == ANSWER_REFUSED && asked->kind == ASK_ADMIT) {
@@ -420,9 +418,9 @@ static void know_founder(struct replica *replica)
 {
     bool is_founder = replica->actor != 0 && replica->joining->phase == JOINING_NOT &&
                       !membership_of_actor(&replica->members, replica->actor);
-    if (is_founder && membership_add_founder(&replica->members, replica->actor,
-                                             &replica->config.node,
-                                             replica->config.advertise.text) != 0) {
+    if (is_founder &&
+        membership_add_founder(&replica->members, replica->actor, &replica->config.node,
+                               replica->config.advertise.text) != 0) {
         replica->is_unfinished = true;
     }
 }
@@ -566,8 +564,8 @@ void joining_start(struct replica *replica)
     state->become = (struct replica_become){0};
     know_founder(replica);
     self = membership_of_actor(&replica->members, replica->actor);
-    if (self && (!uuid_equal(&self->node, &replica->config.node) ||
-                 (self->is_void && !self->is_sealed))) {
+    if (self &&
+        (!uuid_equal(&self->node, &replica->config.node) || (self->is_void && !self->is_sealed))) {
         lose_actor(replica);
     }
 }
@@ -662,13 +660,14 @@ const char *joining_phase(const struct replica *replica)
 bool joining_may_produce(const struct replica *replica, struct reason *why)
 {
     const struct joining_state *state = replica->joining;
-    if (joining_is_member(replica) || (IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) &&
-                                       state->phase >= JOINING_TELLING)) {
+    if (joining_is_member(replica) ||
+        (IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) && state->phase >= JOINING_TELLING)) {
         return true;
     }
-    (void)reason_set(why, ERR_BUSY,
-                     "this node is not a member of a cluster yet (%.160s); produce on another node, "
-                     "or wait",
-                     state->phase_text[0] != '\0' ? state->phase_text : "starting");
+    (void)reason_set(
+        why, ERR_BUSY,
+        "this node is not a member of a cluster yet (%.160s); produce on another node, "
+        "or wait",
+        state->phase_text[0] != '\0' ? state->phase_text : "starting");
     return false;
 }

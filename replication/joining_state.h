@@ -51,9 +51,9 @@ struct joining_state {
     uint32_t greetings_count;
     struct replica_become become; // BECOMING and later; actor 0: none
     bool is_founding;
-    bool is_again;                // a member that needs another actor
-    uint16_t actor_before;        // then: the one it had
-    link_id asked_link;           // 0: no question is open
+    bool is_again;         // a member that needs another actor
+    uint16_t actor_before; // then: the one it had
+    link_id asked_link;    // 0: no question is open
     uint64_t asked_token;
     struct instant next; // when the next question may go out
     struct instant due;

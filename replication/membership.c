@@ -167,8 +167,7 @@ static int apply_retired(struct membership *membership, const struct member_even
         return err;
     }
     int order = memcmp(event->seal_hash.bytes, member->seal_hash.bytes, sizeof(struct hash128));
-    bool is_higher =
-        event->seal > member->seal || (event->seal == member->seal && order > 0);
+    bool is_higher = event->seal > member->seal || (event->seal == member->seal && order > 0);
     if (member->is_sealed && !is_higher && member->is_forced >= event->is_forced) {
         return MEMBERSHIP_SAME;
     }
@@ -185,10 +184,9 @@ static void work_out_void(struct membership *membership)
 {
     for (uint32_t i = 0; i < membership->count; i++) {
         struct member *member = membership->members + i;
-        const struct member *maker =
-            event_id_is_none(member->admitted)
-                ? NULL
-                : membership_of_actor(membership, member->admitted.actor);
+        const struct member *maker = event_id_is_none(member->admitted)
+                                         ? NULL
+                                         : membership_of_actor(membership, member->admitted.actor);
         member->is_void = maker && maker->is_sealed && maker->seal < member->admitted.counter;
         member->is_retired = member->is_sealed || member->is_void;
     }

@@ -10,9 +10,9 @@
 struct member {
     struct uuid node;
     uint16_t actor;
-    bool is_retired; // sealed or void
-    bool is_sealed;  // by an event
-    bool is_void;    // its admission lies beyond the seal of the member that made it
+    bool is_retired;          // sealed or void
+    bool is_sealed;           // by an event
+    bool is_void;             // its admission lies beyond the seal of the member that made it
     struct event_id admitted; // of the event; none for a founder
     uint64_t seal;            // retired: last counter that counts
     struct hash128 seal_hash;

@@ -16,9 +16,9 @@
 enum {
     FENCE_KEY_BYTES = sizeof FENCE_KEY - 1 + 2,
     FENCE_VALUE_BYTES = 8,
-    RETIRE_WAIT_MS = 10000,      // then the command is answered with who is missing
+    RETIRE_WAIT_MS = 10000,       // then the command is answered with who is missing
     RETIRE_FORCED_WAIT_MS = 2000, // for links that are just coming up
-    FENCE_QUIET_MS = 500,        // until what was accepted before a fence of oneself is durable
+    FENCE_QUIET_MS = 500,         // until what was accepted before a fence of oneself is durable
 };
 
 struct fence {
@@ -32,11 +32,11 @@ struct retirement {
     bool is_open;
     uint16_t actor;
     bool is_forced;
-    bool is_written;    // the event is on its way
-    uint64_t command;   // to be answered; 0: none
-    link_id link;       // a member that leaves; 0: none
-    uint64_t token;     //
-    uint64_t seal;      // the highest answer so far
+    bool is_written;  // the event is on its way
+    uint64_t command; // to be answered; 0: none
+    link_id link;     // a member that leaves; 0: none
+    uint64_t token;   //
+    uint64_t seal;    // the highest answer so far
     struct hash128 seal_hash;
     struct round round;
 };
@@ -314,10 +314,11 @@ static void ask_fence(struct replica *replica, struct link *link, const struct p
             return;
         }
     }
-    struct instant quiet = fence ? instant_add(fence->since, duration_ms(FENCE_QUIET_MS))
-                                 : replica->now;
+    struct instant quiet =
+        fence ? instant_add(fence->since, duration_ms(FENCE_QUIET_MS)) : replica->now;
     if (question->actor == replica->actor && !instant_reached(quiet, replica->now)) {
-        answer_short(replica, link, question, ANSWER_LATER, "until all that was accepted is durable");
+        answer_short(replica, link, question, ANSWER_LATER,
+                     "until all that was accepted is durable");
         return;
     }
     uint64_t head = head_to_tell(replica, question->actor);
@@ -378,8 +379,7 @@ void retiring_answer(struct replica *replica, struct link *link, const struct as
     struct retiring_state *state = replica->retiring;
     struct retirement *retirement = &state->retirement;
     bool is_valid = answer->counter <= COUNTER_MAX;
-    if (round_answered(replica, &retirement->round, ask,
-                       answer->result == ANSWER_OK && is_valid)) {
+    if (round_answered(replica, &retirement->round, ask, answer->result == ANSWER_OK && is_valid)) {
         if (answer->result == ANSWER_OK && is_valid && !retirement->is_written) {
             take_head(replica, answer->counter, &answer->hash);
         }
@@ -422,6 +422,7 @@ static void say_retired(struct replica *replica, const struct member *member)
 {
     unsigned actor = member->actor;
     alarm_clear(replica, "fenced", actor);
+    alarm_clear(replica, "copy", actor);
     if (actor == replica->actor) {
         alarm_raise(replica, "retired", actor,
                     "this node, actor %u, is retired: its events live on at the others. Stop it; "
@@ -488,8 +489,8 @@ static void tick_retirement(struct replica *replica)
         return;
     }
     int64_t wait_ms = retirement->is_forced ? RETIRE_FORCED_WAIT_MS : RETIRE_WAIT_MS;
-    bool is_over = instant_reached(instant_add(retirement->round.since, duration_ms(wait_ms)),
-                                   replica->now);
+    bool is_over =
+        instant_reached(instant_add(retirement->round.since, duration_ms(wait_ms)), replica->now);
     if (round_is_complete(replica, &retirement->round, false) ||
         (retirement->is_forced && is_over &&
          round_is_complete(replica, &retirement->round, true))) {

@@ -41,8 +41,7 @@ static int add(struct round *round, const struct member *member, bool is_optiona
 {
     if (round->count == round->capacity) {
         uint32_t capacity = round->capacity == 0 ? 8 : 2 * round->capacity;
-        struct round_member *members =
-            realloc(round->members, capacity * sizeof *members);
+        struct round_member *members = realloc(round->members, capacity * sizeof *members);
         if (!members) {
             return ERR_MEMORY;
         }
@@ -78,8 +77,7 @@ static int follow(struct replica *replica, struct round *round)
         const struct member *member = &replica->members.members[i];
         bool is_own = uuid_equal(&member->node, &replica->config.node);
         // A node that is rescued asks for itself: its old name is not asked.
-        bool is_asking =
-            round->kind == ASK_CONSENT && uuid_equal(&member->node, &round->node);
+        bool is_asking = round->kind == ASK_CONSENT && uuid_equal(&member->node, &round->node);
         if (member->is_retired || is_own || is_asking || find(round, member->actor)) {
             continue;
         }
@@ -180,8 +178,7 @@ bool round_is_complete(struct replica *replica, const struct round *round, bool 
         if (!asked && !may_be_missing) {
             return false;
         }
-        if (asked && !asked->is_answered &&
-            !(may_be_missing && link_to(replica, asked) == NULL)) {
+        if (asked && !asked->is_answered && !(may_be_missing && link_to(replica, asked) == NULL)) {
             return false;
         }
     }

@@ -234,8 +234,8 @@ static void take_as_copy(struct replica *replica, struct link *link)
 
 bool starting_link_up(struct replica *replica, struct link *link, const struct peer_hello *hello)
 {
-    bool is_ours = !uuid_is_zero(&replica->cluster) &&
-                   uuid_equal(&hello->cluster, &replica->cluster);
+    bool is_ours =
+        !uuid_is_zero(&replica->cluster) && uuid_equal(&hello->cluster, &replica->cluster);
     if (hello->actor == 0 || hello->runs_count == 0 || !is_ours) {
         return true;
     }

@@ -73,8 +73,8 @@ static void tell(struct replica *replica, const struct replica_command *command,
 
 void verifying_command(struct replica *replica, const struct replica_command *command)
 {
-    bool is_range = command->first > 0 && command->first <= command->last &&
-                    command->last <= COUNTER_MAX;
+    bool is_range =
+        command->first > 0 && command->first <= command->last && command->last <= COUNTER_MAX;
     switch (command->kind) {
     case COMMAND_VERIFY:
         verify(replica, command);

@@ -36,8 +36,8 @@ static void command(struct network *network, int node, enum cluster_command_kind
 {
     network->nodes[node].has_answer = false;
     struct replica_event event = {.kind = REPLICA_COMMAND};
-    event.command = (struct replica_command){
-        .token = 77, .kind = kind, .actor = actor, .is_forced = is_forced};
+    event.command =
+        (struct replica_command){.token = 77, .kind = kind, .actor = actor, .is_forced = is_forced};
     network_step(network, node, &event);
 }
 
