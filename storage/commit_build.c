@@ -115,6 +115,13 @@ static int builder_put(struct builder *builder, const struct chunk_header *heade
                    bytes_of(strand_value, sizeof strand_value));
     disk_batch_put(batch, LOG_ARRIVALS, bytes_of(ordinal, sizeof ordinal),
                    bytes_of(arrival_value, sizeof arrival_value));
+    if (header->flags & CHUNK_HAS_SYSTEM) {
+        uint8_t system_key[SYSTEM_PREFIX_LENGTH + EVENT_ID_KEY_LENGTH];
+        memcpy(system_key, META_SYSTEM, SYSTEM_PREFIX_LENGTH);
+        memcpy(system_key + SYSTEM_PREFIX_LENGTH, key, sizeof key);
+        disk_batch_put(batch, LOG_META, bytes_of(system_key, sizeof system_key),
+                       bytes_of_text("1"));
+    }
     store->commit.must_write = true;
     builder->block->chunks++;
     builder->block->events += header->count;

@@ -1,6 +1,6 @@
 // What is read once, at a start: the records that the cluster keeps beside the log, and the events
 // of a system namespace.
-#include "proto/model/slice.h"
+#include "proto/model/chunk.h"
 #include "storage/store_state.h"
 
 int store_records(struct store *store, store_record_found *found, void *context)
@@ -28,56 +28,71 @@ int store_records(struct store *store, store_record_found *found, void *context)
     return result;
 }
 
-static int slices_visit(struct bytes rest, store_event_found *found, void *context)
+// The events of that name in one system chunk.
+static int chunk_visit(const struct chunk_header *header, struct bytes chunk, struct bytes name,
+                       store_event_found *found, void *context)
 {
-    while (rest.length > 0) {
-        struct slice slice;
-        int result = slice_next(&rest, &slice);
-        struct bytes events = slice.events;
-        for (unsigned i = 0; result == 0 && i < slice.count; i++) {
-            struct event event;
-            struct event_id id = {.counter = slice.first + i, .actor = slice.actor};
-            event_next_trusted(&events, &event);
+    struct buffer scratch = {0};
+    struct bytes events;
+    int result = chunk_body(header, chunk, &scratch, &events);
+    for (unsigned i = 0; result == 0 && i < header->count; i++) {
+        struct event event;
+        struct event_id id = {.counter = header->first + i, .actor = header->actor};
+        event_next_trusted(&events, &event);
+        if (bytes_equal(event.name, name)) {
             result = found(context, id, event.data);
         }
-        if (result != 0) {
-            return result;
-        }
     }
-    return 0;
-}
-
-static int events_visit(struct store *store, struct read *read, store_event_found *found,
-                        void *context)
-{
-    int result = 0;
-    while (result == 0 && !read->done) {
-        result = read_step_canonical(store, read);
-        if (result == 0 && read->block != NULL) {
-            result = slices_visit(block_bytes(read->block), found, context);
-        }
-        block_unref(read->block);
-        read->block = NULL;
-    }
+    buffer_deinit(&scratch);
     return result;
 }
 
+// One that is damaged is noted, to be repaired, and passed over: the others tell what they can. One
+// that is not held any more was cut off by a recovery.
+static int system_key_visit(struct store *store, struct event_id first, struct bytes name,
+                            store_event_found *found, void *context)
+{
+    struct chunk_header header;
+    struct buffer chunk = {0};
+    struct reason ignored;
+    if (version_vector_get(&store->published.vector, first.actor) < first.counter) {
+        return 0;
+    }
+    int result = chunk_load(store, first.actor, first.counter, &chunk, &header, &ignored);
+    if (result == 0) {
+        result = chunk_visit(&header, buffer_bytes(&chunk), name, found, context);
+    } else if (result == ERR_CORRUPT) {
+        result = 0;
+    }
+    buffer_deinit(&chunk);
+    return result;
+}
+
+// By a list of the chunks that hold such events, not by the index: that may be behind, and looking
+// through the log would end at the first damaged chunk, whatever is in it.
 int store_system_events(struct store *store, const char *name, store_event_found *found,
                         void *context)
 {
-    struct read read;
-    struct filter_entry entry = {.text = bytes_of_text(name), .is_exact = true};
-    read_init(&read, READ_CANONICAL);
-    read.slices_only = true;
-    int result = filter_new(&entry, 1, &read.filter, &read.reason);
-    if (result == 0) {
-        pthread_mutex_lock(&store->published.lock);
-        result = version_vector_copy(&read.upper, &store->published.vector);
-        pthread_mutex_unlock(&store->published.lock);
+    struct disk_iterator *iterator;
+    struct bytes prefix = bytes_of(META_SYSTEM, SYSTEM_PREFIX_LENGTH);
+    int result = disk_iterator_open(store->log, LOG_META, DISK_READ_POINT, &iterator);
+    if (result != 0) {
+        return result;
+    }
+    disk_iterator_seek(iterator, prefix);
+    while (result == 0 && disk_iterator_is_valid(iterator)) {
+        struct bytes key = disk_iterator_key(iterator);
+        if (key.length != prefix.length + EVENT_ID_KEY_LENGTH ||
+            memcmp(key.data, prefix.data, prefix.length) != 0) {
+            break;
+        }
+        result = system_key_visit(store, event_id_decode_key(key.data + prefix.length),
+                                  bytes_of_text(name), found, context);
+        disk_iterator_next(iterator);
     }
     if (result == 0) {
-        result = events_visit(store, &read, found, context);
+        result = disk_iterator_status(iterator);
     }
-    read_deinit(&read);
+    disk_iterator_close(iterator);
     return result;
 }

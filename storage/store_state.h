@@ -23,8 +23,11 @@ enum { LOG_FORMAT = 1 };
 #define META_LEASE "lease"
 #define META_CLEAN "clean"
 #define META_TOTALS "totals"
+#define META_SCRUB "scrub"
 #define META_RECORD "record/"
 enum { RECORD_PREFIX_LENGTH = 7, RECORD_KEY_BYTES_MAX = 200 };
+#define META_SYSTEM "system/" // and the key of a chunk with CHUNK_HAS_SYSTEM
+enum { SYSTEM_PREFIX_LENGTH = 7 };
 
 struct totals {
     uint64_t events;
@@ -163,6 +166,8 @@ struct store {
         struct store_port *ports;
         struct version_vector vector;
         struct strand_ends ends;
+        uint32_t scrub_actor; // where the scrub goes on after a start
+        uint64_t scrub_last;
         uint64_t ordinal;
         struct totals totals;
         uint64_t commits;
@@ -198,6 +203,8 @@ struct store {
         bool has_hash;
         struct hash128 hash; // of the chunk that ends there
         struct buffer chunk;
+        unsigned steps_unsaved;
+        atomic_bool is_save_due; // the next commit writes down where it is, under published.lock
         atomic_uint_fast64_t checked; // chunks, in this round
         atomic_uint_fast64_t rounds;
     } scrub;
@@ -276,6 +283,9 @@ int index_open_with_passed(struct store *store, const struct filter *filter,
 // --- scrub.c -----------------------------------------------------------------------------------
 
 void scrub_deinit(struct store *store);
+// Where the scrub goes on after a start: read at one, and written in passing by commits.
+int scrub_load(struct store *store) MUST_CHECK;
+void scrub_save(struct store *store, struct disk_batch *batch);
 void scrub_status(struct store *store, struct store_status *status);
 
 // --- read_*.c: one step of each kind; result in the read ----------------------------------------
