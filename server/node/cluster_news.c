@@ -72,6 +72,19 @@ static int tell_chunks(struct cluster *cluster, const struct block *block, uint6
     return 0;
 }
 
+int cluster_tell_chunk(struct cluster *cluster, struct bytes chunk)
+{
+    struct chunk_header header;
+    struct bytes body;
+    chunk_header_load(chunk.data, &header);
+    if (!(header.flags & CHUNK_HAS_SYSTEM)) {
+        return 0;
+    }
+    int err = chunk_body(&header, chunk, &cluster->scan.body, &body);
+    struct event_id first = {.counter = header.first, .actor = header.actor};
+    return err ? err : tell_events(cluster, first, body);
+}
+
 static int tell_slices(struct cluster *cluster, const struct block *block)
 {
     struct bytes rest = block_bytes(block);

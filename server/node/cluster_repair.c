@@ -106,6 +106,10 @@ static void repair_completed(struct cluster_append *done)
     cluster_log(cluster, LOG_INFO, "the damaged chunk %s is repaired with another member's copy",
                 id);
     repair->is_open = false;
+    if (cluster_tell_chunk(cluster, buffer_bytes(&repair->chunk))) {
+        cluster_log(cluster, LOG_WARNING, "what chunk %s says of members is known after a restart",
+                    id);
+    }
     LIST_FOR_EACH(&cluster->peers, link)
     {
         peer_has_news(container_of(link, struct peer, link)); // it can be sent again
