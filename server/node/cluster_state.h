@@ -174,9 +174,9 @@ void cluster_actions_clear(struct cluster *cluster);
 
 // --- cluster_news.c ----------------------------------------------------------------------------
 
-// Tells what the log has brought since the last time.
 // Reports what a chunk that was damaged at the start says of members; the same twice does no harm.
 int cluster_tell_chunk(struct cluster *cluster, struct bytes chunk) MUST_CHECK;
+// Tells what the log has brought since the last time.
 void cluster_take_news(struct cluster *cluster);
 void cluster_news_deinit(struct cluster *cluster);
 // Reads what the log holds of earlier runs; at the start.
