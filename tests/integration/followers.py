@@ -14,6 +14,7 @@ from weir_test import Failure, event_key, expect, processes
 
 ID = re.compile(rb'^\{"id":"(\d{25})","namespace":"([^"]+)"')
 LEGS_KEPT = 20
+CANNOT_CONNECT = 3
 
 
 class Sightings:
@@ -62,9 +63,14 @@ class Follower:
         return self.process is not None and self.process.is_running()
 
     def check_alive(self):
-        """One that reconnects goes on until it is told to end."""
-        if self.process and self.reconnects and not self.process.is_running():
-            raise Failure(f"{self.name} ended by itself: {self.process.stderr.text()[-2000:]}")
+        """One that reconnects goes on until it is told to end, once it was connected."""
+        if not self.process or not self.reconnects or self.process.is_running():
+            return
+        status = self.process.wait()
+        said = self.process.stderr.text()
+        if status == CANNOT_CONNECT and said.count("\n") == 1 and not self.process.stdout.data:
+            return
+        raise Failure(f"{self.name} ended by itself, exit {status}: {said[-2000:]}")
 
     def end_leg(self):
         """Ends the process and takes what it printed."""
