@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
+#include "tests/simulation/admin.h"
 #include "tests/simulation/hostile.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
-#include "tests/simulation/operator.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -146,7 +146,7 @@ static void wipe(struct faults *faults, struct machine *machine)
     machine_wipe(machine);
     schedule_set(&world->schedule, &machine->start, world_after(world, down_ns(world)));
     if (actor != 0) {
-        operator_order(world->operator, CLUSTER_RETIRE, actor, UINT32_MAX);
+        admin_order(world->admin, CLUSTER_RETIRE, actor, UINT32_MAX);
     }
 }
 
@@ -203,7 +203,7 @@ static bool fault_old_disk(struct faults *faults)
     faults->was_restored = true;
     start_soon(world, machine);
     world_trace(world, "restored", machine->index, 0, 0);
-    operator_order(world->operator, CLUSTER_RESCUE, 0, machine->index);
+    admin_order(world->admin, CLUSTER_RESCUE, 0, machine->index);
     return true;
 }
 
@@ -228,7 +228,7 @@ static bool fault_clone(struct faults *faults)
     schedule_set(&world->schedule, &to->start, world_after_ms(world, 1000));
     schedule_set(&world->schedule, &faults->end_clone, world_after_ms(world, 6000));
     world_trace(world, "cloned", from->index, to->index, 0);
-    operator_order(world->operator, CLUSTER_RETIRE, lost, from->index);
+    admin_order(world->admin, CLUSTER_RETIRE, lost, from->index);
     return true;
 }
 

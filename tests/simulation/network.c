@@ -189,6 +189,7 @@ void network_write(struct endpoint *endpoint, struct bytes bytes)
         stream->taken = 0;
     }
     memory_must(buffer_append(&stream->bytes, bytes));
+    stream->is_writer_waiting |= stream_waiting(stream) >= STREAM_WINDOW;
     stream_push(stream, bytes.length);
 }
 

@@ -9,12 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/simulation/admin.h"
 #include "tests/simulation/checks.h"
 #include "tests/simulation/consumer.h"
 #include "tests/simulation/faults.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
-#include "tests/simulation/operator.h"
 #include "tests/simulation/producer.h"
 #include "tests/simulation/world_run.h"
 
@@ -49,7 +49,7 @@ static void stop_producers(struct world *world)
 
 static bool is_operated(struct world *world)
 {
-    return operator_is_idle(world->operator);
+    return admin_is_idle(world->admin);
 }
 
 // What the operator must do for the cluster is done.
@@ -57,7 +57,7 @@ static bool come_to_order(struct world *world)
 {
     if (world_pass_until(world, is_operated, OPERATE_MS, POLL_MS) < 0) {
         world_violation(world, "liveness", "a command is not done after %d ms: %s", OPERATE_MS,
-                        operator_last_answer(world->operator));
+                        admin_last_answer(world->admin));
     }
     return !world->violation.check;
 }

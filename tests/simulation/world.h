@@ -11,7 +11,7 @@
 struct machine;
 struct producer;
 struct consumer;
-struct operator;
+struct admin;
 
 struct violation {
     const char *check; // NULL: none
@@ -30,7 +30,7 @@ struct world {
     unsigned producers_count;
     struct consumer **consumers;
     unsigned consumers_count;
-    struct operator* operator;
+    struct admin *admin;
     struct history history;
     struct violation violation;
     bool is_calm;     // no more faults, everything is healed

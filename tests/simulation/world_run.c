@@ -4,10 +4,10 @@
 
 #include <stdlib.h>
 
+#include "tests/simulation/admin.h"
 #include "tests/simulation/consumer.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
-#include "tests/simulation/operator.h"
 #include "tests/simulation/producer.h"
 
 enum { HAPPENINGS_PER_SECOND_MAX = 3000000 };
@@ -25,7 +25,7 @@ struct world *world_new(const struct options *options, bool is_traced)
     world->machines_count = options->nodes;
     world->producers_count = options->producers;
     world->consumers_count = options->consumers;
-    world->operator= operator_new(world);
+    world->admin = admin_new(world);
     for (unsigned i = 0; i < options->nodes; i++) {
         world->machines[i] = machine_new(world, i);
     }
@@ -49,7 +49,7 @@ void world_free(struct world *world)
     for (unsigned i = 0; i < world->machines_count; i++) {
         machine_free(world->machines[i]);
     }
-    operator_free(world->operator);
+    admin_free(world->admin);
     free(world->machines);
     free(world->producers);
     free(world->consumers);

@@ -5,16 +5,16 @@
 #include "proto/model/request.h"
 #include "tests/simulation/world.h"
 
-struct operator;
+struct admin;
 
-struct operator* operator_new(struct world *world);
-void operator_free(struct operator* operator);
+struct admin *admin_new(struct world *world);
+void admin_free(struct admin *admin);
 
 // `machine`: whom to ask; UINT32_MAX: anybody but those that the command is about.
-void operator_order(struct operator* operator, enum cluster_request_kind which, uint16_t actor,
-                    unsigned machine);
+void admin_order(struct admin *admin, enum cluster_request_kind which, uint16_t actor,
+                 unsigned machine);
 
 // Everything that was ordered is done.
-bool operator_is_idle(const struct operator* operator);
+bool admin_is_idle(const struct admin *admin);
 // For a violation: what is not done, and what was answered last.
-const char *operator_last_answer(const struct operator* operator);
+const char *admin_last_answer(const struct admin *admin);
