@@ -310,6 +310,9 @@ bool store_step_commit(struct store *store, uint64_t now_ms)
     }
     result = commit_renew_lease(store, &renewed);
     if (result == 0 && store->commit.must_write) {
+        if (atomic_exchange(&store->scrub.is_save_due, false)) {
+            scrub_save(store, store->commit.batch);
+        }
         result = commit_write(store);
     }
     if (result != 0) {

@@ -512,6 +512,9 @@ int store_recover(struct store *store, struct store_recovery *recovery, bool *lo
         result = recover_clock(store);
     }
     if (result == 0) {
+        result = scrub_load(store);
+    }
+    if (result == 0) {
         struct disk_batch *batch = store->commit.batch;
         batch_put_u64(batch, META_FORMAT, LOG_FORMAT);
         batch_put_u64(batch, META_LEASE, store->commit.lease);

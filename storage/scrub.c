@@ -1,12 +1,13 @@
 // The scrub: every chunk of every strand is read in turn, body against its hash and link by link
 // along the chain up to the head, so that what rots unread is found while other nodes still have
 // it. A step checks a few chunks behind where the last one ended; a round ends behind the last
-// strand.
+// strand. Its place is written down now and then, by a commit that writes anyway, so that a node
+// that is restarted often comes around too.
 #include "proto/base/limits.h"
 #include "proto/model/chunk.h"
 #include "storage/store_state.h"
 
-enum { CHUNKS_PER_STEP = 64, BYTES_PER_STEP = 1 << 20 };
+enum { CHUNKS_PER_STEP = 64, BYTES_PER_STEP = 1 << 20, STEPS_PER_SAVE = 64, SAVED_LENGTH = 12 };
 
 void scrub_deinit(struct store *store)
 {
@@ -18,6 +19,43 @@ void scrub_status(struct store *store, struct store_status *status)
     status->scrub_checked = atomic_load(&store->scrub.checked);
     status->scrub_rounds = atomic_load(&store->scrub.rounds);
     status->scrub_total = status->chunks;
+}
+
+int scrub_load(struct store *store)
+{
+    struct buffer value = {0};
+    int result = disk_get(store->log, LOG_META, bytes_of_text(META_SCRUB), &value);
+    if (result == 0 && value.length == SAVED_LENGTH) {
+        store->scrub.actor = load_be32(value.data);
+        store->scrub.last = load_be64(value.data + 4);
+        store->published.scrub_actor = store->scrub.actor;
+        store->published.scrub_last = store->scrub.last;
+    }
+    buffer_deinit(&value);
+    return result == DISK_NOT_FOUND ? 0 : result;
+}
+
+void scrub_save(struct store *store, struct disk_batch *batch)
+{
+    uint8_t value[SAVED_LENGTH];
+    pthread_mutex_lock(&store->published.lock);
+    store_be32(value, store->published.scrub_actor);
+    store_be64(value + 4, store->published.scrub_last);
+    pthread_mutex_unlock(&store->published.lock);
+    disk_batch_put(batch, LOG_META, bytes_of_text(META_SCRUB), bytes_of(value, sizeof value));
+}
+
+static void scrub_note(struct store *store)
+{
+    if (++store->scrub.steps_unsaved < STEPS_PER_SAVE) {
+        return;
+    }
+    store->scrub.steps_unsaved = 0;
+    pthread_mutex_lock(&store->published.lock);
+    store->published.scrub_actor = store->scrub.actor;
+    store->published.scrub_last = store->scrub.last;
+    pthread_mutex_unlock(&store->published.lock);
+    atomic_store(&store->scrub.is_save_due, true);
 }
 
 // The strand of `actor`, or the next one. False: there is none.
@@ -35,7 +73,7 @@ static bool end_from(struct store *store, uint32_t actor, struct strand_end *end
     return is_found;
 }
 
-static int scrub_load(struct store *store, const struct chunk_place *place)
+static int scrub_load_chunk(struct store *store, const struct chunk_place *place)
 {
     uint8_t key[EVENT_ID_KEY_LENGTH];
     event_id_encode_key((struct event_id){.counter = place->first, .actor = place->actor}, key);
@@ -51,7 +89,7 @@ static int scrub_place(struct store *store, const struct chunk_place *place,
 {
     struct chunk_header header;
     struct reason reason;
-    int result = scrub_load(store, place);
+    int result = scrub_load_chunk(store, place);
     if (result != 0 && result != ERR_CORRUPT) {
         return result;
     }
@@ -132,5 +170,6 @@ bool store_step_scrub(struct store *store)
         store->scrub.last = 0; // what cannot be told now is looked at in the next round
         store->scrub.actor = end.actor + 1U;
     }
+    scrub_note(store);
     return true;
 }

@@ -321,6 +321,30 @@ START_TEST(the_scrub_finds_what_nobody_reads)
 }
 END_TEST
 
+START_TEST(the_scrub_goes_on_where_it_was_after_a_restart)
+{
+    enum { CHUNKS = 200 * 64 };
+    struct log_fixture fixture;
+    fixture_init(&fixture, 15);
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        fixture_produce(&fixture, 1);
+    }
+    for (unsigned i = 0; i < 130; i++) {
+        ck_assert(store_step_scrub(fixture.store));
+    }
+    fixture_produce(&fixture, 1);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    while (store_step_scrub(fixture.store)) {
+        ck_assert_uint_lt(status_of(&fixture).scrub_checked, 100 * 64);
+    }
+    ck_assert_uint_eq(status_of(&fixture).corrupt_chunks, 0);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 // --- Losses --------------------------------------------------------------------------------------
 
 START_TEST(with_peers_a_hole_ends_the_strand_and_the_node_starts)
@@ -586,6 +610,7 @@ int main(void)
     suite_add(suite, only_the_chunk_that_was_there_takes_its_place);
     suite_add(suite, a_strand_ends_before_damage_and_then_names_it);
     suite_add(suite, the_scrub_finds_what_nobody_reads);
+    suite_add(suite, the_scrub_goes_on_where_it_was_after_a_restart);
     suite_add(suite, with_peers_a_hole_ends_the_strand_and_the_node_starts);
     suite_add(suite, a_strand_goes_on_behind_a_hollow_range);
     suite_add(suite, damage_of_which_no_copy_is_left_becomes_hollow);
