@@ -15,9 +15,10 @@ struct deferred {
     struct buffer bytes;        // RECORD: key and value; SYSTEM_EVENT: the event
 };
 
-static void deferred_free(struct deferred *deferred)
+static void deferred_free(struct cluster *cluster, struct deferred *deferred)
 {
     list_remove(&deferred->link);
+    cluster->deferred_count--;
     free(deferred->parcel);
     buffer_deinit(&deferred->bytes);
     free(deferred);
@@ -33,7 +34,7 @@ void cluster_actions_clear(struct cluster *cluster)
 {
     struct deferred *deferred;
     while ((deferred = first_deferred(cluster)) != NULL) {
-        deferred_free(deferred);
+        deferred_free(cluster, deferred);
     }
 }
 
@@ -49,10 +50,22 @@ static void do_connect(struct cluster *cluster, const struct replica_action *act
     }
 }
 
+// Whether somebody must look at why a link ends; the others end in the course of things.
+static bool is_wrong(uint32_t refusal)
+{
+    return refusal != 0 && refusal != REFUSAL_DUPLICATE && refusal != REFUSAL_SELF &&
+           refusal != REFUSAL_FULL && refusal != REFUSAL_SHUTDOWN && refusal != REFUSAL_RETIRED;
+}
+
 static void do_drop(struct cluster *cluster, const struct replica_action *action)
 {
     struct peer *peer = cluster_peer(cluster, action->drop.link);
     if (peer) {
+        if (is_wrong(action->drop.refusal)) {
+            struct reason complaint;
+            reason_set(&complaint, 0, "refused: %.240s", action->drop.text.text);
+            cluster_complain(cluster, peer->name, complaint.text);
+        }
         peer_end(peer, action->drop.refusal, action->drop.text.text);
     }
 }
@@ -255,7 +268,7 @@ static void records_done(struct cluster *cluster)
         struct replica_event event = {.kind = REPLICA_SAVED, .saved = {.key = record_key(record)}};
         list_remove(&record->link);
         cluster_tell_surely(cluster, &event);
-        deferred_free(record);
+        deferred_free(cluster, record);
     }
 }
 
@@ -280,7 +293,7 @@ static void become_done(struct cluster *cluster, struct deferred *deferred)
         cluster_fail(cluster, "out of memory for its identity");
         return;
     }
-    deferred_free(deferred);
+    deferred_free(cluster, deferred);
     end_handshakes(cluster);
     cluster_tell_surely(cluster, &event);
 }
@@ -303,7 +316,7 @@ static void durable_completed(struct cluster_append *done)
     if (first->action.kind == REPLICA_RECORD) {
         records_done(cluster);
     } else if (first->action.kind == REPLICA_SYSTEM_EVENT) {
-        deferred_free(first);
+        deferred_free(cluster, first);
     } else {
         become_done(cluster, first);
     }
@@ -341,6 +354,7 @@ static int defer(struct cluster *cluster, const struct replica_action *action)
         return ERR_MEMORY;
     }
     list_init(&deferred->link);
+    cluster->deferred_count++;
     deferred->action = *action;
     if (action->kind == REPLICA_SEND) {
         deferred->parcel = peer_parcel_new(&action->send.message);
@@ -351,7 +365,7 @@ static int defer(struct cluster *cluster, const struct replica_action *action)
         err = encode_event(deferred);
     }
     if (err) {
-        deferred_free(deferred);
+        deferred_free(cluster, deferred);
         return err;
     }
     if (deferred->parcel) {
@@ -368,7 +382,7 @@ void cluster_drain(struct cluster *cluster)
            cluster->retry_at.ns == INSTANT_NEVER.ns &&
            (deferred = first_deferred(cluster)) != NULL) {
         if (do_at_once(cluster, &deferred->action)) {
-            deferred_free(deferred);
+            deferred_free(cluster, deferred);
         } else {
             durable_submit(cluster, deferred);
         }
@@ -387,13 +401,14 @@ static void do_action(struct cluster *cluster, const struct replica_action *acti
     if ((is_free || may_pass(action)) && do_at_once(cluster, action)) {
         return;
     }
-    if (defer(cluster, action) == 0) {
+    bool has_room = cluster->deferred_count < DEFERRED_MAX || action->kind != REPLICA_SEND;
+    if (has_room && defer(cluster, action) == 0) {
         return;
     }
     if (action->kind == REPLICA_SEND) {
         struct peer *peer = cluster_peer(cluster, action->send.link);
         if (peer) {
-            peer_end(peer, 0, "out of memory for a message");
+            peer_end(peer, 0, "no room for a message behind what the disk has not taken");
         }
         return;
     }

@@ -16,6 +16,7 @@
 
 enum {
     DIALS_FAILED_MAX = 256,   // between two steps: as many as one may begin
+    DEFERRED_MAX = 16384,     // actions behind a slow disk: links end rather than pile up more
     RECORDS_PER_APPEND = 64,  //
     CLUSTER_RETRY_MS = 1000,  // what the disk refused is tried again
     REPAIR_PAUSE_MS = 1000,   // between looks for damage
@@ -99,6 +100,7 @@ struct cluster {
 
     // actions that wait their turn, see cluster_actions.c
     struct list_node deferred;
+    uint32_t deferred_count;
     bool is_waiting;         // the first one is in the store
     struct instant retry_at; // the first one failed; INSTANT_NEVER: it did not
     struct cluster_append durable;

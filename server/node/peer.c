@@ -179,7 +179,7 @@ static void take_refusal(struct peer *peer, const struct peer_refuse *refuse)
                length > 0 ? (const char *)refuse->text.data
                           : peer_refusal_name((enum peer_refusal)refuse->code));
     if (refuse->code == REFUSAL_DUPLICATE || refuse->code == REFUSAL_SHUTDOWN) {
-        cluster_log(peer->cluster, LOG_INFO, "%s: %s", peer->name, text.text); // as it should be
+        cluster_log(peer->cluster, LOG_DEBUG, "%s: %s", peer->name, text.text); // as it should be
     } else {
         cluster_complain(peer->cluster, peer->name, text.text);
     }
