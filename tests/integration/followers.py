@@ -85,7 +85,8 @@ class Follower:
         for line in lines:
             self.take(line)
         self.process.close()
-        processes.remove(self.process)
+        if self.process in processes:
+            processes.remove(self.process)
         self.process = None
 
     def take(self, line):

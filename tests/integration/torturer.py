@@ -1,8 +1,8 @@
 """A cluster under load and random faults for a long time, and what must hold afterwards.
 
 Producers on all nodes, some of which wait for a second node; consumers in order of arrival and in
-stable order that hop between the nodes; faults (faults.py), and now and then a rolling restart, or a
-disk that is lost and a node that joins in its place. At the end, after healing:
+stable order that hop between the nodes; faults (faults.py), and now and then a rolling restart, or
+a disk that is lost and a node that joins in its place. At the end, after healing:
   all nodes hold the same, by their own chains and byte by byte as read from each;
   what was acknowledged is there, under its id, in the order of its producer, unless only the lost
   disk held it (what a second node had acknowledged survives the loss of one disk);
@@ -28,6 +28,8 @@ from weir_test import run_weir, wait_until
 MEMORY_BYTES_MAX = 256 << 20  # of a node; sanitizers take more
 PACE = 150  # events a second of one producer
 PRODUCERS_PER_NODE = 2
+# Well, broken off or refused, cannot connect, fewer replicas, nothing heard of a frozen node.
+WRITER_STATUSES = (0, 1, 3, 4, 7)
 SECONDS_BETWEEN_CHECKS = 60  # of faults
 
 
@@ -121,7 +123,7 @@ class Torturer:
         status = writer.process.wait(seconds)
         said = writer.process.stderr.text()
         self.log(f"{writer.name} at {writer.node.number}: exit {status} {said!r}")
-        expect(status in (0, 1, 3, 4), f"{writer.name}: exit {status}", said)
+        expect(status in WRITER_STATUSES, f"{writer.name}: exit {status}", said)
         self.writers.remove(writer)
         if writer.acknowledged():
             self.ended_writers.append(writer)
