@@ -9,6 +9,7 @@ struct scripted scripted;
 
 static struct replica_action pending[8];
 static uint32_t pending_count;
+static uint16_t pending_actor;
 
 struct scripted_peer {
     struct replica_address address;
@@ -29,8 +30,9 @@ struct replica {
     } links[SCRIPTED_LINKS];
 };
 
-void scripted_do(const struct replica_action *actions, uint32_t count)
+void scripted_do(uint16_t actor, const struct replica_action *actions, uint32_t count)
 {
+    pending_actor = actor;
     memcpy(pending, actions, count * sizeof *actions);
     pending_count = count;
 }
@@ -81,6 +83,9 @@ static void link_up(struct replica *replica, const struct replica_link_up *up,
                     struct replica_actions *actions)
 {
     scripted.links_up++;
+    if (replica->config.actor == 1 && up->hello->actor == 2) {
+        scripted.link = up->id;
+    }
     for (int i = 0; i < SCRIPTED_LINKS; i++) {
         if (replica->links[i].id == 0) {
             replica->links[i].id = up->id;
@@ -159,6 +164,7 @@ int replica_step(struct replica *replica, const struct replica_event *event,
         committed(replica, &event->committed);
         break;
     case REPLICA_MESSAGE:
+        scripted.promises += event->message.message->kind == PEER_PROMISES;
         if (event->message.message->kind == PEER_CREDIT &&
             event->message.message->credit.counter > scripted.durable) {
             scripted.durable = event->message.message->credit.counter;
@@ -188,10 +194,12 @@ int replica_step(struct replica *replica, const struct replica_event *event,
     case REPLICA_WANTS:
         break;
     }
-    for (uint32_t i = 0; i < pending_count; i++) {
-        actions->items[actions->count++] = pending[i];
+    if (pending_actor == 0 || pending_actor == replica->config.actor) {
+        for (uint32_t i = 0; i < pending_count; i++) {
+            actions->items[actions->count++] = pending[i];
+        }
+        pending_count = 0;
     }
-    pending_count = 0;
     return 0;
 }
 

@@ -19,10 +19,12 @@ struct scripted {
     unsigned saved;      // records
     unsigned member_events;
     unsigned reissued;
+    unsigned promises;          // messages
+    link_id link;               // of actor 1, the last that came up to actor 2
     struct replica_found found; // the last
     uint64_t durable;           // the highest own counter that a peer has said is durable there
 };
 extern struct scripted scripted;
 
-// The next step of any replica gives these actions, too.
-void scripted_do(const struct replica_action *actions, uint32_t count);
+// The next step of the replica of that actor (0: of any) gives these actions, too.
+void scripted_do(uint16_t actor, const struct replica_action *actions, uint32_t count);
