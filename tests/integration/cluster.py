@@ -105,7 +105,12 @@ class Cluster:
     def wait_equal(self, seconds=30):
         """All running nodes hold the same; their own word for it, with chain hashes."""
         nodes = self.running()
-        wait_until(lambda: len({n.cursor() for n in nodes}) == 1, "equal vectors", seconds)
+        try:
+            wait_until(lambda: len({n.cursor() for n in nodes}) == 1, "equal vectors", seconds)
+        except Failure as failure:
+            said = [n.weir("cluster", "status", status=None).stdout for n in nodes]
+            said += [n.cursor() for n in nodes]
+            raise Failure("\n".join([str(failure), *said])) from None
         for node in nodes:
             result = node.weir("cluster", "verify", status=None, seconds=20)
             expect(result.status == 0, f"verify on node {node.number}", result)
