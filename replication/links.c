@@ -185,6 +185,7 @@ static struct target *learn_target(struct replica *replica, const struct replica
     target->dial = 0;
     target->failures = 0;
     target->node = up->hello->node;
+    target_proved(replica, target);
     struct links_state *state = replica->links_state;
     if (target >= state->configured && target < state->configured + PEER_ADDRESSES_MAX) {
         replica->peer_nodes[target - state->configured] = up->hello->node;
@@ -193,7 +194,7 @@ static struct target *learn_target(struct replica *replica, const struct replica
 }
 
 static bool is_acceptable(struct replica *replica, const struct replica_link_up *up,
-                          bool *is_newcomer_out)
+                          const struct target *target, bool *is_newcomer_out)
 {
     const struct peer_hello *hello = up->hello;
     bool is_self = uuid_equal(&hello->node, &replica->config.node) &&
@@ -203,8 +204,16 @@ static bool is_acceptable(struct replica *replica, const struct replica_link_up 
         push_drop(replica, up->id, REFUSAL_SELF, "this is the node itself");
         return false;
     }
-    return cluster_fits(replica, up, is_newcomer_out) && actor_fits(replica, up) &&
-           settle_duplicates(replica, up) && make_room(replica, up);
+    if (!cluster_fits(replica, up, is_newcomer_out)) {
+        if (target) {
+            target_refused(replica, target, REFUSAL_CLUSTER);
+        }
+        return false;
+    }
+    if (target) {
+        target_fits(replica, target);
+    }
+    return actor_fits(replica, up) && settle_duplicates(replica, up) && make_room(replica, up);
 }
 
 struct link *links_up(struct replica *replica, const struct replica_link_up *up)
@@ -212,7 +221,7 @@ struct link *links_up(struct replica *replica, const struct replica_link_up *up)
     const struct peer_hello *hello = up->hello;
     struct target *target = learn_target(replica, up);
     bool is_newcomer = false;
-    if (!is_acceptable(replica, up, &is_newcomer)) {
+    if (!is_acceptable(replica, up, target, &is_newcomer)) {
         if (target) {
             bool is_self = uuid_equal(&hello->node, &replica->config.node);
             target_failed(replica, target, is_self ? REFUSAL_SELF : REFUSAL_DUPLICATE);
@@ -267,12 +276,16 @@ void links_accepted(struct replica *replica, struct link *link)
     }
     struct links_state *state = replica->links_state;
     for (uint32_t i = 0; i < replica->config.peers_count; i++) {
-        state->configured[i].was_linked |= uuid_equal(&state->configured[i].node, &link->node);
+        if (uuid_equal(&state->configured[i].node, &link->node)) {
+            state->configured[i].was_linked = true;
+            target_fits(replica, &state->configured[i]);
+        }
     }
     struct target *target = target_of_node(replica, &link->node);
     if (target) {
         target->was_linked = true;
         target->abilities = link->abilities;
+        target_fits(replica, target);
         gossip_changed(replica, &link->node);
     }
 }
@@ -285,12 +298,17 @@ void links_down(struct replica *replica, const struct replica_link_down *down)
     if (link) {
         link->is_ended = true;
         link->is_refused = down->refusal != 0;
+        if (link->why_ended[0] == '\0') {
+            (void)snprintf(link->why_ended, sizeof link->why_ended, "%s",
+                           down->refusal != 0 ? "it was refused" : "the connection is gone");
+        }
     }
     struct target *target = target_of_dial(replica, down->dial);
     if (!target) {
         return;
     }
     target_failed(replica, target, down->refusal);
+    target_refused(replica, target, down->refusal);
     struct links_state *state = replica->links_state;
     for (uint32_t i = 0; i < replica->config.peers_count; i++) {
         if (state->configured[i].is_self) {
@@ -303,6 +321,7 @@ void links_remove(struct replica *replica, struct link *link)
 {
     struct uuid node = link->node;
     bool is_refused = link->is_refused;
+    link_announce_end(replica, link);
     link_deinit(link);
     uint32_t i = (uint32_t)(link - replica->links);
     replica->links_count--;
@@ -424,6 +443,7 @@ static void look_at(struct replica *replica, struct link *link)
     if (instant_reached(judged_at(link), replica->now)) {
         judge(replica, link);
     }
+    link_announce(replica, link);
     if (!link->is_ended && instant_reached(heartbeat_at(link), replica->now)) {
         struct peer_message message = {.kind = PEER_HEARTBEAT};
         push_send(replica, link, &message);
@@ -467,6 +487,7 @@ struct instant links_deadline(const struct replica *replica)
         due = instant_earlier(due, dead_at(link));
         due = instant_earlier(due, heartbeat_at(link));
         due = instant_earlier(due, judged_at(link));
+        due = instant_earlier(due, link_announced_at(replica, link));
     }
     due = instant_earlier(due, links_gossip_deadline(replica));
     return instant_earlier(due, links_dial_deadline(replica));

@@ -45,6 +45,17 @@ void targets_sync(struct replica *replica); // with the table of members
 bool is_large(const struct replica *replica);
 uint32_t links_settled_count(const struct replica *replica); // that are there to stay
 
+// --- links_alarms.c ------------------------------------------------------------------------------
+
+// An alarm stands for an address that answers and is no peer; nothing for the other refusals.
+void target_refused(struct replica *replica, const struct target *target, uint32_t refusal);
+void target_proved(struct replica *replica,
+                   const struct target *target); // who answers has the secret
+void target_fits(struct replica *replica, const struct target *target); // and is of this cluster
+void link_announce(struct replica *replica, struct link *link);         // once, when it is time
+struct instant link_announced_at(const struct replica *replica, const struct link *link);
+void link_announce_end(struct replica *replica, const struct link *link); // if it was
+
 // --- links_gossip.c ------------------------------------------------------------------------------
 
 void gossip_changed(struct replica *replica, const struct uuid *node);

@@ -23,6 +23,7 @@ enum {
     PROMISE_MS = 1000,       //
     ASK_MS = 1000,           // a question that is not answered is asked again
     ALARMS_MAX = 64,
+    LINK_WHY_BYTES_MAX = 95,
     ASKS_MAX = 64, // open questions of this node, all links
 };
 
@@ -34,8 +35,10 @@ struct link {
     struct uuid cluster; // as its hello said
     uint16_t actor;      // 0: a newcomer
     struct run run;
-    bool is_ended;      // dropped in this step: nothing goes out or comes in any more
-    bool is_refused;    // with a reason: not dialled again at once
+    bool is_ended;     // dropped in this step: nothing goes out or comes in any more
+    bool is_refused;   // with a reason: not dialled again at once
+    bool is_announced; // the log says that it is up
+    char why_ended[LINK_WHY_BYTES_MAX + 1];
     bool is_newcomer;   // not a member (yet): only ADMIT and JOINED are taken from it
     bool is_copy;       // see starting.c: nothing of its own actor is taken from it
     bool is_extra;      // above LINKS_WANTED: goes when both sides gain nothing from it

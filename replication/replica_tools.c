@@ -60,6 +60,10 @@ void push_drop(struct replica *replica, link_id id, enum peer_refusal refusal, c
     va_start(list, format);
     (void)vsnprintf(action->drop.text.text, sizeof action->drop.text.text, format, list);
     va_end(list);
+    if (link) {
+        (void)snprintf(link->why_ended, sizeof link->why_ended, "%.*s", LINK_WHY_BYTES_MAX,
+                       action->drop.text.text);
+    }
 }
 
 void push_record(struct replica *replica, struct bytes key, struct bytes value)

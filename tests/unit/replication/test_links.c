@@ -133,6 +133,18 @@ START_TEST(addresses_travel_by_gossip)
 }
 END_TEST
 
+// How many alarms of that code stand whose text holds `word`.
+static uint32_t alarms(const struct network *network, int node, const char *code, const char *word)
+{
+    const struct replica *replica = network->nodes[node].replica;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < replica_alarms_count(replica); i++) {
+        struct replica_alarm alarm = replica_alarm_at(replica, i);
+        count += strcmp(alarm.code, code) == 0 && strstr(alarm.text, word) != NULL;
+    }
+    return count;
+}
+
 START_TEST(a_node_of_another_cluster_is_refused)
 {
     struct network *network = network_new(3, test_seed(), true);
@@ -145,7 +157,54 @@ START_TEST(a_node_of_another_cluster_is_refused)
     ck_assert_uint_gt(
         network->nodes[0].drops[REFUSAL_CLUSTER] + network->nodes[2].drops[REFUSAL_CLUSTER], 0);
     ck_assert_uint_eq(network_held(network, 0, 3), 0);
+    ck_assert_uint_eq(alarms(network, 2, "another_cluster", "node:0"), 1);
+    ck_assert_uint_eq(alarms(network, 0, "another_cluster", "node:2"), 1);
+    ck_assert_uint_eq(alarms(network, 0, "another_cluster", "node:1"), 0);
     network_free(network);
+}
+END_TEST
+
+// What becomes of the first dial of node 0: the driver of the other side refuses it.
+static void refuse_first_dial(struct network *network, uint32_t refusal)
+{
+    struct replica_address peers[PEER_ADDRESSES_MAX];
+    struct replica_config config = network_config(network, 0, peers);
+    struct replica *replica = NULL;
+    ck_assert_int_eq(replica_new(&config, &replica), 0);
+    network->nodes[0].replica = replica;
+    struct replica_event start = {.kind = REPLICA_START, .now = network->now};
+    ck_assert_int_eq(replica_step(replica, &start, &network->actions), 0);
+    uint64_t dial = 0;
+    for (uint32_t i = 0; i < network->actions.count; i++) {
+        const struct replica_action *action = &network->actions.items[i];
+        dial = action->kind == REPLICA_CONNECT ? action->connect.dial : dial;
+    }
+    ck_assert_uint_ne(dial, 0);
+    struct replica_event down = {.kind = REPLICA_LINK_DOWN, .now = network->now};
+    down.link_down.dial = dial;
+    down.link_down.refusal = refusal;
+    ck_assert_int_eq(replica_step(replica, &down, &network->actions), 0);
+}
+
+START_TEST(a_refusal_stands_as_an_alarm_until_the_peer_proves_itself)
+{
+    static const struct {
+        uint32_t refusal;
+        const char *code;
+    } cases[] = {{REFUSAL_SECRET, "secret"},
+                 {REFUSAL_ADDRESS, "secret"},
+                 {REFUSAL_VERSION, "version"},
+                 {REFUSAL_CLUSTER, "another_cluster"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct network *network = network_new(2, test_seed(), true);
+        refuse_first_dial(network, cases[i].refusal);
+        ck_assert_uint_eq(alarms(network, 0, cases[i].code, "node:1"), 1);
+        network_start(network, 1);
+        ck_assert(network_run_until(network, network_is_meshed, 10000));
+        network_run(network, 3000); // who answers at an address shows when it is dialled
+        ck_assert_uint_eq(alarms(network, 0, cases[i].code, ""), 0);
+        network_free(network);
+    }
 }
 END_TEST
 
@@ -203,6 +262,7 @@ int main(void)
     suite_add(suite, one_does_not_dial_oneself_for_ever);
     suite_add(suite, addresses_travel_by_gossip);
     suite_add(suite, a_node_of_another_cluster_is_refused);
+    suite_add(suite, a_refusal_stands_as_an_alarm_until_the_peer_proves_itself);
     suite_add(suite, a_large_cluster_keeps_few_links);
     suite_add(suite, a_large_cluster_that_was_parted_grows_together);
     return check_main(suite);
