@@ -228,7 +228,7 @@ static bool fault_clone(struct faults *faults)
     schedule_set(&world->schedule, &to->start, world_after_ms(world, 1000));
     schedule_set(&world->schedule, &faults->end_clone, world_after_ms(world, 6000));
     world_trace(world, "cloned", from->index, to->index, 0);
-    admin_order(world->admin, CLUSTER_RETIRE, lost, from->index);
+    admin_order(world->admin, CLUSTER_RETIRE, lost, UINT32_MAX);
     return true;
 }
 
