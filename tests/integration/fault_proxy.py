@@ -253,6 +253,8 @@ class FaultProxy:
         wait = None
         for pair in list(self.pairs):
             for flow in list(pair.flows.values()):
+                if pair not in self.pairs:
+                    break  # the other direction has closed it
                 due = self._move_flow(pair, flow, now)
                 if due is not None:
                     wait = due if wait is None else min(wait, due)
