@@ -50,8 +50,13 @@ static bool contains(const uint16_t *actors, uint32_t count, uint16_t actor)
     return false;
 }
 
+// A retired actor issues nothing any more, and its seal says how far to go.
 bool counters_is_quarantined(const struct replica *replica, uint16_t actor)
 {
+    const struct member *member = membership_of_actor(&replica->members, actor);
+    if (member && member->is_retired) {
+        return false;
+    }
     return contains(replica->counters->quarantined, replica->counters->quarantined_count, actor);
 }
 
