@@ -1,5 +1,5 @@
-// Everything that happens at a later time is an item in a heap, by time, then by age. Items own
-// deep copies of messages. Replicas are ticked at their deadlines, between the items.
+// Everything that happens at a later time is an item in a heap (replica_network_queue.c). Replicas
+// are ticked at their deadlines, between the items.
 
 #include "tests/unit/replication/replica_network.h"
 
@@ -7,169 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum item_kind { ITEM_MESSAGE, ITEM_CHUNKS, ITEM_OPEN, ITEM_CLOSE, ITEM_DIAL_FAILED };
-
-struct network_item {
-    struct instant at;
-    uint64_t sequence;
-    enum item_kind kind;
-    uint32_t connection;
-    int side; // of the connection; DIAL_FAILED: the node
-    uint64_t dial;
-    uint32_t refusal;
-    uint16_t actor;
-    uint32_t first; // CHUNKS: indexes, [first, end)
-    uint32_t end;
-    struct peer_message message;
-    void *memory[2];
-};
-
-// --- The heap ----------------------------------------------------------------------------------
-
-static bool is_before(const struct network_item *a, const struct network_item *b)
-{
-    return a->at.ns != b->at.ns ? a->at.ns < b->at.ns : a->sequence < b->sequence;
-}
-
-static void push_item(struct network *network, struct network_item item)
-{
-    if (network->queue_count == network->queue_capacity) {
-        network->queue_capacity = network->queue_capacity ? 2 * network->queue_capacity : 256;
-        network->queue = realloc(network->queue, network->queue_capacity * sizeof *network->queue);
-        assert(network->queue);
-    }
-    item.sequence = ++network->sequence;
-    uint32_t i = network->queue_count++;
-    for (; i > 0 && is_before(&item, &network->queue[(i - 1) / 2]); i = (i - 1) / 2) {
-        network->queue[i] = network->queue[(i - 1) / 2];
-    }
-    network->queue[i] = item;
-}
-
-static struct network_item pop_item(struct network *network)
-{
-    struct network_item first = network->queue[0];
-    struct network_item last = network->queue[--network->queue_count];
-    uint32_t i = 0;
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-        if (child >= network->queue_count) {
-            break;
-        }
-        if (child + 1 < network->queue_count &&
-            is_before(&network->queue[child + 1], &network->queue[child])) {
-            child++;
-        }
-        if (!is_before(&network->queue[child], &last)) {
-            break;
-        }
-        network->queue[i] = network->queue[child];
-        i = child;
-    }
-    network->queue[i] = last;
-    return first;
-}
-
-// --- Messages ----------------------------------------------------------------------------------
-
-static void *copy_of(const void *data, size_t length)
-{
-    void *copy = malloc(length + 1);
-    assert(copy);
-    if (length > 0) {
-        memcpy(copy, data, length);
-    }
-    return copy;
-}
-
-static void copy_bytes(struct network_item *item, int i, struct bytes *bytes)
-{
-    item->memory[i] = copy_of(bytes->data, bytes->length);
-    bytes->data = item->memory[i];
-}
-
-static void copy_members(struct network_item *item)
-{
-    struct peer_members *members = &item->message.members;
-    size_t length = members->count * sizeof *members->entries;
-    size_t texts = 0;
-    for (uint32_t i = 0; i < members->count; i++) {
-        texts += members->entries[i].address.length;
-    }
-    struct member_note *entries = malloc(length + texts + 1);
-    assert(entries);
-    uint8_t *text = (uint8_t *)entries + length;
-    for (uint32_t i = 0; i < members->count; i++) {
-        entries[i] = members->entries[i];
-        if (entries[i].address.length > 0) {
-            memcpy(text, entries[i].address.data, entries[i].address.length);
-        }
-        entries[i].address.data = text;
-        text += entries[i].address.length;
-    }
-    members->entries = entries;
-    item->memory[0] = entries;
-}
-
-static void copy_message(struct network_item *item, const struct peer_message *message)
-{
-    item->message = *message;
-    struct peer_message *copy = &item->message;
-    if (copy->kind == PEER_NOTE) {
-        item->memory[0] =
-            copy_of(copy->note.entries, copy->note.count * sizeof *copy->note.entries);
-        copy->note.entries = item->memory[0];
-    } else if (copy->kind == PEER_PROMISES) {
-        item->memory[0] =
-            copy_of(copy->promises.entries, copy->promises.count * sizeof(struct promise));
-        copy->promises.entries = item->memory[0];
-    } else if (copy->kind == PEER_MEMBERS) {
-        copy_members(item);
-    } else if (copy->kind == PEER_ASK) {
-        copy_bytes(item, 0, &copy->ask.address);
-    } else if (copy->kind == PEER_ANSWER) {
-        copy_bytes(item, 0, &copy->answer.text);
-        copy_bytes(item, 1, &copy->answer.chunk);
-    }
-}
-
-static void free_item(struct network_item *item)
-{
-    free(item->memory[0]);
-    free(item->memory[1]);
-}
+#include "tests/unit/replication/replica_network_queue.h"
 
 // --- Connections -------------------------------------------------------------------------------
-
-static struct instant later(struct network *network, int64_t ms)
-{
-    int64_t ns = ms * 1000000 + (int64_t)random_below(&network->random, 500000);
-    return (struct instant){.ns = network->now.ns + ns};
-}
-
-// Puts it on its way to one side; lost, and with it all that follows, when the way is blocked.
-static void transmit(struct network *network, uint32_t c, int side, struct network_item item)
-{
-    struct network_connection *connection = &network->connections[c];
-    int from = connection->side[1 - side];
-    int to = connection->side[side];
-    if (network->is_blocked[from][to] || network->nodes[from].is_frozen) {
-        connection->is_broken[side] = true;
-    }
-    if (connection->is_broken[side]) {
-        free_item(&item);
-        return;
-    }
-    struct instant at = later(network, network->latency_ms);
-    if (at.ns <= connection->last[side].ns) {
-        at.ns = connection->last[side].ns + 1;
-    }
-    connection->last[side] = at;
-    item.at = at;
-    item.connection = c;
-    item.side = side;
-    push_item(network, item);
-}
 
 static int64_t find_connection(const struct network *network, int node, link_id id, int *side_out)
 {
@@ -203,7 +43,7 @@ static void link_down(struct network *network, uint32_t c, int side, uint32_t re
 static void close_side(struct network *network, uint32_t c, int side, uint32_t refusal)
 {
     struct network_item item = {.kind = ITEM_CLOSE, .refusal = refusal};
-    transmit(network, c, 1 - side, item);
+    network_transmit(network, c, 1 - side, item);
     link_down(network, c, side, refusal);
 }
 
@@ -238,6 +78,21 @@ static void open_side(struct network *network, uint32_t c, int side)
     network_step(network, connection->side[side], &event);
 }
 
+// One that ended so long ago that nothing of it is on its way any more, or a new one.
+static uint32_t free_connection(struct network *network)
+{
+    int64_t past = network->now.ns - duration_ms(2000).ns;
+    for (uint32_t c = 0; c < network->connections_count; c++) {
+        const struct network_connection *connection = &network->connections[c];
+        if (connection->id[0] == 0 && connection->id[1] == 0 && connection->last[0].ns < past &&
+            connection->last[1].ns < past) {
+            return c;
+        }
+    }
+    assert(network->connections_count < NETWORK_CONNECTIONS_MAX);
+    return network->connections_count++;
+}
+
 static void connect_node(struct network *network, int node, uint64_t dial, const char *address)
 {
     int to = -1;
@@ -246,26 +101,26 @@ static void connect_node(struct network *network, int node, uint64_t dial, const
     bool is_blocked = is_there && (network->is_blocked[node][to] || network->is_blocked[to][node] ||
                                    network->nodes[to].is_frozen);
     if (!is_there || is_blocked) {
-        push_item(network, (struct network_item){
-                               .kind = ITEM_DIAL_FAILED,
-                               .at = later(network, is_blocked ? 1000 : network->latency_ms),
-                               .side = node,
-                               .dial = dial,
-                           });
+        network_push(network,
+                     (struct network_item){
+                         .kind = ITEM_DIAL_FAILED,
+                         .at = network_later(network, is_blocked ? 1000 : network->latency_ms),
+                         .side = node,
+                         .dial = dial,
+                     });
         return;
     }
-    assert(network->connections_count < NETWORK_CONNECTIONS_MAX);
-    uint32_t c = network->connections_count++;
+    uint32_t c = free_connection(network);
     network->connections[c] = (struct network_connection){.side = {node, to}, .dial = dial};
     for (int side = 0; side < 2; side++) {
         struct network_item item = {
             .kind = ITEM_OPEN,
-            .at = later(network, 3 * network->latency_ms),
+            .at = network_later(network, 3 * network->latency_ms),
             .connection = c,
             .side = side,
         };
         network->connections[c].last[side] = item.at;
-        push_item(network, item);
+        network_push(network, item);
     }
 }
 
@@ -308,7 +163,7 @@ static void feed(struct network *network, uint32_t c, int side, uint16_t actor)
     }
     struct network_item item = {
         .kind = ITEM_CHUNKS, .actor = actor, .first = sent - 1, .end = held};
-    transmit(network, c, side, item);
+    network_transmit(network, c, side, item);
 }
 
 static void committed(struct network *network, int node, uint16_t actor)
@@ -357,8 +212,8 @@ void network_produce(struct network *network, int node, const struct member_even
         struct member_event *stored = &strand->events[strand->length];
         *stored = *event;
         stored->id = (struct event_id){.counter = self->clock + 1, .actor = self->actor};
-        stored->address =
-            bytes_of(copy_of(event->address.data, event->address.length), event->address.length);
+        stored->address = bytes_of(network_copy(event->address.data, event->address.length),
+                                   event->address.length);
     }
     strand->length++;
     append(network, node, self->actor, strand->length);
@@ -372,7 +227,7 @@ static void give_credit(struct network *network, uint32_t c, int side, uint16_t 
         .kind = PEER_CREDIT,
         .credit = {.actor = actor, .counter = network_held(network, node, actor)},
     };
-    transmit(network, c, 1 - side, item);
+    network_transmit(network, c, 1 - side, item);
 }
 
 static void chunks_arrive(struct network *network, const struct network_item *item)
@@ -463,7 +318,7 @@ static void keep_record(struct network *network, int node, const struct replica_
         memcpy(kept->key, record->key.data, record->key.length);
     }
     free(kept->value);
-    kept->value = copy_of(record->value.data, record->value.length);
+    kept->value = network_copy(record->value.data, record->value.length);
     kept->value_length = record->value.length;
     struct replica_event event = {.kind = REPLICA_SAVED};
     event.saved.key = bytes_of(kept->key, kept->key_length);
@@ -511,8 +366,8 @@ static void act_on_link(struct network *network, int node, const struct replica_
     }
     network->nodes[node].sent[action->send.message.kind]++;
     struct network_item item = {.kind = ITEM_MESSAGE};
-    copy_message(&item, &action->send.message);
-    transmit(network, (uint32_t)c, 1 - side, item);
+    network_copy_message(&item, &action->send.message);
+    network_transmit(network, (uint32_t)c, 1 - side, item);
 }
 
 static void act_on_self(struct network *network, int node, const struct replica_action *action)
@@ -603,32 +458,30 @@ static void act(struct network *network, int node, const struct replica_action *
 
 // What an action leads to is told within the loop over the actions, but the memory that actions
 // point to lives until the next step only: the list and its views are copied before.
-struct kept_actions {
-    struct replica_action items[REPLICA_ACTIONS_MAX];
-    struct network_item copies[REPLICA_ACTIONS_MAX];
-    void *memory[REPLICA_ACTIONS_MAX][2];
-    uint32_t count;
+struct kept_action {
+    struct replica_action action;
+    struct network_item copy;
+    void *memory[2];
 };
 
-static struct kept_actions *keep_actions(const struct replica_actions *actions)
+static struct kept_action *keep_actions(const struct replica_actions *actions)
 {
-    struct kept_actions *kept = calloc(1, sizeof *kept);
+    struct kept_action *kept = calloc(actions->count, sizeof *kept);
     assert(kept);
-    kept->count = actions->count;
     for (uint32_t i = 0; i < actions->count; i++) {
-        struct replica_action *action = &kept->items[i];
+        struct replica_action *action = &kept[i].action;
         *action = actions->items[i];
         if (action->kind == REPLICA_SEND) {
-            copy_message(&kept->copies[i], &action->send.message);
-            action->send.message = kept->copies[i].message;
+            network_copy_message(&kept[i].copy, &action->send.message);
+            action->send.message = kept[i].copy.message;
         } else if (action->kind == REPLICA_RECORD) {
             struct bytes *key = &action->record.key;
             struct bytes *value = &action->record.value;
-            key->data = kept->memory[i][0] = copy_of(key->data, key->length);
-            value->data = kept->memory[i][1] = copy_of(value->data, value->length);
+            key->data = kept[i].memory[0] = network_copy(key->data, key->length);
+            value->data = kept[i].memory[1] = network_copy(value->data, value->length);
         } else if (action->kind == REPLICA_SYSTEM_EVENT) {
             struct bytes *address = &action->member.address;
-            address->data = kept->memory[i][0] = copy_of(address->data, address->length);
+            address->data = kept[i].memory[0] = network_copy(address->data, address->length);
         }
     }
     return kept;
@@ -644,17 +497,19 @@ void network_step(struct network *network, int node, struct replica_event *event
     int err = replica_step(self->replica, event, &network->actions);
     assert(err == 0);
     (void)err;
+    self->deadline = replica_deadline(self->replica);
     if (network->actions.count == 0) {
         return;
     }
-    struct kept_actions *kept = keep_actions(&network->actions);
-    for (uint32_t i = 0; i < kept->count; i++) {
+    uint32_t count = network->actions.count;
+    struct kept_action *kept = keep_actions(&network->actions);
+    for (uint32_t i = 0; i < count; i++) {
         if (self->replica) {
-            act(network, node, &kept->items[i]);
+            act(network, node, &kept[i].action);
         }
-        free_item(&kept->copies[i]);
-        free(kept->memory[i][0]);
-        free(kept->memory[i][1]);
+        network_item_free(&kept[i].copy);
+        free(kept[i].memory[0]);
+        free(kept[i].memory[1]);
     }
     free(kept);
 }
@@ -695,8 +550,8 @@ static void tick_due(struct network *network)
 {
     for (int i = 0; i < network->count; i++) {
         struct network_node *node = &network->nodes[i];
-        for (int k = 0; node->replica && !node->is_frozen &&
-                        instant_reached(replica_deadline(node->replica), network->now);
+        for (int k = 0;
+             node->replica && !node->is_frozen && instant_reached(node->deadline, network->now);
              k++) {
             assert(k < 1000);
             struct replica_event event = {.kind = REPLICA_TICK};
@@ -711,7 +566,7 @@ static struct instant next_at(const struct network *network)
     for (int i = 0; i < network->count; i++) {
         const struct network_node *node = &network->nodes[i];
         if (node->replica && !node->is_frozen) {
-            next = instant_earlier(next, replica_deadline(node->replica));
+            next = instant_earlier(next, node->deadline);
         }
     }
     return next;
@@ -731,9 +586,9 @@ static bool run(struct network *network, bool (*holds)(struct network *network),
         }
         network->now = next.ns > network->now.ns ? next : network->now;
         while (network->queue_count > 0 && network->queue[0].at.ns <= network->now.ns) {
-            struct network_item item = pop_item(network);
+            struct network_item item = network_pop(network);
             happen(network, &item);
-            free_item(&item);
+            network_item_free(&item);
         }
         tick_due(network);
     }
@@ -803,7 +658,7 @@ void network_free(struct network *network)
         }
     }
     for (uint32_t i = 0; i < network->queue_count; i++) {
-        free_item(&network->queue[i]);
+        network_item_free(&network->queue[i]);
     }
     free(network->queue);
     free(network->connections);
@@ -928,47 +783,11 @@ void network_send(struct network *network, int from, int to, const struct peer_m
             if (connection->side[side] == to && connection->side[1 - side] == from &&
                 connection->id[0] && connection->id[1]) {
                 struct network_item item = {.kind = ITEM_MESSAGE};
-                copy_message(&item, message);
-                transmit(network, c, side, item);
+                network_copy_message(&item, message);
+                network_transmit(network, c, side, item);
                 return;
             }
         }
     }
     assert(!"no connection");
-}
-
-// --- What can be seen --------------------------------------------------------------------------
-
-bool network_is_level(struct network *network)
-{
-    for (int i = 0; i < network->count; i++) {
-        for (uint16_t actor = 1; actor <= NETWORK_NODES_MAX && network->nodes[i].replica; actor++) {
-            if (network->nodes[i].held[actor] != network->strands[actor].length) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-int network_links(const struct network *network, int node)
-{
-    int count = 0;
-    for (uint32_t c = 0; c < network->connections_count; c++) {
-        const struct network_connection *connection = &network->connections[c];
-        bool is_whole = connection->id[0] && connection->id[1] && !connection->is_broken[0] &&
-                        !connection->is_broken[1];
-        count += is_whole && (connection->side[0] == node || connection->side[1] == node);
-    }
-    return count;
-}
-
-bool network_is_meshed(struct network *network)
-{
-    for (int i = 0; i < network->count; i++) {
-        if (network_links(network, i) != network->count - 1) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -36,6 +36,7 @@ struct network_node {
     uint64_t runs[RUNS_REMEMBERED_MAX];
     uint32_t runs_count;
     uint64_t clock;
+    struct instant deadline;                // the replica's
     uint32_t held[NETWORK_NODES_MAX + 1];   // chunks of each actor's strand
     uint8_t branch[NETWORK_NODES_MAX + 1];  // other than 0: its copy has other hashes
     uint64_t common[NETWORK_NODES_MAX + 1]; // behind this counter
