@@ -106,6 +106,12 @@ uint64_t promises_counted(const struct replica *replica, uint16_t actor)
     return entry ? entry->counted.counter : 0;
 }
 
+bool promises_forbid(const struct replica *replica, uint16_t actor, uint64_t first)
+{
+    const struct actor_promise *entry = promise_find(replica->promises, actor);
+    return entry && first > entry->counted.head && first <= entry->counted.counter;
+}
+
 uint64_t promises_heard(const struct replica *replica, uint16_t actor)
 {
     const struct actor_promise *entry = promise_find(replica->promises, actor);

@@ -50,7 +50,7 @@ enum replica_verdict replica_may_apply(struct replica *replica, link_id id, uint
     }
     uint64_t held = version_vector_get(&replica->held, actor);
     bool is_own = actor == replica->actor; // lost by the disk, after it was promised
-    if (!is_own && first > held && first <= promises_counted(replica, actor)) {
+    if (!is_own && first > held && promises_forbid(replica, actor, first)) {
         *refusal_out = REFUSAL_PROTOCOL;
         (void)reason_set(reason, ERR_DENIED,
                          "chunks of actor %u from %" PRIu64 " on, which it had promised never to "

@@ -44,6 +44,7 @@ struct link {
     bool is_extra;      // above LINKS_WANTED: goes when both sides gain nothing from it
     bool stable_wanted; // the other side's note says so
     uint32_t abilities;
+    char address[PEER_ADDRESS_BYTES_MAX + 1]; // as its hello said; for people
     char server_version[NAME_BYTES_MAX + 1];
     struct instant since;
     struct instant heard;       // when its last message or chunk came
@@ -275,6 +276,9 @@ void promises_committed(struct replica *replica, const struct replica_committed 
 void promises_clock_raised(struct replica *replica);
 void promises_held_by_peer(struct replica *replica, struct link *link, uint64_t counter);
 uint64_t promises_counted(const struct replica *replica, uint16_t actor);
+// Whether a chunk that begins there was promised never to come. One at or below the promise's head
+// was there when it was made: a node may have lost it since.
+bool promises_forbid(const struct replica *replica, uint16_t actor, uint64_t first);
 uint64_t promises_heard(const struct replica *replica, uint16_t actor); // counted or not
 void promises_membership_changed(struct replica *replica);
 void promises_forget(struct replica *replica); // this node changes its cluster: of other actors
