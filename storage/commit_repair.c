@@ -46,6 +46,9 @@ static int repair_expects(struct store *store, struct disk_iterator *strands, ui
     }
     if (result == 0) {
         *hash_out = header.prev_hash;
+    } else if (result == STORE_GAP) {
+        struct reason ignored;
+        (void)store_corrupt(store, actor, next.first, &ignored); // so that it is mended first
     }
     buffer_deinit(&chunk);
     return result;

@@ -10,13 +10,30 @@ static void look_again(struct cluster *cluster, int64_t after_ms)
     cluster->repair.next_at = instant_add(cluster->service->now, duration_ms(after_ms));
 }
 
+// The last damage of the strand before the chunk that was just repaired: that had to wait for it,
+// because a chunk is vouched for by the one behind it.
+static bool find_before(const struct cluster *cluster, struct damaged_chunk *found_out)
+{
+    const struct damaged_chunk mended = cluster->repair.mended;
+    struct damaged_chunk at = {.actor = mended.actor};
+    bool is_found = false;
+    while (mended.actor != 0 && store_next_damage(cluster->node->store, at, &at) &&
+           at.actor == mended.actor && at.first < mended.first) {
+        *found_out = at;
+        is_found = true;
+    }
+    return is_found;
+}
+
 static bool find_damage(struct cluster *cluster)
 {
     struct repair *repair = &cluster->repair;
     struct store *store = cluster->node->store;
     const struct damaged_chunk none = {0};
     struct damaged_chunk found;
-    if (!store_next_damage(store, repair->damage, &found) &&
+    bool is_before = find_before(cluster, &found);
+    repair->mended = none;
+    if (!is_before && !store_next_damage(store, repair->damage, &found) &&
         !store_next_damage(store, none, &found)) {
         repair->damage = none;
         return false;
@@ -96,16 +113,26 @@ static void repair_completed(struct cluster_append *done)
     repair->is_appending = false;
     look_again(cluster, 0);
     service_wake(cluster->service);
+    if (done->append.result == STORE_DUPLICATE) {
+        repair->is_open = false; // it was whole after all
+        return;
+    }
+    if (done->append.result == STORE_GAP) {
+        repair->is_open = false; // what vouches for it is damaged too, and is listed now
+        look_again(cluster, REPAIR_BEHIND_MS);
+        return;
+    }
     if (done->append.result != 0) {
-        cluster_log(cluster, LOG_WARNING,
-                    "a copy of the damaged chunk %s does not take its place (%s): the next member "
-                    "is asked",
-                    id, done->append.result < 0 ? err_text(done->append.result) : "another one");
+        struct reason text;
+        reason_set(&text, 0, "a copy of the damaged chunk does not take its place (%s)",
+                   done->append.result < 0 ? err_text(done->append.result) : "another one");
+        cluster_complain(cluster, id, text.text);
         return;
     }
     cluster_log(cluster, LOG_INFO, "the damaged chunk %s is repaired with another member's copy",
                 id);
     repair->is_open = false;
+    repair->mended = repair->damage;
     if (cluster_tell_chunk(cluster, buffer_bytes(&repair->chunk))) {
         cluster_log(cluster, LOG_WARNING, "what chunk %s says of members is known after a restart",
                     id);

@@ -20,6 +20,7 @@ enum {
     RECORDS_PER_APPEND = 64,  //
     CLUSTER_RETRY_MS = 1000,  // what the disk refused is tried again
     REPAIR_PAUSE_MS = 1000,   // between looks for damage
+    REPAIR_BEHIND_MS = 50,    // until the chunk behind is tried, which must be repaired first
     REPAIR_ANSWER_MS = 5000,  // a member that does not answer: the next one is asked
     MEMBERS_COUNTED_MS = 250, // members, alarms: looked at again
     HOLLOWS_MAX = 64,
@@ -68,6 +69,7 @@ struct repair {
     bool is_open; // a chunk is asked for or being put in place
     bool is_appending;
     struct damaged_chunk damage;
+    struct damaged_chunk mended; // the last one, just now; actor 0: none
     uint64_t token;
     link_id asked;          // who was asked last
     struct instant next_at; // when to look again, or to ask the next one
