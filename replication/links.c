@@ -247,6 +247,9 @@ struct link *links_up(struct replica *replica, const struct replica_link_up *up)
     if (length > 0) {
         memcpy(link->server_version, hello->server_version.data, length);
     }
+    if (hello->address.length > 0 && hello->address.length < sizeof link->address) {
+        memcpy(link->address, hello->address.data, hello->address.length);
+    }
     const struct member *member = membership_of_node(&replica->members, &hello->node);
     if (member && !member->is_retired && !uuid_is_zero(&replica->cluster)) {
         link->is_newcomer = false; // it became one since it said hello
@@ -300,7 +303,9 @@ void links_down(struct replica *replica, const struct replica_link_down *down)
         link->is_refused = down->refusal != 0;
         if (link->why_ended[0] == '\0') {
             (void)snprintf(link->why_ended, sizeof link->why_ended, "%s",
-                           down->refusal != 0 ? "it was refused" : "the connection is gone");
+                           down->refusal == REFUSAL_SHUTDOWN ? "that node stops"
+                           : down->refusal != 0              ? "it was refused"
+                                                             : "the connection is gone");
         }
     }
     struct target *target = target_of_dial(replica, down->dial);

@@ -53,7 +53,8 @@ void target_fits(struct replica *replica, const struct target *target)
 static const char *address_of(struct replica *replica, const struct link *link)
 {
     const struct target *target = target_of_node(replica, &link->node);
-    return target && target->address[0] != '\0' ? target->address : "an address not known";
+    const char *known = target ? target->address : "";
+    return link->address[0] != '\0' ? link->address : known[0] != '\0' ? known : "no address";
 }
 
 // Behind the duplicates of the first moments: whoever is still there is a link.
