@@ -259,6 +259,7 @@ static int builder_add_runs(struct builder *builder, struct append *append)
     uint32_t left = append->events;
     const uint8_t *at = append->bytes.data;
     append->first = builder->store->commit.clock + !IS_PLANTED(PLANTED_REUSE_COUNTER);
+    append->actor = builder->store->config.actor;
     for (uint32_t i = 0; i < append->runs_count; i++) {
         struct append_run run = append->runs[i];
         int result = 0;

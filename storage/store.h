@@ -125,7 +125,7 @@ struct append {
     const struct append_run *runs; // APPEND_PRODUCE
     uint32_t runs_count;
     uint32_t events;                     // how many events in all
-    uint16_t actor;                      // ACTOR, HOLLOW
+    uint16_t actor;                      // ACTOR, HOLLOW; PRODUCE, SYSTEM: a result
     uint64_t last;                       // HOLLOW
     const struct append_record *records; // RECORDS
     uint32_t records_count;

@@ -299,7 +299,7 @@ static void produce_answer(struct produce *produce, uint32_t nodes)
         .code = produce->append.events,
         .remarks = produce->remarks | (nodes < produce->replicas ? REMARK_REPLICAS_LATE : 0),
         .nodes = nodes,
-        .first = {.counter = produce->append.first, .actor = node_actor(session->service->node)},
+        .first = {.counter = produce->append.first, .actor = produce->append.actor},
     };
     session_answer(session, &answer);
 }
