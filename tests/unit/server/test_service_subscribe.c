@@ -554,9 +554,6 @@ START_TEST(refuses_what_cannot_be_subscribed_to)
     refused(subscribe_request(0, "/**foo"), WIRE_INVALID_GLOB);
     refused(subscribe_request(0, ""), WIRE_INVALID_GLOB);
     struct request request = subscribe_request(0, NULL);
-    request.subscribe.is_stable_order = true;
-    refused(request, WIRE_UNSUPPORTED);
-    request = subscribe_request(0, NULL);
     request.subscribe.start = START_AT_ID;
     refused(request, WIRE_INVALID_ID);
     request.subscribe.start = START_AT_CURSOR;
