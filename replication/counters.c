@@ -96,10 +96,12 @@ bool counters_believe(struct replica *replica, struct link *link, uint16_t actor
     uint64_t ahead = counter > known ? counter - known : 0;
     bool is_exempt = replica->actor == 0 || IS_PLANTED(PLANTED_COUNTER_POISON) ||
                      contains(state->forgiven, state->forgiven_count, actor);
-    if (counter > COUNTER_MAX || (ahead > COUNTER_JUMP_MAX && !is_exempt) ||
-        counters_is_quarantined(replica, actor)) {
+    if (counter > COUNTER_MAX || (ahead > COUNTER_JUMP_MAX && !is_exempt)) {
         quarantine(replica, link, actor, counter, known);
         return false;
+    }
+    if (counters_is_quarantined(replica, actor)) {
+        return true; // what others hold of it from before: it moves nothing here
     }
     if (ahead > COUNTER_JUMP_ALARM && replica->actor != 0) {
         alarm_raise(replica, "counter_jump", actor,
