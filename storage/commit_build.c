@@ -177,7 +177,9 @@ int builder_close_chunk(struct builder *builder, uint32_t open)
     header.open = open;
     struct block *block = builder->block;
     struct buffer out = {.data = block->data, .length = block->length, .capacity = block->capacity};
-    result = chunk_append(&out, &header, builder->body, builder->store->commit.compress_state);
+    void *state = builder->store->commit.compress_state;
+    bool may_compress = !atomic_load(&builder->store->may_not_compress);
+    result = chunk_append(&out, &header, builder->body, may_compress ? state : NULL);
     if (result != 0) {
         return result;
     }

@@ -160,6 +160,11 @@ uint64_t store_clock(const struct store *store)
     return atomic_load(&store->clock);
 }
 
+void store_allow_compression(struct store *store, bool is_allowed)
+{
+    atomic_store(&store->may_not_compress, !is_allowed);
+}
+
 bool store_is_congested(const struct store *store)
 {
     return atomic_load(&store->index_behind) > INDEX_BEHIND_EVENTS_MAX &&

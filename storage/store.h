@@ -160,6 +160,9 @@ void store_clock_raise(struct store *store, uint64_t counter);
 // Whether produce should wait because the indexer is too far behind. Any thread.
 bool store_is_congested(const struct store *store);
 
+// Whether new chunks may be compressed, if the configuration wants it. Any thread.
+void store_allow_compression(struct store *store, bool is_allowed);
+
 // What strands end with, as of the port's last refresh; sorted by actor. Valid until the next one.
 struct strand_end {
     uint16_t actor;

@@ -215,6 +215,7 @@ struct store {
     atomic_uint_fast64_t appended_bytes; // queued and in commit
     atomic_uint_fast64_t index_behind;   // events published, not yet found by readers of the index
     atomic_bool is_full;
+    atomic_bool may_not_compress; // somebody in the cluster could not read it
 };
 
 // --- recovery.c: what a log says of itself ------------------------------------------------------

@@ -373,6 +373,7 @@ void cluster_publish(struct cluster *cluster)
     uint32_t members = members_now(cluster);
     bool compress = (replica_abilities(cluster->replica) & PEER_READS_LZ4) != 0;
     atomic_store(&view->compress, compress && cluster->node->compress);
+    store_allow_compression(cluster->node->store, compress);
     uint64_t frontier = replica_frontier(cluster->replica);
     atomic_store(&view->waits_for, replica_frontier_waits_for(cluster->replica));
     if (frontier != atomic_load(&view->frontier)) {
