@@ -73,17 +73,16 @@ static enum step note_cursor(struct consumer *consumer)
 {
     const struct version_vector *cursor =
         weir_core_cursor(weir_client_core(consumer->client), consumer->subscription);
-    if (!cursor || (consumer->has_cursor && version_vector_equal(&consumer->cursor, cursor))) {
-        return STEP_ON;
+    if (cursor && !(consumer->has_cursor && version_vector_equal(&consumer->cursor, cursor))) {
+        if (version_vector_copy(&consumer->cursor, cursor) != 0) {
+            return out_of_memory(consumer);
+        }
+        consumer->has_cursor = true;
+        if (consumer->file.path) {
+            consumer->file_due =
+                instant_add(consumer->file.changed, duration_ms(CURSOR_FILE_PERIOD_MS));
+        }
     }
-    if (version_vector_copy(&consumer->cursor, cursor) != 0) {
-        return out_of_memory(consumer);
-    }
-    consumer->has_cursor = true;
-    if (!consumer->file.path) {
-        return STEP_ON;
-    }
-    consumer->file_due = instant_add(consumer->file.changed, duration_ms(CURSOR_FILE_PERIOD_MS));
     return instant_reached(consumer->file_due, weir_clock_now()) ? write_cursor(consumer) : STEP_ON;
 }
 
