@@ -290,7 +290,7 @@ static void fault_damage(struct faults *faults)
         uint8_t key[EVENT_ID_KEY_LENGTH];
         event_id_encode_key((struct event_id){.counter = first, .actor = actor}, key);
         world_trace(world, "damage", index, actor, first);
-        machine->may_have_lost = true;
+        machine->is_rotten = true;
         disk_medium_flip(machine->log_medium, LOG_CHUNKS, bytes_of(key, sizeof key),
                          (size_t)random_below(&world->random, 640));
     }

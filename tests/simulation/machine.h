@@ -22,6 +22,7 @@ struct machine {
     uint32_t *held;           // by actor: how many chunks of its strand were published here
     uint32_t held_capacity;
     bool may_have_lost; // its disk was damaged or went back: less may be found than was there
+    bool is_rotten;     // chunks of it are damaged
     uint32_t disk_life; // counts how often its disks were lost, or went back
 
     // the process

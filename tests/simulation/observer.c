@@ -219,7 +219,7 @@ static void check_recovered(struct machine *machine, uint16_t actor)
     uint32_t *held = held_of(machine, actor);
     uint64_t published = *held > 0 ? strand->chunks[*held - 1].last : 0;
     uint64_t found = version_vector_get(&machine->store->published.vector, actor);
-    if (found < published && !machine->may_have_lost) {
+    if (found < published && !machine->may_have_lost && !machine->is_rotten) {
         world_violation(world, "durability",
                         "machine %u held actor %u up to %" PRIu64
                         ", and after a crash up to %" PRIu64,
