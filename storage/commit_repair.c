@@ -35,20 +35,19 @@ static int repair_expects(struct store *store, struct disk_iterator *strands, ui
     }
     event_id_encode_key((struct event_id){.counter = next.first, .actor = actor}, key);
     result = disk_get(store->log, LOG_CHUNKS, bytes_of(key, sizeof key), &chunk);
-    if (result == DISK_NOT_FOUND || result == ERR_CORRUPT) {
+    bool is_damaged = result == DISK_NOT_FOUND || result == ERR_CORRUPT ||
+                      (result == 0 && (chunk_header_parse(buffer_bytes(&chunk), &header) != 0 ||
+                                       header.actor != actor || header.first != next.first));
+    if (is_damaged) {
+        struct reason ignored;
+        (void)store_corrupt(store, actor, next.first, &ignored); // so that it is mended first
+        result = STORE_GAP;
+    }
+    if (result == 0 && header.prev != last) {
         result = STORE_GAP;
     }
     if (result == 0) {
-        bool is_readable = chunk_header_parse(buffer_bytes(&chunk), &header) == 0 &&
-                           header.actor == actor && header.first == next.first &&
-                           header.prev == last;
-        result = is_readable ? 0 : STORE_GAP;
-    }
-    if (result == 0) {
         *hash_out = header.prev_hash;
-    } else if (result == STORE_GAP) {
-        struct reason ignored;
-        (void)store_corrupt(store, actor, next.first, &ignored); // so that it is mended first
     }
     buffer_deinit(&chunk);
     return result;

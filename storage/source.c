@@ -28,6 +28,9 @@ struct source {
     bool scan_ready; // the iterator stands on a wanted chunk, parsed into scan_header
     bool scan_ended;
     struct chunk_header scan_header;
+    bool is_loaded; // the wanted chunk is in scan_chunk: the iterator met damage before it
+    bool must_seek; // behind it
+    struct buffer scan_chunk;
     bool hit_ready;
     bool hits_ended;
     struct index_hit hit;
@@ -251,29 +254,56 @@ void source_close(struct source *source)
     version_vector_deinit(&source->upper);
     version_vector_deinit(&source->watermark);
     buffer_deinit(&source->hit_chunk);
+    buffer_deinit(&source->scan_chunk);
     buffer_deinit(&source->passed);
     free(source);
 }
 
-// The iterator has failed, and does not say where: names the next wanted chunk, if it is damage.
+// The lowest key behind the chunk that the scan has passed.
+static struct event_id scan_next_key(const struct source *source)
+{
+    return (struct event_id){.counter = source->scan_header.first,
+                             .actor = (uint16_t)(source->scan_header.actor + 1)};
+}
+
+// The iterator has failed, and does not say where. Where a block of the disk is damaged chunks that
+// were mended since lie elsewhere too: the next wanted one is loaded by itself. 0 (ready or ended),
+// ERR_*.
 static int scan_failed(struct source *source, int error, struct reason *reason)
 {
-    struct event_id next = {.counter = source->scan_header.first,
-                            .actor = (uint16_t)(source->scan_header.actor + 1)};
     struct event_id lowest;
-    if (error == ERR_CORRUPT && source_lowest(source, &source->lower, next, &lowest) == 0) {
-        return store_corrupt(source->store, lowest.actor, lowest.counter, reason);
+    int result = error == ERR_CORRUPT
+                     ? source_lowest(source, &source->lower, scan_next_key(source), &lowest)
+                     : error;
+    if (result == SOURCE_END) {
+        source->scan_ended = true;
+        return 0;
     }
-    return reason_set(reason, error, "the log cannot be read: %s", err_text(error));
+    if (result != 0) {
+        return reason_set(reason, error, "the log cannot be read: %s", err_text(error));
+    }
+    buffer_clear(&source->scan_chunk);
+    result = chunk_load(source->store, lowest.actor, lowest.counter, &source->scan_chunk,
+                        &source->scan_header, reason);
+    source->is_loaded = result == 0;
+    source->scan_ready = result == 0;
+    return result;
 }
 
 // Moves the scan to a wanted chunk. 0 (ready or ended), SOURCE_PAUSE, ERR_*.
 static int scan_settle(struct source *source, struct reason *reason)
 {
+    if (source->must_seek) {
+        int result = scan_seek(source, scan_next_key(source));
+        if (result < 0) {
+            return result;
+        }
+        source->must_seek = false;
+    }
     for (unsigned passed = 0; !source->scan_ready && !source->scan_ended; passed++) {
         if (!disk_iterator_is_valid(source->chunks)) {
-            source->scan_ended = true;
             int result = disk_iterator_status(source->chunks);
+            source->scan_ended = result == 0;
             return result == 0 ? 0 : scan_failed(source, result, reason);
         }
         struct bytes key = disk_iterator_key(source->chunks);
@@ -417,7 +447,8 @@ int source_current(struct source *source, struct source_chunk *chunk_out, struct
     } else {
         *chunk_out = (struct source_chunk){
             .header = source->scan_header,
-            .chunk = disk_iterator_value(source->chunks),
+            .chunk = source->is_loaded ? buffer_bytes(&source->scan_chunk)
+                                       : disk_iterator_value(source->chunks),
             .positions = source_positions(source, &source->lower, &source->scan_header)};
     }
     return 0;
@@ -431,6 +462,10 @@ void source_next(struct source *source)
     } else {
         assert(source->scan_ready);
         source->scan_ready = false;
-        disk_iterator_next(source->chunks);
+        source->must_seek = source->is_loaded;
+        if (!source->is_loaded) {
+            disk_iterator_next(source->chunks);
+        }
+        source->is_loaded = false;
     }
 }
