@@ -502,6 +502,32 @@ START_TEST(damage_of_which_no_copy_is_left_becomes_hollow)
 }
 END_TEST
 
+START_TEST(damage_that_keeps_its_neighbour_from_being_repaired_is_listed)
+{
+    struct log_fixture fixture;
+    struct buffer first = {0};
+    struct buffer second = {0};
+    struct damaged_chunk found = {0};
+    fixture_init(&fixture, 11);
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 4; i++) {
+        fixture_produce(&fixture, 6);
+    }
+    damage(&fixture, fixture.events[6].id, true, &first);
+    damage(&fixture, fixture.events[12].id, true, &second);
+    ck_assert_int_eq(repair(&fixture, buffer_bytes(&first)), STORE_GAP);
+    ck_assert(store_next_damage(fixture.store, found, &found));
+    ck_assert_uint_eq(found.first, fixture.events[12].id.counter);
+    ck_assert_int_eq(repair(&fixture, buffer_bytes(&second)), 0);
+    ck_assert_int_eq(repair(&fixture, buffer_bytes(&first)), 0);
+    ck_assert_int_eq(read_matching(&fixture, "/**"), 0);
+    buffer_deinit(&first);
+    buffer_deinit(&second);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
 // --- Failing reads -------------------------------------------------------------------------------
 
 enum { WAYS = 6 };
@@ -614,6 +640,7 @@ int main(void)
     suite_add(suite, with_peers_a_hole_ends_the_strand_and_the_node_starts);
     suite_add(suite, a_strand_goes_on_behind_a_hollow_range);
     suite_add(suite, damage_of_which_no_copy_is_left_becomes_hollow);
+    suite_add(suite, damage_that_keeps_its_neighbour_from_being_repaired_is_listed);
     suite_add(suite, a_read_that_fails_is_no_damage_and_no_end);
     return check_main(suite);
 }
