@@ -442,12 +442,14 @@ static int on_subscription(struct weir_core *core, struct client_subscription *s
 {
     const struct reply *reply = &notice->reply;
     notice->tag = subscription->tag;
-    if (subscription->is_subscribed == (reply->kind == REPLY_SUBSCRIBED) &&
-        reply->kind != REPLY_ERROR) {
+    // One that was stopped before it began ends without having begun, and without a place.
+    bool is_over = reply->kind == REPLY_ERROR || reply->kind == DELIVERY_END;
+    if (subscription->is_subscribed == (reply->kind == REPLY_SUBSCRIBED) && !is_over) {
         return protocol_error(core, "a subscription that begins twice, or not at all");
     }
-    int err =
-        reply->kind == REPLY_ERROR ? 0 : client_subscription_merge(subscription, reply->cursor);
+    bool has_place = reply->kind == REPLY_SUBSCRIBED ||
+                     (subscription->is_subscribed && reply->kind != REPLY_ERROR);
+    int err = has_place ? client_subscription_merge(subscription, reply->cursor) : 0;
     if (err != 0) {
         return err == ERR_MEMORY ? err : protocol_error(core, "a cursor that is none");
     }

@@ -22,6 +22,9 @@ enum {
     HEARTBEAT_MS_MIN = 10,
 };
 
+static const char NODE_IS_STOPPING[] =
+    "this node is stopping: go on with another one, or here later";
+
 // --- Life --------------------------------------------------------------------------------------
 
 void subscription_free(struct subscription *subscription)
@@ -82,9 +85,20 @@ static void subscription_make_ready(struct subscription *subscription)
     session_mark_ready(session);
 }
 
+// Whether SUBSCRIBED was taken, so that an END has a cursor to tell.
+static bool has_begun(const struct subscription *subscription)
+{
+    return subscription->state != SUBSCRIPTION_WAITING &&
+           subscription->state != SUBSCRIPTION_STARTING && !subscription->is_subscribed_due;
+}
+
 void subscription_finish(struct subscription *subscription, enum end_reason reason)
 {
     if (subscription->state == SUBSCRIPTION_OVER) {
+        return;
+    }
+    if (reason == END_SHUTDOWN && !has_begun(subscription)) {
+        subscription_fail(subscription, WIRE_SHUTTING_DOWN, NODE_IS_STOPPING);
         return;
     }
     subscription_let_go(subscription);
@@ -396,8 +410,7 @@ static void subscription_resolved(struct waiter *waiter, int result)
 {
     struct subscription *subscription = container_of(waiter, struct subscription, waiter);
     if (result == ERR_CLOSED) {
-        subscription_fail(subscription, WIRE_SHUTTING_DOWN,
-                          "this node is stopping: go on with another one, or here later");
+        subscription_fail(subscription, WIRE_SHUTTING_DOWN, NODE_IS_STOPPING);
     } else if (result == ERR_TIMEOUT) {
         subscription_fail(subscription, WIRE_TIMEOUT,
                           "this node does not hold what `after` names, and it did not come in "

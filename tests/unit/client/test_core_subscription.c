@@ -178,6 +178,18 @@ START_TEST(stop_is_answered_by_the_end_and_late_errors_are_passed_over)
 }
 END_TEST
 
+START_TEST(one_that_is_stopped_before_it_began_ends_without_a_place)
+{
+    struct scripted_node node;
+    node_init(&node, true);
+    uint64_t id = node_subscribe(&node, 0);
+    node_position(&node, DELIVERY_END, id, "@", END_STOPPED);
+    expect_notice(&node, WEIR_END);
+    ck_assert_ptr_null(node_cursor(&node, id));
+    node_deinit(&node);
+}
+END_TEST
+
 START_TEST(an_error_ends_a_subscription_alone)
 {
     struct scripted_node node;
@@ -386,6 +398,7 @@ int main(void)
     suite_add(suite, the_cursor_is_unknown_until_the_node_says_it_unless_it_was_given);
     suite_add(suite, credit_is_given_back_by_halves_of_what_was_taken);
     suite_add(suite, stop_is_answered_by_the_end_and_late_errors_are_passed_over);
+    suite_add(suite, one_that_is_stopped_before_it_began_ends_without_a_place);
     suite_add(suite, an_error_ends_a_subscription_alone);
     suite_add(suite, deliveries_that_begin_twice_or_not_at_all_are_refused);
     suite_add(suite, answers_to_get_and_last_are_events);

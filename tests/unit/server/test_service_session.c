@@ -303,6 +303,12 @@ START_TEST(shutdown_finishes_what_was_accepted_and_ends_subscriptions)
     request = subscribe_request(2, NULL);
     request.subscribe.after.cursor = bytes_of("\x81\x01\xcd\xff\xff", 5);
     struct stream *waiting = client_subscribe(&client, &request);
+    request = subscribe_request(7, NULL);
+    struct stream *accepted = client_subscribe(&client, &request);
+    request = subscribe_request(8, NULL);
+    request.subscribe.start = START_LAST;
+    request.subscribe.start_last = 1;
+    struct stream *starting = client_subscribe(&client, &request);
     request = produce_of(&events, 3, 100, 3);
     client_submit(&client, &request);
     request.id = 4;
@@ -316,6 +322,8 @@ START_TEST(shutdown_finishes_what_was_accepted_and_ends_subscriptions)
     client_run(&client);
     ck_assert_uint_eq(running->end_reason, END_SHUTDOWN);
     ck_assert_uint_eq(waiting->error, WIRE_SHUTTING_DOWN);
+    ck_assert_uint_eq(accepted->error, WIRE_SHUTTING_DOWN);
+    ck_assert_uint_eq(starting->error, WIRE_SHUTTING_DOWN);
     ck_assert_uint_eq(client_answer(&client, 3)->kind, REPLY_PRODUCED);
     ck_assert_uint_eq(client_answer(&client, 4)->code, WIRE_SHUTTING_DOWN);
     ck_assert_uint_eq(client_answer(&client, 5)->kind, REPLY_PRODUCED);
