@@ -6,7 +6,7 @@ import os
 import signal
 
 from load import Producer
-from weir_test import REDUCED, Server, expect, expect_equal, main, test
+from weir_test import REDUCED, Server, expect, expect_equal, main, test, wait_until
 
 COUNT = 500 if REDUCED else 5000
 
@@ -91,6 +91,23 @@ def a_cursor_file_resumes_without_gap_after_kill_9_of_the_consumer(folder):
     producer.finish()
     expect_equal(sorted(set(seen), key=lambda s: int(s.split()[1])),
                  [producer.line(n) for n in range(COUNT)], "everything seen")
+
+
+@test
+def a_cursor_file_of_an_idle_tail_is_up_to_date(folder):
+    server = Server(folder)
+    cursor_file = os.path.join(folder, "cursor")
+    tail = server.weir_start(*("consume", "-t", "--output", "raw", "--cursor-file", cursor_file))
+
+    def is_written():
+        with open(cursor_file, encoding="ascii") as file:
+            return file.read().strip() == server.status()["cursor"]
+
+    for turn in range(1, 6):
+        # The second comes too soon after the first to be written at once, and nothing comes after.
+        Producer(server, "p", "/a/b", in_flight=1, count=2).finish()
+        tail.stdout.wait_count(2 * turn)
+        wait_until(is_written, "the cursor of all that was printed")
 
 
 @test

@@ -249,6 +249,8 @@ class Torturer:
         self.check_acknowledged(events)
         for node in self.cluster.nodes.values():
             node.stop(20)
+        for process in processes:
+            process.close()
         acknowledged = sum(len(writer.acknowledged()) for writer in self.ended_writers)
         return {
             "events": len(events),
