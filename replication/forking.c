@@ -358,6 +358,11 @@ void forking_command(struct replica *replica, const struct replica_command *comm
 void forking_member_event(struct replica *replica, const struct member_event *event)
 {
     if (event->kind == MEMBER_RETIRED) {
+        static const char *const codes[] = {"diverged", "promise_broken", "counter_from_nowhere",
+                                            "counter_jump"};
+        for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+            alarm_clear(replica, codes[i], event->actor); // nothing more comes of it
+        }
         const struct member *member = membership_of_actor(&replica->members, event->actor);
         struct hash128 hash = head_hash(replica, event->actor);
         uint64_t held = version_vector_get(&replica->held, event->actor);

@@ -211,6 +211,12 @@ static void compare(struct replica *replica, struct link *link, const struct not
     if (hash128_equal(&entry->hash, &unknown) || hash128_equal(&entry->hash, &hash)) {
         return;
     }
+    const struct member *member = membership_of_actor(&replica->members, entry->actor);
+    uint64_t common = 0;
+    bool is_theirs = member && member->is_sealed && uuid_equal(&member->node, &link->node);
+    if (is_theirs || forking_rescued(replica, &common) == entry->actor) {
+        return; // a branch that its owner keeps, and has issued again under another actor
+    }
     char node[UUID_TEXT_LENGTH + 1];
     uuid_format(&link->node, node);
     alarm_raise(replica, "diverged", entry->actor,

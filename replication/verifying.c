@@ -112,7 +112,6 @@ static void hollow(struct replica *replica, const struct member_event *event)
     action->hollow.actor = event->actor;
     action->hollow.first = event->first;
     action->hollow.last = event->last;
-    alarm_clear(replica, "chunk_lost", event->actor);
     push_report(replica, SEVERITY_WARNING, "events %llu to %llu of actor %u are lost for good",
                 (unsigned long long)event->first, (unsigned long long)event->last,
                 (unsigned)event->actor);

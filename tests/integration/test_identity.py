@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Who is a member, and the ways in which an id could be issued twice: lost, copied and restored disks,
-taken actor ids, other clusters, wrong secrets, members that retire."""
+"""Who is a member, and the ways in which an id could be issued twice: lost, copied and restored
+disks, taken actor ids, other clusters, wrong secrets, members that retire."""
 
 import os
 import shutil
