@@ -190,17 +190,36 @@ class Torturer:
             node.start()
             self.hold_until(node.may_produce, f"node {node.number} may produce", 60)
 
+    def part_and_go_on(self, node, others):
+        """Nobody else holds what it acknowledges from now on."""
+        self.cluster.proxy.part([node.number], [other.number for other in others])
+        self.log(f"part {node.number}")
+        alone = [w for w in self.writers if w.node is node and w.replicas == 1 and w.is_running()]
+        acknowledged = [len(writer.acknowledged()) for writer in alone]
+        self.hold_until(
+            lambda: all(
+                len(writer.acknowledged()) > before + PACE or not writer.is_running()
+                for writer, before in zip(alone, acknowledged)
+            ),
+            "progress on a node that is alone",
+            30,
+        )
+
     def lose_disk(self):
         """A disk is gone; its actor is retired, and a fresh node joins."""
         node = self.faults.some_node()
         others = [other for other in self.cluster.nodes.values() if other is not node]
+        if self.chance.random() < 0.6:
+            self.part_and_go_on(node, others)
         self.log(f"node {node.number} loses its disk, actor {node.actor}")
         node.kill()
+        self.cluster.proxy.heal()
         shutil.rmtree(node.data)
         self.lost_actors.add(node.actor)
         asked = self.chance.choice(others)
 
         def is_retired():
+            self.cluster.proxy.cut_all()
             result = asked.weir(
                 *("cluster", "retire", str(node.actor), "--yes"), status=None, seconds=40
             )
