@@ -174,7 +174,7 @@ START_TEST(what_is_not_supported_is_answered)
     native_hello(&client);
     feed_message(bytes_of("\x94\x04\x05\xc0\x81\x63\x01", 7)); // an unknown option
     refuses(5, WIRE_UNSUPPORTED);
-    feed_message(bytes_of("\x94\x04\x05\xc0\x81\x07\x01", 7)); // stable order
+    feed_message(bytes_of("\x94\x04\x05\xc0\x81\x07\x02", 7)); // an unknown order
     refuses(5, WIRE_UNSUPPORTED);
     struct buffer message = {0};
     ck_assert_int_eq(buffer_append(&message, bytes_of("\x95\x08\x05\xc0\x01\xdc\x00\x41", 8)), 0);
