@@ -22,6 +22,7 @@ class Faults:
         self.counts = {}
         self.kinds = [
             (self.kill, 5),
+            (self.kill_all, 1),
             (self.freeze, 3),
             (self.restart, 1),
             (self.part, 4),
@@ -77,6 +78,14 @@ class Faults:
         self.log(f"kill -9 {node.number}")
         node.kill()
         self.lasting(self.while_short(), lambda: self.start(node))
+
+    def kill_all(self):
+        """As when the power fails."""
+        self.log("kill -9 of all")
+        for node in self.cluster.nodes.values():
+            node.kill()
+        for node in self.cluster.nodes.values():
+            self.lasting(self.chance.uniform(0, 3), lambda n=node: self.start(n))
 
     def restart(self):
         node = self.some_node()

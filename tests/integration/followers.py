@@ -48,19 +48,21 @@ class Follower:
         with open(self.cursor_file, encoding="ascii") as file:
             return file.read().strip()
 
-    def start(self, node, reconnects=True):
-        """The next leg."""
+    def start(self, node, reconnects=True, window=4096):
+        """The next leg; the window in KiB."""
         self.reconnects = reconnects
         self.process = node.weir_start(
             *("consume", "--tail", "--output", "json", "--order", self.order),
-            *("--cursor-file", self.cursor_file),
+            *("--cursor-file", self.cursor_file, "--batch", str(window)),
             *(("-n", self.pattern) if self.pattern else ()),
             *(() if reconnects else ("--no-reconnect",)),
         )
         self.legs.append({"node": node.number, "from": self.cursor()})
 
-    def is_running(self):
-        return self.process is not None and self.process.is_running()
+    def freeze(self):
+        """It takes nothing any more, until its leg ends."""
+        if self.process:
+            self.process.signal(signal.SIGSTOP)
 
     def check_alive(self):
         """One that reconnects goes on until it is told to end, once it was connected."""
@@ -77,6 +79,7 @@ class Follower:
         if not self.process:
             return
         self.process.signal(signal.SIGTERM)
+        self.process.signal(signal.SIGCONT)
         status = self.process.wait(20)
         lines = bytes(self.process.stdout.data).splitlines(keepends=True)
         self.legs[-1].update(

@@ -27,6 +27,7 @@ from weir_test import run_weir, wait_until
 
 MEMORY_BYTES_MAX = 256 << 20  # of a node; sanitizers take more
 PACE = 150  # events a second of one producer
+BURST = 3000  # events of a producer that keeps no pace
 PRODUCERS_PER_NODE = 2
 # Well, broken off or refused, cannot connect, fewer replicas, nothing heard of a frozen node.
 WRITER_STATUSES = (0, 1, 3, 4, 7)
@@ -39,6 +40,7 @@ class Writer(Producer):
     def __init__(self, node, serial, chance):
         self.node, self.actor = node, node.actor
         self.replicas = serial % 2 + 1
+        is_burst = chance.random() < 0.1
         options = ("--output", "json")
         if self.replicas > 1:
             options += ("--replicas", "2", "--timeout", f"{chance.randrange(50, 3000)}ms")
@@ -46,8 +48,9 @@ class Writer(Producer):
             *(node, f"w{serial}", f"/t/{node.number}/{serial}"),
             in_flight=chance.choice((1, 16, 256)),
             size=chance.choice((0, 0, 100, 3000)),
+            count=BURST if is_burst else None,
             options=options,
-            pace=PACE,
+            pace=None if is_burst else PACE,
         )
         self.started_at = time.monotonic()
 
@@ -98,8 +101,11 @@ class Torturer:
             follower.check_alive()
             if time.monotonic() >= self.next_hop[follower]:
                 follower.end_leg()
-                follower.start(self.faults.some_node(), self.chance.random() < 0.8)
+                window = self.chance.choice((1, 16, 4096, 4096))
+                follower.start(self.faults.some_node(), self.chance.random() < 0.8, window)
                 self.next_hop[follower] = time.monotonic() + self.chance.uniform(0.2, 8)
+        if self.chance.random() < 0.01:
+            self.chance.choice(self.followers).freeze()
         if len(processes) > 60:
             for process in [process for process in processes if not process.is_running()]:
                 if not any(process is node.process for node in self.cluster.nodes.values()):
