@@ -271,10 +271,16 @@ static struct event_id scan_next_key(const struct source *source)
 // ERR_*.
 static int scan_failed(struct source *source, int error, struct reason *reason)
 {
-    struct event_id lowest;
-    int result = error == ERR_CORRUPT
-                     ? source_lowest(source, &source->lower, scan_next_key(source), &lowest)
-                     : error;
+    struct event_id lowest = scan_next_key(source);
+    struct chunk_place place = {.record.is_hollow = true};
+    int result = error == ERR_CORRUPT ? 0 : error;
+    while (result == 0 && place.record.is_hollow) { // there nothing is missing
+        result = source_lowest(source, &source->lower, lowest, &lowest);
+        if (result == 0) {
+            result = strand_find(source->strands, lowest.actor, lowest.counter, &place);
+        }
+        lowest.actor += result == 0 && place.record.is_hollow;
+    }
     if (result == SOURCE_END) {
         source->scan_ended = true;
         return 0;
