@@ -11,6 +11,24 @@ struct hollow_append {
     struct hash128 hash;
 };
 
+static const char *why_not(int result)
+{
+    return result == STORE_DUPLICATE ? "some of them are whole"
+           : result == STORE_GAP     ? "what follows is damaged too; give both up as one range"
+                                     : "the range is not one of whole chunks";
+}
+
+static void forget(struct cluster *cluster, const struct append *append)
+{
+    for (uint32_t i = 0; i < HOLLOWS_MAX; i++) {
+        struct damaged_chunk *known = &cluster->hollows[i];
+        if (known->actor == append->actor && known->first == append->first &&
+            known->last == append->last) {
+            *known = (struct damaged_chunk){0};
+        }
+    }
+}
+
 static void hollow_completed(struct cluster_append *done)
 {
     const struct append *append = &done->append;
@@ -21,6 +39,12 @@ static void hollow_completed(struct cluster_append *done)
     } else if (append->result == 0) {
         cluster_log(done->cluster, LOG_INFO, "a lost range of actor %u is passed over",
                     append->actor);
+    } else {
+        cluster_log(done->cluster, LOG_WARNING,
+                    "events %llu to %llu of actor %u are not passed over here: %s",
+                    (unsigned long long)append->first, (unsigned long long)append->last,
+                    append->actor, why_not(append->result));
+        forget(done->cluster, append); // so that it can be said again
     }
     free(container_of(done, struct hollow_append, append));
 }

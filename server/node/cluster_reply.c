@@ -1,6 +1,7 @@
 // What is told outside: answers to requests about the cluster, the view that other loops read, the
 // alarms of status.
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/model/cluster_row.h"
@@ -86,6 +87,24 @@ static int line_append(struct buffer *out, const char *code, const char *text)
     return err ? err : buffer_append(out, bytes_of_text(text));
 }
 
+// The first damage, with what follows it: a chunk is given up together with its neighbour behind,
+// if that is damaged too.
+static void damage_range(const struct cluster *cluster, char *out, size_t size)
+{
+    struct damaged_chunk next = {0};
+    struct damaged_chunk range = {0};
+    while (store_next_damage(cluster->node->store, next, &next) && next.last != 0 &&
+           (range.actor == 0 || (next.actor == range.actor && next.first == range.last + 1))) {
+        range.first = range.actor == 0 ? next.first : range.first;
+        range.actor = next.actor;
+        range.last = next.last;
+    }
+    if (range.actor != 0) {
+        (void)snprintf(out, size, "%u %llu..%llu", (unsigned)range.actor,
+                       (unsigned long long)range.first, (unsigned long long)range.last);
+    }
+}
+
 static int damage_append(const struct cluster *cluster, struct buffer *out)
 {
     struct store_status status;
@@ -94,10 +113,12 @@ static int damage_append(const struct cluster *cluster, struct buffer *out)
     if (status.damaged_chunks == 0) {
         return 0;
     }
+    char range[64] = "ACTOR FIRST..LAST";
+    damage_range(cluster, range, sizeof range);
     reason_set(&text, 0,
                "%u chunks are damaged on this node's disk (%u are repaired): the other members are "
-               "asked for copies; if nobody has one: weir cluster lost",
-               status.damaged_chunks, status.repaired_chunks);
+               "asked for copies; if nobody has one: weir cluster lost %s",
+               status.damaged_chunks, status.repaired_chunks, range);
     return line_append(out, "damaged_chunk", text.text);
 }
 

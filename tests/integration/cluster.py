@@ -132,3 +132,31 @@ class Cluster:
                 )
         return first
 
+
+def produce_is_refused(node, *words):
+    """The text of the refusal."""
+    result = node.weir("produce", "-n", "/no", "-d", "no", status=None)
+    expect(result.status != 0, "produce was accepted", result)
+    for word in words:
+        expect(word in result.stderr, f"the refusal does not speak of {word!r}", result.stderr)
+    return result.stderr
+
+
+def reads_all(node):
+    result = node.weir("consume", "-n", "/a", "--output", "raw", status=None)
+    return result.status == 0
+
+
+def damage_tables(log):
+    """Flips one byte in the middle of every table of the log that is large enough for data."""
+    damaged = 0
+    for name in sorted(os.listdir(log)):
+        path = os.path.join(log, name)
+        if name.endswith(".sst") and os.path.getsize(path) > 100000:
+            with open(path, "r+b") as table:
+                table.seek(os.path.getsize(path) // 2)
+                byte = table.read(1)
+                table.seek(-1, os.SEEK_CUR)
+                table.write(bytes([byte[0] ^ 0x40]))
+            damaged += 1
+    expect(damaged > 0, "no table to damage", os.listdir(log))

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 
-from cluster import Cluster
+from cluster import Cluster, damage_tables, produce_is_refused, reads_all
 from weir_test import event_key, expect, expect_equal, main, test, wait_until
 from wire import pack
 
@@ -24,15 +24,6 @@ def config_with_secret(folder, name, text):
     with open(path, "w", encoding="ascii") as config:
         config.write(f"cluster_secret_file: {write_secret(folder, name, text)}\n")
     return path
-
-
-def produce_is_refused(node, *words):
-    """The text of the refusal."""
-    result = node.weir("produce", "-n", "/no", "-d", "no", status=None)
-    expect(result.status != 0, "produce was accepted", result)
-    for word in words:
-        expect(word in result.stderr, f"the refusal does not speak of {word!r}", result.stderr)
-    return result.stderr
 
 
 def actor_of(node):
@@ -247,26 +238,6 @@ def chunk_that_rots_is_fetched_from_a_peer(folder):
         wait_until(lambda: reads_all(cluster[2]), "everything can be read again", 30)
         cluster.check_same_events()
         expect(cluster[2].cluster_status()["repaired_chunks"] > 0, "nothing was repaired")
-
-
-def reads_all(node):
-    result = node.weir("consume", "-n", "/a", "--output", "raw", status=None)
-    return result.status == 0
-
-
-def damage_tables(log):
-    """Flips one byte in the middle of every table of the log that is large enough for data."""
-    damaged = 0
-    for name in sorted(os.listdir(log)):
-        path = os.path.join(log, name)
-        if name.endswith(".sst") and os.path.getsize(path) > 100000:
-            with open(path, "r+b") as table:
-                table.seek(os.path.getsize(path) // 2)
-                byte = table.read(1)
-                table.seek(-1, os.SEEK_CUR)
-                table.write(bytes([byte[0] ^ 0x40]))
-            damaged += 1
-    expect(damaged > 0, "no table to damage", os.listdir(log))
 
 
 if __name__ == "__main__":
