@@ -289,7 +289,10 @@ static bool can_admit(struct replica *replica, const struct link *link,
         (void)reason_set(why, ERR_INVALID, "a node asks for itself alone");
         return false;
     }
-    if (admission->is_open && !uuid_equal(&admission->node, &question->node)) {
+    // One whose link is gone gives way: what was consented to is durable, it goes on with any
+    // member.
+    bool is_busy = admission->is_open && (admission->link != 0 || admission->is_written);
+    if (is_busy && !uuid_equal(&admission->node, &question->node)) {
         (void)reason_set(why, ERR_BUSY, "another node is being admitted, by actor %u",
                          (unsigned)replica->actor);
         return false;
@@ -339,7 +342,8 @@ void admitting_ask_admit(struct replica *replica, struct link *link,
         answer_text(replica, link, question->token, ANSWER_REFUSED, why.text);
         return;
     }
-    bool is_other = admission->is_open && admission->wanted != question->actor;
+    bool is_other = admission->is_open && (admission->wanted != question->actor ||
+                                           !uuid_equal(&admission->node, &question->node));
     if (is_other || (admission->is_open && admission->is_joined)) {
         close_admission(replica);
     }
@@ -372,7 +376,8 @@ void admitting_ask_joined(struct replica *replica, struct link *link,
         answer_text(replica, link, question->token, ANSWER_REFUSED, why.text);
         return;
     }
-    if (admission->is_open && admission->actor != question->actor) {
+    if (admission->is_open &&
+        (admission->actor != question->actor || !uuid_equal(&admission->node, &question->node))) {
         close_admission(replica);
     }
     open_admission(replica, link, question);

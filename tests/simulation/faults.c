@@ -153,7 +153,9 @@ static void wipe(struct faults *faults, struct machine *machine)
 static void fault_wipe(struct faults *faults)
 {
     struct machine *machine = any_machine(faults->world);
-    if (machine->is_up && machine->index != 0 && machine->disk_life == 0) {
+    // of two that are lost at once each is asked when the other is retired: that takes --force
+    bool is_only = admin_is_idle(faults->world->admin);
+    if (is_only && machine->is_up && machine->index != 0 && machine->disk_life == 0) {
         wipe(faults, machine);
     }
 }
@@ -162,7 +164,7 @@ static void fault_wipe(struct faults *faults)
 static bool is_sound(const struct faults *faults)
 {
     const struct world *world = faults->world;
-    bool is_sound = !happening_is_set(&faults->mend_paths);
+    bool is_sound = !happening_is_set(&faults->mend_paths) && admin_is_idle(world->admin);
     for (unsigned i = 0; i < world->machines_count; i++) {
         const struct machine *machine = world->machines[i];
         is_sound &= machine->is_up && !happening_is_set(&machine->crash) &&

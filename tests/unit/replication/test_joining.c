@@ -201,6 +201,32 @@ START_TEST(every_member_consents_before_an_admission)
 }
 END_TEST
 
+static bool is_fourth_asking(struct network *network)
+{
+    return strstr(replica_phase(network->nodes[4].replica), "consent") != NULL;
+}
+
+START_TEST(newcomer_that_is_gone_gives_way)
+{
+    struct network *network = network_new(5, test_seed(), true);
+    for (int i = 3; i < 5; i++) {
+        network->nodes[i].actor = 0;
+        network->nodes[i].cluster = (struct uuid){{0}};
+        network->strands[1].events[i - 1].kind = 0; // its admission
+    }
+    network_start(network, 0);
+    network_start(network, 1);
+    network_run(network, 10000); // node 2 is away
+    network_start(network, 3);
+    ck_assert(network_run_until(network, is_third_asking, 30000));
+    network_run(network, 5000); // it asks both members
+    network_stop(network, 3);
+    network_start(network, 4);
+    ck_assert(network_run_until(network, is_fourth_asking, 5000));
+    network_free(network);
+}
+END_TEST
+
 START_TEST(newcomers_that_come_at_once_get_different_actors)
 {
     struct network *network = network_new(8, test_seed(), false);
@@ -255,6 +281,7 @@ int main(void)
     suite_add(suite, cluster_with_events_does_not_give_way);
     suite_add(suite, taken_actor_is_refused_by_name);
     suite_add(suite, every_member_consents_before_an_admission);
+    suite_add(suite, newcomer_that_is_gone_gives_way);
     suite_add(suite, newcomers_that_come_at_once_get_different_actors);
     suite_add(suite, joining_survives_a_crash_at_any_time);
     return check_main(suite);
