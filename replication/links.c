@@ -14,6 +14,7 @@ enum {
     EXTRA_MS = 1000,       // in which an extra link must prove useful
     EXTRA_OTHER_MS = 3000, // after which the accepting side takes it for settled
     LINKS_SETTLED_MAX = 12,
+    LINK_BRIEF_MS = 1000,
     RETIRED_MS = 10000, // how long a retired node has to learn of it
 };
 
@@ -326,12 +327,14 @@ void links_remove(struct replica *replica, struct link *link)
 {
     struct uuid node = link->node;
     bool is_refused = link->is_refused;
+    struct instant settled = instant_add(link->since, duration_ms(LINK_BRIEF_MS));
+    bool is_brief = !instant_reached(settled, replica->now);
     link_announce_end(replica, link);
     link_deinit(link);
     uint32_t i = (uint32_t)(link - replica->links);
     replica->links_count--;
     memmove(link, link + 1, (replica->links_count - i) * sizeof *link);
-    targets_of_node_due(replica, &node, is_refused);
+    targets_of_node_due(replica, &node, is_refused, is_brief);
     gossip_changed(replica, &node);
 }
 

@@ -130,19 +130,28 @@ void target_failed(struct replica *replica, struct target *target, uint32_t refu
     target->next = instant_add(replica->now, duration_ms(jittered_ms(replica, ms)));
 }
 
-void targets_of_node_due(struct replica *replica, const struct uuid *node, bool is_refused)
+static void target_due(struct replica *replica, struct target *target, bool is_refused,
+                       bool is_brief)
+{
+    target->briefs = is_brief ? target->briefs + 1 : 0;
+    uint32_t doublings = target->briefs < 2 ? 0 : target->briefs - 1;
+    int64_t ms = DIAL_FIRST_MS << (doublings < 5 ? doublings : 5);
+    ms = ms > DIAL_BACKOFF_MAX_MS || is_refused ? DIAL_BACKOFF_MAX_MS : ms;
+    target->next = instant_add(replica->now, duration_ms(jittered_ms(replica, ms)));
+}
+
+void targets_of_node_due(struct replica *replica, const struct uuid *node, bool is_refused,
+                         bool is_brief)
 {
     struct links_state *state = replica->links_state;
-    int64_t ms = jittered_ms(replica, is_refused ? DIAL_BACKOFF_MAX_MS : DIAL_FIRST_MS);
-    struct instant next = instant_add(replica->now, duration_ms(ms));
     for (uint32_t i = 0; i < replica->config.peers_count; i++) {
         if (uuid_equal(&state->configured[i].node, node)) {
-            state->configured[i].next = next;
+            target_due(replica, &state->configured[i], is_refused, is_brief);
         }
     }
     struct target *target = target_of_node(replica, node);
     if (target) {
-        target->next = next;
+        target_due(replica, target, is_refused, is_brief);
     }
 }
 

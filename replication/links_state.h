@@ -12,6 +12,7 @@ struct target {
     uint64_t dial;        // on its way; 0: none
     struct instant next;  // not dialled before
     uint32_t failures;    // in a row
+    uint32_t briefs;      // links in a row that ended within LINK_BRIEF_MS
     uint32_t abilities;   // as its last hello said; 0: not heard
     uint64_t version;     // members: of links_state, when something of it changed last
     bool is_self;
@@ -39,8 +40,10 @@ struct target *target_of_dial(struct replica *replica, uint64_t dial);          
 struct target *target_of_node(struct replica *replica, const struct uuid *node); // members; NULL
 struct target *target_add(struct replica *replica, const struct uuid *node);     // NULL: no memory
 void target_failed(struct replica *replica, struct target *target, uint32_t refusal);
-// Its link has gone; what was refused is not dialled again at once.
-void targets_of_node_due(struct replica *replica, const struct uuid *node, bool is_refused);
+// Its link has gone; what was refused is not dialled again at once, and what ends again and again
+// soon after it has come up ever later.
+void targets_of_node_due(struct replica *replica, const struct uuid *node, bool is_refused,
+                         bool is_brief);
 void targets_sync(struct replica *replica); // with the table of members
 bool is_large(const struct replica *replica);
 uint32_t links_settled_count(const struct replica *replica); // that are there to stay

@@ -94,6 +94,35 @@ START_TEST(a_node_that_starts_again_is_linked_again)
 }
 END_TEST
 
+START_TEST(what_ends_soon_again_and_again_is_dialled_ever_later)
+{
+    struct network *network = network_new(2, test_seed(), true);
+    network_start_all(network);
+    network_run(network, 3000);
+    uint64_t before = network->nodes[0].links_up;
+    for (int i = 0; i < 20000 / 10; i++) {
+        for (uint32_t c = 0; c < network->connections_count; c++) {
+            struct network_connection *connection = &network->connections[c];
+            for (int side = 0; side < 2 && connection->id[0] && connection->id[1]; side++) {
+                struct replica_event event = {.kind = REPLICA_LINK_DOWN};
+                event.link_down.id = connection->id[side];
+                event.link_down.dial = side == 0 ? connection->dial : 0;
+                network_step(network, connection->side[side], &event);
+                connection->is_broken[side] = true;
+            }
+            if (connection->is_broken[0]) {
+                connection->id[0] = connection->id[1] = 0;
+            }
+        }
+        network_run(network, 10);
+    }
+    ck_assert_uint_le(network->nodes[0].links_up - before, 2 * 20 * 2 + 20);
+    network_run(network, 2000);
+    ck_assert(network_is_meshed(network));
+    network_free(network);
+}
+END_TEST
+
 START_TEST(one_does_not_dial_oneself_for_ever)
 {
     struct network *network = network_new(2, test_seed(), true);
@@ -259,6 +288,7 @@ int main(void)
     suite_add(suite, a_half_open_link_dies_and_is_dialled_again);
     suite_add(suite, a_frozen_node_is_linked_again_when_it_thaws);
     suite_add(suite, a_node_that_starts_again_is_linked_again);
+    suite_add(suite, what_ends_soon_again_and_again_is_dialled_ever_later);
     suite_add(suite, one_does_not_dial_oneself_for_ever);
     suite_add(suite, addresses_travel_by_gossip);
     suite_add(suite, a_node_of_another_cluster_is_refused);
