@@ -67,11 +67,14 @@ static void quarantine(struct replica *replica, struct link *link, uint16_t acto
     if (!counters_is_quarantined(replica, actor) && state->quarantined_count < QUARANTINES_MAX) {
         state->quarantined[state->quarantined_count++] = actor;
     }
-    alarm_raise(replica, "counter_from_nowhere", actor,
-                "actor %u is said to be at counter %" PRIu64 ", %" PRIu64
-                " ahead of everything known, which no cluster can have issued. Nothing of it is "
-                "taken; if it is true after all: weir cluster forgive %u",
-                actor, counter, counter - known, actor);
+    const struct member *member = membership_of_actor(&replica->members, actor);
+    if (!member || !member->is_retired) { // else there is nothing left to do about it
+        alarm_raise(replica, "counter_from_nowhere", actor,
+                    "actor %u is said to be at counter %" PRIu64 ", %" PRIu64
+                    " ahead of everything known, which no cluster can have issued. Nothing of it "
+                    "is taken; if it is true after all: weir cluster forgive %u",
+                    actor, counter, counter - known, actor);
+    }
     if (replica->actions) {
         push_drop(replica, link->id, REFUSAL_COUNTER,
                   "actor %u at counter %" PRIu64 " is from nowhere", actor, counter);

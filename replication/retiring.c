@@ -423,6 +423,8 @@ static void say_retired(struct replica *replica, const struct member *member)
     unsigned actor = member->actor;
     alarm_clear(replica, "fenced", actor);
     alarm_clear(replica, "copy", actor);
+    alarm_clear(replica, "counter_from_nowhere", actor);
+    alarm_clear(replica, "counter_jump", actor);
     if (actor == replica->actor) {
         alarm_raise(replica, "retired", actor,
                     "this node, actor %u, is retired: its events live on at the others. Stop it; "

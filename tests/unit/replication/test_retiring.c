@@ -92,6 +92,37 @@ START_TEST(absent_member_is_retired_and_holds_nothing_back)
 }
 END_TEST
 
+static bool has_alarm(const struct network *network, int node, const char *code)
+{
+    const struct replica *replica = network->nodes[node].replica;
+    for (uint32_t i = 0; i < replica_alarms_count(replica); i++) {
+        if (strcmp(replica_alarm_at(replica, i).code, code) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+START_TEST(counter_from_nowhere_ends_with_its_actor)
+{
+    struct network *network = network_of(3);
+    struct promise promise = {.actor = 3,
+                              .counter = network->nodes[0].clock + COUNTER_JUMP_MAX + 1};
+    struct peer_message message = {.kind = PEER_PROMISES,
+                                   .promises = {.entries = &promise, .count = 1}};
+    network_send(network, 2, 0, &message);
+    network_run(network, 1000);
+    ck_assert(has_alarm(network, 0, "counter_from_nowhere"));
+    network_stop(network, 2);
+    network_run(network, 3000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_msg(network->nodes[0].answer == 0, "%s", network->nodes[0].answer_text.text);
+    ck_assert(!has_alarm(network, 0, "counter_from_nowhere"));
+    network_free(network);
+}
+END_TEST
+
 START_TEST(seal_is_the_highest_that_anybody_holds)
 {
     struct network *network = network_of(3);
@@ -224,6 +255,7 @@ int main(void)
 {
     Suite *suite = suite_create("retiring");
     suite_add(suite, absent_member_is_retired_and_holds_nothing_back);
+    suite_add(suite, counter_from_nowhere_ends_with_its_actor);
     suite_add(suite, seal_is_the_highest_that_anybody_holds);
     suite_add(suite, member_that_is_alive_fences_itself);
     suite_add(suite, absent_other_is_waited_for_unless_forced);
