@@ -160,6 +160,10 @@ static int take_hello(struct peer *peer, const struct peer_message *message, str
     if (err) {
         return err;
     }
+    if (is_dialer(peer) && peer->own_hello.length == 0) {
+        // A proof made now would not be over this side's nonce.
+        return refuse(peer, REFUSAL_PROTOCOL, "a hello came ahead of its turn");
+    }
     peer->hello = peer_parcel_new(message);
     if (!peer->hello || buffer_append(&peer->other_hello, wire)) {
         peer_end(peer, 0, "out of memory for a hello");
