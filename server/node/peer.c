@@ -170,14 +170,22 @@ static int take_linked(struct peer *peer, const struct peer_message *message)
     return out_of_turn(peer);
 }
 
+// Its words count from whom this node has dialled, or who has proved itself. Of others only the
+// code: whoever can connect could fill the log with texts that are never the same.
+static struct bytes refusal_text(const struct peer *peer, const struct peer_refuse *refuse)
+{
+    bool is_known = peer->dial != 0 || peer->state == PEER_LINKED;
+    return is_known && refuse->text.length > 0
+               ? refuse->text
+               : bytes_of_text(peer_refusal_name((enum peer_refusal)refuse->code));
+}
+
 static void take_refusal(struct peer *peer, const struct peer_refuse *refuse)
 {
-    int length =
-        refuse->text.length < REASON_LENGTH_MAX ? (int)refuse->text.length : REASON_LENGTH_MAX;
+    struct bytes words = refusal_text(peer, refuse);
+    int length = words.length < REASON_LENGTH_MAX ? (int)words.length : REASON_LENGTH_MAX;
     struct reason text;
-    reason_set(&text, 0, "it refuses the link: %.*s", length,
-               length > 0 ? (const char *)refuse->text.data
-                          : peer_refusal_name((enum peer_refusal)refuse->code));
+    reason_set(&text, 0, "it refuses the link: %.*s", length, (const char *)words.data);
     if (refuse->code == REFUSAL_DUPLICATE || refuse->code == REFUSAL_SHUTDOWN) {
         cluster_log(peer->cluster, LOG_DEBUG, "%s: %s", peer->name, text.text); // as it should be
     } else {
