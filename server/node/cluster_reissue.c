@@ -11,7 +11,10 @@
 
 #define ATTRIBUTE_WAS "was"
 
-enum { REISSUE_READ_BYTES = 256 * 1024 };
+enum {
+    REISSUE_READ_BYTES = 256 * 1024,
+    WAS_BYTES_MAX = 5 + sizeof ATTRIBUTE_WAS + 5 + EVENT_ID_KEY_LENGTH, // encoded
+};
 
 static void read_step(struct cluster *cluster);
 
@@ -34,7 +37,8 @@ static void finish(struct cluster *cluster)
 
 // --- Events ------------------------------------------------------------------------------------
 
-// The event's attributes and one more; the parent has a place of its own.
+// The event's attributes and one more; the parent has a place of its own. An event that has no room
+// for one more is stored without: beyond the limits no member would take it.
 static int attributes_with_was(struct reissue *reissue, const struct event *event,
                                struct event_id id)
 {
@@ -49,7 +53,8 @@ static int attributes_with_was(struct reissue *reissue, const struct event *even
         count += !bytes_equal(attributes[count].key, bytes_of_text(ATTRIBUTE_PARENT));
     }
     bool has_parent = !event_id_is_none(event_parent(event));
-    if (err == 0 && count + has_parent < ATTRIBUTES_MAX) {
+    if (err == 0 && count + has_parent < ATTRIBUTES_MAX &&
+        event->attributes.length + WAS_BYTES_MAX <= ATTRIBUTES_BYTES_MAX) {
         event_id_encode_key(id, key);
         attributes[count++] = (struct attribute){
             .key = bytes_of_text(ATTRIBUTE_WAS),

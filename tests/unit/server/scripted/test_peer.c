@@ -365,6 +365,56 @@ START_TEST(events_of_a_branch_are_stored_again)
 }
 END_TEST
 
+// One event whose attributes are as long as they may be.
+static void produce_full_attributes(struct cluster_fixture *fixture)
+{
+    struct cluster_node *node = &fixture->nodes[0];
+    struct buffer events = {0};
+    struct buffer attributes = {0};
+    uint8_t *value = calloc(1, ATTRIBUTES_BYTES_MAX);
+    const struct attribute attribute = {
+        .key = bytes_of_text("k"),
+        .value = bytes_of(value, ATTRIBUTES_BYTES_MAX - 6), // behind the heads of array and pair
+    };
+    struct event_id none = {0};
+    ck_assert_int_eq(attributes_append(&attributes, &attribute, 1, none), 0);
+    ck_assert_uint_eq(attributes.length, ATTRIBUTES_BYTES_MAX);
+    ck_assert_int_eq(event_append(&events, bytes_of_text("/some/name"), bytes_of("x", 1),
+                                  buffer_bytes(&attributes)),
+                     0);
+    const struct request request = {
+        .kind = REQUEST_PRODUCE,
+        .id = ++node->request_id,
+        .produce = {.events = buffer_bytes(&events), .events_count = 1},
+    };
+    ck_assert_int_eq(session_submit(node->session, &request, fixture->now), 0);
+    node->is_woken = true;
+    buffer_deinit(&events);
+    buffer_deinit(&attributes);
+    free(value);
+}
+
+// Stored again with one more attribute no member would take it, and nothing behind it.
+START_TEST(an_event_without_room_for_its_old_id_is_stored_again)
+{
+    static struct cluster_fixture fixture;
+    begin(&fixture, 2, SECRET);
+    cluster_pass_ms(&fixture, 10);
+    produce_full_attributes(&fixture);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(fixture.nodes[0].produced, 1);
+    const struct replica_action action = {.kind = REPLICA_REISSUE, .reissue = {.actor = 1}};
+    cluster_cut(&fixture, 0, 1); // so that there is a step
+    scripted_do(0, &action, 1);
+    fixture.nodes[0].is_woken = true;
+    cluster_pass_ms(&fixture, 300);
+    ck_assert_uint_eq(scripted.reissued, 1);
+    ck_assert_uint_eq(events_of(&fixture, 0), 2);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 static void look_up(struct cluster_fixture *fixture, uint64_t counter)
 {
     const struct replica_action action = {
@@ -509,6 +559,59 @@ START_TEST(chunks_beyond_the_credit_are_refused)
 }
 END_TEST
 
+static struct frontend *open_by_hand(struct cluster_fixture *fixture, uint64_t dial)
+{
+    struct frontend *frontend;
+    const struct frontend_config config = {
+        .service = fixture->nodes[0].service,
+        .peer_name = "hand:1",
+        .dial = dial,
+        .is_local = true,
+    };
+    ck_assert_int_eq(FRONTEND_PEER.open(&config, &frontend), 0);
+    return frontend;
+}
+
+// Else the dialer would prove itself over nothing but what the other side has chosen.
+START_TEST(a_hello_ahead_of_the_dialers_is_refused)
+{
+    static struct cluster_fixture fixture;
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 1, 1);
+    cluster_node_open(&fixture, 0, 1, SECRET);
+    cluster_settle(&fixture);
+    struct frontend *frontend = open_by_hand(&fixture, 1000);
+    struct peer_message message = {
+        .kind = PEER_HELLO,
+        .hello = {.version_min = 1, .version_max = 1, .runs_count = 1, .run_number = 1},
+    };
+    message.hello.node.bytes[0] = 1;
+    ck_assert_int_lt(say(frontend, &message, fixture.now), 0);
+    frontend->ops->close(frontend);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(what_a_stranger_says_is_not_logged)
+{
+    static struct cluster_fixture fixture;
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 1, 1);
+    cluster_node_open(&fixture, 0, 1, SECRET);
+    cluster_settle(&fixture);
+    struct frontend *frontend = open_by_hand(&fixture, 0);
+    const struct peer_message message = {
+        .kind = PEER_REFUSE,
+        .refuse = {.code = REFUSAL_VERSION, .text = bytes_of_text("one of many texts")},
+    };
+    ck_assert_int_lt(say(frontend, &message, fixture.now), 0);
+    ck_assert_ptr_nonnull(strstr(fixture.nodes[0].log_text, "version"));
+    ck_assert_ptr_null(strstr(fixture.nodes[0].log_text, "one of many"));
+    frontend->ops->close(frontend);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("peer");
@@ -528,8 +631,11 @@ int main(void)
     suite_add(suite, a_record_is_durable_before_what_is_behind_it);
     suite_add(suite, events_of_members_are_told_on_every_node);
     suite_add(suite, events_of_a_branch_are_stored_again);
+    suite_add(suite, an_event_without_room_for_its_old_id_is_stored_again);
     suite_add(suite, the_chunk_below_a_counter_is_found);
     suite_add(suite, a_range_that_is_lost_everywhere_is_passed_over);
     suite_add(suite, chunks_beyond_the_credit_are_refused);
+    suite_add(suite, a_hello_ahead_of_the_dialers_is_refused);
+    suite_add(suite, what_a_stranger_says_is_not_logged);
     return check_main(suite);
 }
