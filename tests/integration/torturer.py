@@ -283,7 +283,7 @@ class Torturer:
             "events": len(events),
             "acknowledged": acknowledged,
             "seen": sum(len(follower.seen) for follower in self.followers),
-            "lost with a disk": len(self.sightings.lines) - len(events),
+            "seen, and lost with a disk": len(self.sightings.lines) - len(events),
             "producers": len(self.ended_writers),
             "faults": self.faults.counts,
             "disks lost": len(self.lost_actors),
