@@ -99,10 +99,13 @@ struct connection *connection_new_dialed(struct loop *loop, int fd, const char *
 bool connection_become_peer(struct connection *connection)
 {
     struct net *net = connection->loop->net;
-    if (net->peers_count == PEER_CONNECTIONS_MAX) {
+    bool comes_in = connection->dial == 0;
+    if (net->peers_count == PEER_CONNECTIONS_MAX ||
+        (comes_in && net->peers_come_in_count == PEERS_COME_IN_MAX)) {
         return false;
     }
     net->peers_count++;
+    net->peers_come_in_count += comes_in;
     atomic_fetch_sub_explicit(&net->connections_count, 1, memory_order_relaxed);
     connection->is_peer = true;
     return true;
@@ -358,6 +361,7 @@ void connection_free(struct connection *connection)
     }
     if (connection->is_peer) {
         loop->net->peers_count--;
+        loop->net->peers_come_in_count -= connection->dial == 0;
     } else {
         atomic_fetch_sub_explicit(&loop->net->connections_count, 1, memory_order_relaxed);
     }

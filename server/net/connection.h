@@ -19,6 +19,7 @@ enum {
     SEND_PIECES = 64,
     SPARE_CONNECTIONS_MAX = 64, // beyond connections_max, to find out whether they are peers
     PEER_CONNECTIONS_MAX = 64,  // peers that came in or were dialled
+    PEERS_COME_IN_MAX = 32,     // of those: strangers that only greet must not keep out dials
 };
 
 enum connection_state {

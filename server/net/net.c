@@ -196,9 +196,11 @@ void net_refuse_peer(struct net *net)
 {
     struct loop *loop = &net->loops[0];
     if (complaint_is_due(&net->too_many_peers, loop->now)) {
-        loop_log(loop, LOG_WARNING,
-                 "connection of a peer refused: %d are open, that is the maximum",
-                 PEER_CONNECTIONS_MAX);
+        loop_log(
+            loop, LOG_WARNING,
+            "connection of a peer refused: %d have come in and are open, or %d with those that "
+            "were dialled, that is the maximum",
+            PEERS_COME_IN_MAX, PEER_CONNECTIONS_MAX);
     }
 }
 

@@ -9,10 +9,11 @@
 struct net {
     struct net_config config;
     struct loop loops[NET_LOOPS_MAX];
-    struct greeter greeter;     // the first loop's
-    struct listeners listeners; // the first loop's
-    struct dialer dialer;       // the first loop's
-    unsigned peers_count;       // only the first loop looks
+    struct greeter greeter;       // the first loop's
+    struct listeners listeners;   // the first loop's
+    struct dialer dialer;         // the first loop's
+    unsigned peers_count;         // only the first loop looks
+    unsigned peers_come_in_count; // of those, not dialled
     struct complaint too_many_clients;
     struct complaint too_many_peers;
     int event_fd;
