@@ -414,7 +414,7 @@ static int chunks_follow(struct store *store, struct bytes rest, size_t *skip_ou
             return result;
         }
     }
-    if (follow.count == 0 || follow.header.open != 0) {
+    if (follow.count == 0 || (follow.header.open != 0 && !IS_PLANTED(PLANTED_HALF_PRODUCE))) {
         return ERR_INVALID;
     }
     *skip_out = follow.skip;

@@ -369,7 +369,7 @@ static struct pull *pull_of_chunk(struct peer *peer, const struct chunk_header *
     if (!pull || pull->state != PULL_LIVE || chunk_last(header) <= pull->position) {
         return NULL;
     }
-    if (header->prev != pull->position && !IS_PLANTED(PLANTED_LIVE_GAP)) {
+    if (header->prev != pull->position) {
         pull_settle(peer, pull); // something in between was missed
         return NULL;
     }
@@ -390,11 +390,11 @@ static bool span_extend(const struct block *block, struct span *span)
     }
     span->scanned += length;
     span->prev = chunk_last(&header);
-    if (header.open == 0) {
+    if (header.open == 0 || IS_PLANTED(PLANTED_HALF_PRODUCE)) {
         span->length = span->scanned - span->offset;
         span->last = span->prev;
     }
-    return true;
+    return header.open == 0 || !IS_PLANTED(PLANTED_HALF_PRODUCE);
 }
 
 // The next run in the block that is wanted. False: there is none, the block is done.

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
 #include "proto/model/chunk.h"
 #include "server/node/session.h"
 #include "server/node/subscription.h"
@@ -46,6 +47,21 @@ static void pass_block(struct subscription *subscription, uint64_t ordinal_last,
     }
 }
 
+static uint64_t highest(const struct version_vector *vector)
+{
+    uint64_t highest = 0;
+    for (uint32_t i = 0; i < vector->count; i++) {
+        highest = vector->entries[i].counter > highest ? vector->entries[i].counter : highest;
+    }
+    return highest;
+}
+
+// Whether the block comes late: below what the subscription has passed. Only a planted bug asks.
+static bool is_low(const struct subscription *subscription, const struct live_block *next)
+{
+    return highest(&next->last) < highest(&subscription->cursor);
+}
+
 // Passes blocks in which nothing matches, up to one that may hold something.
 static enum outlook look_ahead(struct subscription *subscription)
 {
@@ -57,6 +73,10 @@ static enum outlook look_ahead(struct subscription *subscription)
         bool is_whole = takes_whole_blocks(subscription);
         struct live_block *next =
             live_blocks_find(&service->live_blocks, subscription->ordinal_next);
+        if (next && IS_PLANTED(PLANTED_DROP_LATE_LOW) && is_low(subscription, next)) {
+            pass_block(subscription, next->ordinal_last, &next->last);
+            continue;
+        }
         if (!next) {
             return is_whole && !subscription->is_recent_missing ? OUTLOOK_EVENTS : OUTLOOK_READ;
         }
@@ -212,7 +232,7 @@ static void begin_catching_up(struct subscription *subscription)
     read_init(read, READ_ARRIVAL);
     read->filter = subscription->is_everything ? NULL : filter_ref(subscription->filter->filter);
     read->slices_only = subscription->slices_only;
-    read->ordinal = subscription->ordinal_next;
+    read->ordinal = subscription->ordinal_next + IS_PLANTED(PLANTED_LIVE_GAP);
     read->ordinal_end = service->ordinal;
     subscription->is_recent_missing = false;
     subscription->is_catching_up = true;

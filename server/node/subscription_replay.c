@@ -9,6 +9,7 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
 #include "server/node/session.h"
 #include "server/node/subscription.h"
 
@@ -294,7 +295,8 @@ static int bound_upper(struct subscription *subscription)
 int subscription_prepare_replay(struct subscription *subscription)
 {
     struct read *read = &subscription->read;
-    if (!version_vector_includes(&subscription->upper, &subscription->cursor)) {
+    if (!version_vector_includes(&subscription->upper, &subscription->cursor) &&
+        !IS_PLANTED(PLANTED_CURSOR_AHEAD_RESET)) {
         int err = version_vector_copy(&subscription->ahead, &subscription->cursor);
         if (err) {
             return err;

@@ -38,7 +38,8 @@ static void usage(FILE *out)
           "  --trace         print what happens\n"
           "  --plant NAME    with this bug planted\n"
           "  --find NAME     search the seeds (1..1000) for one that finds this bug\n"
-          "  --replay FILE   lines of NAME SEED CHECK: each finds its bug, and passes without it\n"
+          "  --replay FILE   lines of NAME SEED CHECK [NODES]: each finds its bug, and passes\n"
+          "                  without it\n"
           "  --list-plants   print the names of all bugs\n",
           out);
 }
@@ -163,13 +164,15 @@ static int find(struct command *command)
 }
 
 // One line of the list. Returns whether it holds.
-static bool replay_one(struct command *command, const char *name, uint64_t seed, const char *check)
+static bool replay_one(struct command *command, const char *name, uint64_t seed, const char *check,
+                       unsigned nodes)
 {
     planted = plant_of_name(name);
     if (planted == PLANTED_NONE) {
         printf("%s: there is no bug of that name\n", name);
         return false;
     }
+    command->nodes = nodes;
     struct run_result with = run_one(command, seed);
     planted = PLANTED_NONE;
     struct run_result without = run_one(command, seed);
@@ -194,8 +197,10 @@ static int replay(struct command *command)
         char name[64];
         char check[64];
         uint64_t seed;
-        if (line[0] != '#' && sscanf(line, "%63s %" SCNu64 " %63s", name, &seed, check) == 3) {
-            is_well &= replay_one(command, name, seed, check);
+        unsigned nodes = 0;
+        if (line[0] != '#' &&
+            sscanf(line, "%63s %" SCNu64 " %63s %u", name, &seed, check, &nodes) >= 3) {
+            is_well &= replay_one(command, name, seed, check, nodes);
             is_listed[plant_of_name(name)] = true;
         }
     }

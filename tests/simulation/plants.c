@@ -44,7 +44,6 @@ static const char *const NAMES[PLANTED_COUNT] = {
     NAME(REPAIR_UNCHECKED),
     NAME(REPLICAS_COUNT_SELF_TWICE),
     NAME(LIVE_GAP),
-    NAME(TOKEN_REUSED),
 };
 
 const char *plant_name(enum planted plant)
