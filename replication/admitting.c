@@ -145,6 +145,10 @@ void admitting_ask_consent(struct replica *replica, struct link *link,
                            const struct peer_ask *question)
 {
     struct reason why = {0};
+    if (!joining_knows_members(replica)) {
+        answer_text(replica, link, question->token, ANSWER_LATER, "it does not know all members");
+        return;
+    }
     bool is_asked_well = question->actor != 0 && !uuid_is_zero(&question->node);
     if (!is_asked_well || link->is_copy ||
         !consent_take(replica, question->actor, &question->node, &why)) {

@@ -41,6 +41,7 @@ void joining_record(struct replica *replica, struct bytes key, struct bytes valu
 {
     struct joining_state *state = replica->joining;
     if (!bytes_equal(key, bytes_of_text(JOINING_KEY))) {
+        known_record(replica, key, value);
         admitting_record(replica, key, value);
         return;
     }
@@ -516,6 +517,7 @@ void joining_member_event(struct replica *replica, const struct member_event *ev
 {
     struct joining_state *state = replica->joining;
     admitting_member_event(replica, event);
+    known_member_event(replica, event);
     if (replica->actor == 0 || !replica->has_started) {
         return;
     }
@@ -545,6 +547,7 @@ void joining_start(struct replica *replica)
 {
     struct joining_state *state = replica->joining;
     think_now(replica);
+    known_start(replica);
     if (replica->actor == 0) {
         state->phase = JOINING_WAITING;
         state->become = (struct replica_become){0};
@@ -589,7 +592,10 @@ static void describe(struct replica *replica)
     size_t size = sizeof state->phase_text;
     switch (state->phase) {
     case JOINING_NOT:
-        (void)snprintf(text, size, "member");
+        (void)snprintf(text, size, "%s",
+                       joining_knows_members(replica)
+                           ? "member"
+                           : "member, fetching again what its disk has lost about the others");
         return;
     case JOINING_WAITING:  // wait_for_peers
     case JOINING_SETTLING: // is_known_to_all
@@ -617,6 +623,7 @@ void joining_tick(struct replica *replica)
     struct joining_state *state = replica->joining;
     state->due = INSTANT_NEVER;
     know_founder(replica);
+    known_tick(replica);
     bool is_stranded =
         state->phase == JOINING_ASKING && !state->is_again && replica->held.count == 0;
     if (is_stranded && !link_to_member(replica)) {
@@ -660,6 +667,12 @@ const char *joining_phase(const struct replica *replica)
 bool joining_may_produce(const struct replica *replica, struct reason *why)
 {
     const struct joining_state *state = replica->joining;
+    if (replica->actor != 0 && !joining_knows_members(replica)) {
+        (void)reason_set(why, ERR_BUSY,
+                         "this node fetches again what its disk has lost about the members of its "
+                         "cluster; produce on another node, or start one that it can reach");
+        return false;
+    }
     if (joining_is_member(replica) ||
         (IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) && state->phase >= JOINING_TELLING)) {
         return true;

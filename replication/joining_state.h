@@ -44,6 +44,13 @@ struct admission {
     struct round round;
 };
 
+// How many members, and how many of them with a seal, this node has known in its cluster; durable.
+struct known_members {
+    struct uuid cluster; // zero: none were known
+    uint32_t members;
+    uint32_t seals;
+};
+
 struct joining_state {
     // becoming a member
     enum joining_phase phase;
@@ -60,6 +67,11 @@ struct joining_state {
     char phase_text[REASON_LENGTH_MAX + 1];
     char told[REASON_LENGTH_MAX + 1]; // what the member that was asked answered, when not yes
 
+    // see joining_known.c
+    struct known_members known; // as the record has it
+    bool is_known_again;        // the events on this disk say as much
+    bool has_loss;              // something was given up for lost
+
     // admitting others
     struct consent *consents;
     uint32_t consents_count;
@@ -67,6 +79,13 @@ struct joining_state {
     struct admission admission;
     struct instant admission_heard;
 };
+
+// --- joining_known.c ---------------------------------------------------------------------------
+
+void known_record(struct replica *replica, struct bytes key, struct bytes value);
+void known_start(struct replica *replica);
+void known_member_event(struct replica *replica, const struct member_event *event);
+void known_tick(struct replica *replica);
 
 // --- admitting.c -------------------------------------------------------------------------------
 

@@ -69,7 +69,8 @@ void links_start(struct replica *replica)
 
 static bool is_founder(const struct replica *replica)
 {
-    return replica->actor != 0 && membership_active_count(&replica->members) <= 1 &&
+    return replica->actor != 0 && joining_knows_members(replica) &&
+           membership_active_count(&replica->members) <= 1 &&
            version_vector_get(&replica->held, replica->actor) == 0;
 }
 

@@ -255,7 +255,8 @@ static bool holds_back(const struct replica *replica, const struct member *membe
 static bool is_in_table(const struct replica *replica)
 {
     const struct member *self = membership_of_actor(&replica->members, replica->actor);
-    return replica->actor != 0 && self && uuid_equal(&self->node, &replica->config.node);
+    return replica->actor != 0 && self && uuid_equal(&self->node, &replica->config.node) &&
+           joining_knows_members(replica);
 }
 
 uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_out)

@@ -309,6 +309,8 @@ void joining_member_event(struct replica *replica, const struct member_event *ev
 void joining_became(struct replica *replica);
 bool joining_may_produce(const struct replica *replica, struct reason *why);
 bool joining_is_member(const struct replica *replica); // admitted, and everybody who must know does
+// Whether the table is as large as it ever was; if not, its members are not all there are.
+bool joining_knows_members(const struct replica *replica);
 const char *joining_phase(const struct replica *replica); // for replica_phase
 // A member that needs another actor id asks to be admitted again; see joining_is_member, joining_
 // became. False: it is being admitted already.
@@ -350,6 +352,8 @@ void retiring_link_down(struct replica *replica, const struct link *link);
 void retiring_saved(struct replica *replica, struct bytes key);
 void retiring_member_event(struct replica *replica, const struct member_event *event);
 void retiring_committed(struct replica *replica);
+void retiring_promised(struct replica *replica); // the commit has made one
+void retiring_became(struct replica *replica);
 // Up to where chunks of the actor may be applied: UINT64_MAX, or its fence or seal.
 uint64_t retiring_limit(const struct replica *replica, uint16_t actor);
 // Whether the actor still counts for the frontier: a member, or retired and not held to its seal.

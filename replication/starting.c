@@ -35,7 +35,8 @@ void starting_start(struct replica *replica)
     runs_start(replica);
     const struct member *self = membership_of_actor(&replica->members, replica->actor);
     bool is_retired = self && self->is_retired;
-    bool is_alone = membership_active_count(&replica->members) <= 1;
+    bool is_alone =
+        membership_active_count(&replica->members) <= 1 && joining_knows_members(replica);
     if (replica->actor == 0 || !joining_is_member(replica) || is_retired || is_alone) {
         return;
     }
@@ -140,6 +141,10 @@ void starting_tick(struct replica *replica)
 {
     struct starting_state *state = replica->starting;
     if (round_tick(replica, &state->round) != 0 || state->phase != STARTING_COMPARING) {
+        return;
+    }
+    if (!joining_knows_members(replica)) {
+        state->since = replica->now; // whom to ask is not known before
         return;
     }
     struct instant patience = instant_add(state->since, replica->config.start_wait);

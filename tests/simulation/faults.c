@@ -286,9 +286,6 @@ static void fault_damage(struct faults *faults)
         const struct history_strand *strand = history_strand(&world->history, actor);
         uint32_t chunk = (uint32_t)random_below(&world->random, held);
         uint64_t first = strand->chunks[chunk].first;
-        if (strand->events[strand->chunks[chunk].event_first].name == NAME_SYSTEM) {
-            return; // a node without its table of members asks the operator
-        }
         uint8_t key[EVENT_ID_KEY_LENGTH];
         event_id_encode_key((struct event_id){.counter = first, .actor = actor}, key);
         world_trace(world, "damage", index, actor, first);

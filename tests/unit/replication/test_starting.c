@@ -150,6 +150,29 @@ static bool is_copy_known(struct network *network)
     return has_alarm(network, 1, "copy") && has_alarm(network, 0, "copy");
 }
 
+START_TEST(node_that_lost_its_table_of_members_is_no_founder)
+{
+    struct network *network = network_of(3);
+    network_produce(network, 1, NULL);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_run(network, 2000);
+    network_stop(network, 1);
+    network->nodes[1].held[1] = 0; // all the events about members
+    network_block(network, 1, 0, true);
+    network_block(network, 1, 2, true);
+    network_start(network, 1);
+    network_run(network, 20000);
+    ck_assert(!may_produce(network, 1));
+    ck_assert_uint_eq(replica_frontier(network->nodes[1].replica), 0);
+    network_block(network, 1, 0, false);
+    network_block(network, 1, 2, false);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    ck_assert_uint_gt(replica_frontier(network->nodes[1].replica), 0);
+    network_free(network);
+}
+END_TEST
+
 START_TEST(restored_directory_is_a_copy_and_takes_its_events_back)
 {
     struct network *network = network_of(3);
@@ -216,6 +239,7 @@ int main(void)
     suite_add(suite, every_member_is_compared);
     suite_add(suite, clock_goes_above_the_promise_that_others_remember);
     suite_add(suite, restarts_are_no_copies);
+    suite_add(suite, node_that_lost_its_table_of_members_is_no_founder);
     suite_add(suite, restored_directory_is_a_copy_and_takes_its_events_back);
     suite_add(suite, node_of_which_another_run_is_known_stops_producing);
     return check_main(suite);
