@@ -670,7 +670,8 @@ bool joining_may_produce(const struct replica *replica, struct reason *why)
     if (replica->actor != 0 && !joining_knows_members(replica)) {
         (void)reason_set(why, ERR_BUSY,
                          "this node fetches again what its disk has lost about the members of its "
-                         "cluster; produce on another node, or start one that it can reach");
+                         "cluster: start another member that it can reach. If no copy is left: "
+                         "weir cluster lost ACTOR FIRST..LAST");
         return false;
     }
     if (joining_is_member(replica) ||
