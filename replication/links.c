@@ -437,8 +437,15 @@ static void judge(struct replica *replica, struct link *link)
     }
 }
 
-static bool has_learnt(const struct replica *replica, const struct link *link)
+// Whether the retired node has heard of it, and nothing of its strand up to the seal is wanted from
+// it: nobody dials it any more.
+static bool may_go(const struct replica *replica, const struct link *link,
+                   const struct member *member)
 {
+    uint64_t held = version_vector_get(&replica->held, member->actor);
+    if (held < member->seal && version_vector_get(&link->held, member->actor) > held) {
+        return false;
+    }
     return version_vector_includes(&link->held, &replica->held) ||
            instant_reached(instant_add(link->since, duration_ms(RETIRED_MS)), replica->now);
 }
@@ -457,7 +464,7 @@ static void look_at(struct replica *replica, struct link *link)
         struct peer_message message = {.kind = PEER_HEARTBEAT};
         push_send(replica, link, &message);
         const struct member *member = membership_of_actor(&replica->members, link->actor);
-        if (member && member->is_retired && has_learnt(replica, link)) {
+        if (member && member->is_retired && may_go(replica, link, member)) {
             push_drop(replica, link->id, REFUSAL_RETIRED,
                       "actor %u is retired: its data directory can be removed; to come back it "
                       "joins with a fresh one",
