@@ -335,6 +335,7 @@ static int dispatch(struct replica *replica, const struct replica_event *event)
         return on_committed(replica, &event->committed);
     case REPLICA_PROMISED:
         promises_made(replica, &event->promised);
+        retiring_promised(replica);
         return 0;
     case REPLICA_SAVED:
         joining_saved(replica, event->saved.key);
@@ -343,6 +344,7 @@ static int dispatch(struct replica *replica, const struct replica_event *event)
     case REPLICA_BECAME:
         joining_became(replica);
         starting_became(replica);
+        retiring_became(replica);
         forking_became(replica);
         links_became(replica);
         promises_membership_changed(replica);

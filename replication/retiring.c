@@ -18,7 +18,8 @@ enum {
     FENCE_VALUE_BYTES = 8,
     RETIRE_WAIT_MS = 10000,       // then the command is answered with who is missing
     RETIRE_FORCED_WAIT_MS = 2000, // for links that are just coming up
-    FENCE_QUIET_MS = 500,         // until what was accepted before a fence of oneself is durable
+    FENCE_QUIET_MS = 500,         // until what was accepted before a fence of oneself is committing
+    FENCE_PROMISES = 2,           // the first may have been on its way when it was asked for
 };
 
 struct fence {
@@ -46,6 +47,11 @@ struct retiring_state {
     uint32_t fences_count;
     uint32_t fences_capacity;
     struct retirement retirement;
+
+    // The fence of this node's own actor: the commit takes things in turn, so a promise that was
+    // asked for behind the last event comes back when that event is durable.
+    uint32_t promises_made; // since the fence was quiet
+    bool is_promise_asked;
 
     // this node leaves
     bool is_leaving;
@@ -153,7 +159,51 @@ static struct fence *fence_put(struct replica *replica, uint16_t actor)
                 "If this stays, finish it: weir cluster retire %u, or with --force",
                 (unsigned)actor, (unsigned)actor);
     sources_reconsider(replica, actor);
+    replica->retiring->due = replica->now;
     return fence;
+}
+
+static bool is_quiet(const struct replica *replica, const struct fence *fence)
+{
+    return instant_reached(instant_add(fence->since, duration_ms(FENCE_QUIET_MS)), replica->now);
+}
+
+// Whether all that this node had accepted before the fence of its own actor is durable.
+static bool is_drained(const struct replica *replica)
+{
+    return replica->retiring->promises_made >= FENCE_PROMISES;
+}
+
+static bool is_draining(const struct replica *replica)
+{
+    return replica->actor != 0 && fence_of(replica, replica->actor) && !is_drained(replica);
+}
+
+static void tick_draining(struct replica *replica)
+{
+    struct retiring_state *state = replica->retiring;
+    const struct fence *fence = fence_of(replica, replica->actor);
+    if (fence && !state->is_promise_asked && is_quiet(replica, fence)) {
+        state->is_promise_asked = true;
+        push(replica, REPLICA_PROMISE);
+    }
+}
+
+void retiring_promised(struct replica *replica)
+{
+    struct retiring_state *state = replica->retiring;
+    if (state->is_promise_asked) {
+        state->is_promise_asked = false;
+        state->promises_made++;
+        state->due = replica->now;
+    }
+}
+
+// Another actor: its strand has no fence.
+void retiring_became(struct replica *replica)
+{
+    replica->retiring->promises_made = 0;
+    replica->retiring->is_promise_asked = false;
 }
 
 bool retiring_is_fenced(const struct replica *replica, uint16_t actor)
@@ -247,6 +297,7 @@ static void retire(struct replica *replica, const struct replica_command *comman
             return;
         }
         retirement->is_forced |= command->is_forced;
+        retirement->round.optional = command->actor;
         retirement->round.since = replica->now;
         retirement->command = command->token;
     }
@@ -258,6 +309,12 @@ static void leave(struct replica *replica, const struct replica_command *command
     struct reason why = {0};
     if (!joining_may_produce(replica, &why)) {
         push_answer(replica, command->token, ERR_BUSY, "%.250s", why.text);
+        return;
+    }
+    const struct member *self = membership_of_actor(&replica->members, replica->actor);
+    if (self && self->is_sealed && !state->is_leaving) {
+        push_answer(replica, command->token, 0, "actor %u is retired already: stop this node",
+                    (unsigned)replica->actor);
         return;
     }
     if (membership_active_count(&replica->members) <= 1) {
@@ -314,9 +371,7 @@ static void ask_fence(struct replica *replica, struct link *link, const struct p
             return;
         }
     }
-    struct instant quiet =
-        fence ? instant_add(fence->since, duration_ms(FENCE_QUIET_MS)) : replica->now;
-    if (question->actor == replica->actor && !instant_reached(quiet, replica->now)) {
+    if (fence && question->actor == replica->actor && !is_drained(replica)) {
         answer_short(replica, link, question, ANSWER_LATER,
                      "until all that was accepted is durable");
         return;
@@ -355,9 +410,12 @@ static void ask_retire(struct replica *replica, struct link *link, const struct 
         answer_short(replica, link, question, ANSWER_LATER, "another member is being retired");
         return;
     }
-    if (!retirement->is_open && !open_retirement(replica, question->actor, false)) {
-        answer_short(replica, link, question, ANSWER_LATER, "no memory");
-        return;
+    if (!retirement->is_open) {
+        if (!open_retirement(replica, question->actor, false)) {
+            answer_short(replica, link, question, ANSWER_LATER, "no memory");
+            return;
+        }
+        retirement->round.optional = 0; // it lives: what only it holds is not to be left out
     }
     retirement->link = link->id;
     retirement->token = question->token;
@@ -484,9 +542,32 @@ void retiring_committed(struct replica *replica)
 
 // --- Time --------------------------------------------------------------------------------------
 
+static void give_up(struct replica *replica, const char *text)
+{
+    struct retirement *retirement = &replica->retiring->retirement;
+    struct link *link = link_find(replica, retirement->link);
+    if (link && retirement->token != 0) {
+        struct peer_answer answer = {.token = retirement->token,
+                                     .result = ANSWER_LATER,
+                                     .actor = retirement->actor,
+                                     .text = bytes_of_text(text)};
+        answer_send(replica, link, &answer);
+    }
+    close_retirement(replica);
+}
+
 static void tick_retirement(struct replica *replica)
 {
     struct retirement *retirement = &replica->retiring->retirement;
+    struct reason why = {0};
+    if (!retirement->is_written && !replica_may_produce(replica, &why)) {
+        // what it issued now would lie behind its own seal, or in a strand that has forked
+        if (retirement->command != 0) {
+            push_answer(replica, retirement->command, ERR_BUSY, "not retired: %.220s", why.text);
+        }
+        give_up(replica, "this member may issue nothing any more");
+        return;
+    }
     if (round_tick(replica, &retirement->round) != 0 || retirement->is_written) {
         return;
     }
@@ -510,15 +591,7 @@ static void tick_retirement(struct replica *replica)
                     "with --force",
                     missing.text);
     }
-    struct link *link = link_find(replica, retirement->link);
-    if (link && retirement->token != 0) {
-        struct peer_answer answer = {.token = retirement->token,
-                                     .result = ANSWER_LATER,
-                                     .actor = retirement->actor,
-                                     .text = bytes_of_text("a member cannot be asked")};
-        answer_send(replica, link, &answer);
-    }
-    close_retirement(replica);
+    give_up(replica, "a member cannot be asked");
 }
 
 // Whether everybody to whom there is a link holds this node's strand up to its seal, and somebody
@@ -585,7 +658,10 @@ void retiring_tick(struct replica *replica)
     if (state->is_leaving) {
         tick_leaving(replica);
     }
-    bool is_busy = state->retirement.is_open || state->is_leaving;
+    if (is_draining(replica)) {
+        tick_draining(replica);
+    }
+    bool is_busy = state->retirement.is_open || state->is_leaving || is_draining(replica);
     state->due = is_busy ? instant_add(replica->now, duration_ms(TICK_MS)) : INSTANT_NEVER;
 }
 

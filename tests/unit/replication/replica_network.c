@@ -158,7 +158,7 @@ static void feed(struct network *network, uint32_t c, int side, uint16_t actor)
         return;
     }
     connection->pulled[side][actor] = held + 1;
-    if (network->is_dark[from][connection->side[side]]) {
+    if (network->is_dark[from][connection->side[side]] || network->is_dark_actor[actor]) {
         return;
     }
     struct network_item item = {
@@ -344,10 +344,16 @@ static void make_promise(struct network *network, int node)
         .counter = self->clock,
         .head = network_held(network, node, self->actor),
     };
-    self->promise = event.promised;
-    if (self->clock > 0) {
+    if (self->clock > 0 && !self->is_slow) {
+        self->promise = event.promised;
         network_step(network, node, &event);
     }
+}
+
+void network_quicken(struct network *network, int node)
+{
+    network->nodes[node].is_slow = false;
+    make_promise(network, node);
 }
 
 static void act_on_link(struct network *network, int node, const struct replica_action *action)

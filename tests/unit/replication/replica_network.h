@@ -41,6 +41,7 @@ struct network_node {
     uint8_t branch[NETWORK_NODES_MAX + 1];  // other than 0: its copy has other hashes
     uint64_t common[NETWORK_NODES_MAX + 1]; // behind this counter
     bool is_frozen;                         // takes nothing in, sends nothing
+    bool is_slow;                           // its disk: a promise does not come back
     struct network_record records[NETWORK_RECORDS_MAX];
     uint32_t records_count;
     struct promise promise; // the last it made
@@ -83,6 +84,7 @@ struct network {
     int64_t latency_ms;
     bool is_blocked[NETWORK_NODES_MAX][NETWORK_NODES_MAX]; // from, to
     bool is_dark[NETWORK_NODES_MAX][NETWORK_NODES_MAX];    // chunks alone are lost: a sick sender
+    bool is_dark_actor[NETWORK_NODES_MAX + 1];             // those of that actor, everywhere
     struct replica_actions actions;
     bool is_loud; // prints reports
 };
@@ -104,6 +106,7 @@ void network_run(struct network *network, int64_t ms);
 bool network_run_until(struct network *network, bool (*holds)(struct network *network), int64_t ms);
 
 void network_produce(struct network *network, int node, const struct member_event *event);
+void network_quicken(struct network *network, int node);                    // what was slow is done
 void network_block(struct network *network, int a, int b, bool is_blocked); // both ways
 void network_send(struct network *network, int from, int to, const struct peer_message *message);
 

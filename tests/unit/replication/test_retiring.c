@@ -228,11 +228,109 @@ START_TEST(member_that_leaves_takes_nothing_with_it)
     ck_assert(!may_produce(network, 2));
     ck_assert(network_run_until(network, third_has_answer, 20000));
     ck_assert_msg(network->nodes[2].answer == 0, "%s", network->nodes[2].answer_text.text);
+    command(network, 2, COMMAND_LEAVE, 0, false); // again: said at once
+    ck_assert(network->nodes[2].has_answer && network->nodes[2].answer == 0);
     network_stop(network, 2);
     network_run(network, 100);
     ck_assert_uint_eq(network->nodes[0].held[3], 50);
     ck_assert(network_run_until(network, network_is_level, 20000));
     ck_assert_int_eq(member_of(network, 0, 3).state, MEMBER_GONE);
+    network_free(network);
+}
+END_TEST
+
+static bool is_third_fenced(struct network *network)
+{
+    return member_of(network, 0, 3).state == MEMBER_RETIRING;
+}
+
+START_TEST(leave_is_not_sealed_without_who_leaves)
+{
+    struct network *network = network_of(3);
+    network->is_dark[2][0] = true;
+    network->is_dark[2][1] = true;
+    network_produce(network, 2, NULL); // nobody else has it
+    network_block(network, 2, 1, true);
+    network_run(network, 3000);
+    command(network, 2, COMMAND_LEAVE, 0, false);
+    network_run(network, 400);
+    network->nodes[1].is_frozen = true; // so that the other cannot be done at once
+    ck_assert(network_run_until(network, is_third_fenced, 2000));
+    network_stop(network, 2); // asked, and not answered
+    network_block(network, 2, 1, false);
+    network->nodes[1].is_frozen = false;
+    network_run(network, 20000);
+    network->is_dark[2][0] = false;
+    network->is_dark[2][1] = false;
+    network_start(network, 2);
+    network_run(network, 8000);
+    command(network, 2, COMMAND_LEAVE, 0, false);
+    ck_assert(network_run_until(network, third_has_answer, 20000));
+    ck_assert_msg(network->nodes[2].answer == 0, "%s", network->nodes[2].answer_text.text);
+    ck_assert_uint_eq(network->nodes[0].held[3], 1);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(what_was_accepted_before_a_fence_is_below_its_head)
+{
+    struct network *network = network_of(3);
+    network->nodes[2].is_slow = true; // an event is accepted, and not yet on its disk
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    network_run(network, 4000);
+    ck_assert(!may_produce(network, 2));
+    ck_assert_int_eq(member_of(network, 0, 3).state, MEMBER_RETIRING);
+    network_produce(network, 2, NULL);
+    network_quicken(network, 2);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_msg(network->nodes[0].answer == 0, "%s", network->nodes[0].answer_text.text);
+    ck_assert_uint_eq(member_of(network, 0, 3).seal, network_held(network, 2, 3));
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    ck_assert_uint_eq(network->nodes[1].held[3], 1);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(retired_member_stays_until_what_it_holds_is_held)
+{
+    struct network *network = network_of(3);
+    network->is_dark[2][0] = true;
+    network->is_dark[2][1] = true;
+    network_produce(network, 2, NULL); // nobody else has it
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, 0);
+    network_run(network, 15000);
+    network->is_dark[2][0] = false;
+    network->is_dark[2][1] = false;
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    ck_assert_uint_eq(network->nodes[0].held[3], 1);
+    network_free(network);
+}
+END_TEST
+
+START_TEST(two_that_retire_each_other_issue_nothing_behind_their_seals)
+{
+    struct network *network = network_of(3);
+    network->nodes[2].is_frozen = true; // both wait for it
+    command(network, 0, COMMAND_RETIRE, 2, false);
+    command(network, 1, COMMAND_RETIRE, 1, false);
+    network_run(network, 1500);
+    uint32_t held[2] = {network->nodes[0].held[1], network->nodes[1].held[2]};
+    network->nodes[2].is_frozen = false;
+    network_run(network, 20000);
+    ck_assert_uint_eq(network->nodes[0].held[1], held[0]);
+    ck_assert_uint_eq(network->nodes[1].held[2], held[1]);
+    ck_assert_int_ne(network->nodes[0].answer, 0);
+    ck_assert_int_ne(network->nodes[1].answer, 0);
+    for (uint16_t actor = 1; actor <= 2; actor++) { // the one that is left can finish it
+        network->nodes[2].has_answer = false;
+        command(network, 2, COMMAND_RETIRE, actor, true);
+        ck_assert(network_run_until(network, third_has_answer, 20000));
+        ck_assert_msg(network->nodes[2].answer == 0, "%s", network->nodes[2].answer_text.text);
+    }
+    ck_assert(may_produce(network, 2));
     network_free(network);
 }
 END_TEST
@@ -261,6 +359,10 @@ int main(void)
     suite_add(suite, absent_other_is_waited_for_unless_forced);
     suite_add(suite, nothing_behind_a_fence_is_applied_also_after_a_restart);
     suite_add(suite, member_that_leaves_takes_nothing_with_it);
+    suite_add(suite, leave_is_not_sealed_without_who_leaves);
+    suite_add(suite, what_was_accepted_before_a_fence_is_below_its_head);
+    suite_add(suite, retired_member_stays_until_what_it_holds_is_held);
+    suite_add(suite, two_that_retire_each_other_issue_nothing_behind_their_seals);
     suite_add(suite, only_member_does_not_leave);
     return check_main(suite);
 }
