@@ -16,7 +16,7 @@ enum {
     WAS_BYTES_MAX = 5 + sizeof ATTRIBUTE_WAS + 5 + EVENT_ID_KEY_LENGTH, // encoded
 };
 
-static void read_step(struct cluster *cluster);
+static void piece_next(struct cluster *cluster);
 
 static void pause(struct cluster *cluster, const char *what, int err)
 {
@@ -137,7 +137,7 @@ static void piece_completed(struct cluster_append *done)
         return;
     }
     cluster->reissue.events_count += done->append.events;
-    read_step(cluster);
+    piece_next(cluster);
 }
 
 static void piece_submit(struct cluster *cluster)
@@ -158,50 +158,126 @@ static void piece_submit(struct cluster *cluster)
     cluster_append(cluster, &reissue->append, piece_completed);
 }
 
-static int piece_build(struct reissue *reissue, const struct block *block)
+// A whole produce of the strand.
+struct produce {
+    struct bytes chunks;
+    uint32_t events;
+    uint64_t length; // with the ids that are added
+};
+
+static int produce_next(struct bytes *rest, struct produce *out)
 {
-    struct bytes rest = block_bytes(block);
-    struct buffer scratch = {0};
+    struct chunk_header header = {.open = 1};
+    struct bytes chunk;
+    *out = (struct produce){.chunks = {.data = rest->data}};
+    while (rest->length > 0 && header.open > 0) {
+        int err = chunk_next(rest, &header, &chunk);
+        if (err) {
+            return err;
+        }
+        out->chunks.length += chunk.length;
+        out->events += header.count;
+        out->length += header.plain_length + (uint64_t)header.count * WAS_BYTES_MAX;
+    }
+    return 0;
+}
+
+static int add_produce(struct reissue *reissue, const struct produce *produce,
+                       struct buffer *scratch)
+{
+    struct bytes rest = produce->chunks;
     int err = 0;
-    buffer_clear(&reissue->events);
-    reissue->runs_count = 0;
     while (rest.length > 0 && err == 0) {
         struct chunk_header header;
         struct bytes chunk;
         err = chunk_next(&rest, &header, &chunk);
-        err = err ? err : add_chunk(reissue, &header, chunk, &scratch);
+        err = err ? err : add_chunk(reissue, &header, chunk, scratch);
+    }
+    return err;
+}
+
+// As many produces of the block as may be one, and at least one.
+static int piece_build(struct reissue *reissue)
+{
+    struct bytes rest = block_bytes(reissue->block);
+    struct buffer scratch = {0};
+    uint32_t events = 0;
+    uint64_t length = 0;
+    int err = 0;
+    rest = bytes_of(rest.data + reissue->offset, rest.length - reissue->offset);
+    buffer_clear(&reissue->events);
+    reissue->runs_count = 0;
+    while (rest.length > 0 && err == 0) {
+        struct produce produce;
+        err = produce_next(&rest, &produce);
+        events += produce.events;
+        length += produce.length;
+        bool is_first = events == produce.events;
+        if (err || (!is_first && (events > PRODUCE_EVENTS_MAX || length > PRODUCE_BYTES_MAX))) {
+            break;
+        }
+        err = add_produce(reissue, &produce, &scratch);
+        reissue->piece_end = (size_t)(rest.data - reissue->block->data);
     }
     buffer_deinit(&scratch);
     return err;
+}
+
+static void read_step(struct cluster *cluster);
+
+static void block_drop(struct reissue *reissue)
+{
+    block_unref(reissue->block);
+    reissue->block = NULL;
+    reissue->offset = 0;
+}
+
+// What is left of the block, piece by piece; then the next read.
+static void piece_next(struct cluster *cluster)
+{
+    struct reissue *reissue = &cluster->reissue;
+    while (reissue->block && reissue->offset < reissue->block->length) {
+        int err = piece_build(reissue);
+        if (err == ERR_MEMORY) {
+            cluster_fail(cluster, "out of memory in a rescue");
+            return;
+        }
+        if (err) {
+            pause(cluster, "what was read makes no sense", err);
+            return;
+        }
+        reissue->offset = reissue->piece_end;
+        if (reissue->runs_count > 0) {
+            piece_submit(cluster);
+            return;
+        }
+    }
+    block_drop(reissue);
+    read_step(cluster);
 }
 
 static void read_completed(struct read_owner *owner)
 {
     struct reissue *reissue = container_of(owner, struct reissue, owner);
     struct cluster *cluster = container_of(reissue, struct cluster, reissue);
-    struct block *block = reissue->read.block;
+    struct read *read = &reissue->read;
     cluster->service->in_flight--;
     reissue->is_reading = false;
-    reissue->read.block = NULL;
-    int err = cluster->is_over ? 0 : reissue->read.result;
-    if (err == 0 && block && !cluster->is_over) {
-        err = piece_build(reissue, block);
-    }
+    reissue->block = read->block;
+    read->block = NULL;
     if (cluster->is_over) {
-        read_deinit(&reissue->read);
+        read_deinit(read);
         reissue->is_running = false;
-    } else if (err == ERR_MEMORY) {
+    } else if (read->result == ERR_MEMORY) {
         cluster_fail(cluster, "out of memory in a rescue");
-    } else if (err != 0) {
-        pause(cluster, reissue->read.reason.text, err < 0 ? err : ERR_CORRUPT);
-    } else if (!block) {
+    } else if (read->result != 0) {
+        block_drop(reissue);
+        pause(cluster, read->reason.text, read->result < 0 ? read->result : ERR_CORRUPT);
+    } else if (!reissue->block) {
         finish(cluster);
-    } else if (reissue->runs_count == 0) {
-        read_step(cluster);
     } else {
-        piece_submit(cluster);
+        piece_next(cluster);
     }
-    block_unref(block);
 }
 
 static void read_step(struct cluster *cluster)
@@ -242,7 +318,7 @@ void cluster_reissue_retry(struct cluster *cluster)
     if (reissue->is_piece_due) {
         piece_submit(cluster);
     } else {
-        read_step(cluster);
+        piece_next(cluster);
     }
 }
 
@@ -252,6 +328,7 @@ void cluster_reissue_deinit(struct cluster *cluster)
     if (reissue->is_running) {
         read_deinit(&reissue->read);
     }
+    block_drop(reissue);
     buffer_deinit(&reissue->events);
     buffer_deinit(&reissue->attributes);
     free(reissue->runs);

@@ -57,6 +57,9 @@ struct reissue {
     struct read_owner owner;
     struct read read;
     struct cluster_append append;
+    struct block *block; // what the last read brought; NULL: nothing
+    size_t offset;       // so much of it is built
+    size_t piece_end;    // where the piece that was built last ends
     struct buffer events;
     struct buffer attributes;
     struct append_run *runs;

@@ -365,6 +365,29 @@ START_TEST(events_of_a_branch_are_stored_again)
 }
 END_TEST
 
+// So little is one event that one read brings more of them than one produce may hold.
+START_TEST(many_small_events_of_a_branch_are_stored_again)
+{
+    static struct cluster_fixture fixture;
+    enum { PRODUCES = 50, EVENTS = 4000 };
+    begin(&fixture, 2, SECRET);
+    for (unsigned i = 0; i < PRODUCES; i++) {
+        cluster_produce(&fixture, 0, EVENTS, 0);
+        cluster_settle(&fixture);
+    }
+    ck_assert_uint_eq(fixture.nodes[0].produced, PRODUCES);
+    const struct replica_action action = {.kind = REPLICA_REISSUE, .reissue = {.actor = 1}};
+    cluster_cut(&fixture, 0, 1); // so that there is a step
+    scripted_do(0, &action, 1);
+    fixture.nodes[0].is_woken = true;
+    cluster_pass_ms(&fixture, 300);
+    ck_assert_uint_eq(scripted.reissued, 1);
+    ck_assert_uint_eq(events_of(&fixture, 0), 2 * PRODUCES * EVENTS);
+    ck_assert(cluster_is_equal(&fixture));
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 // One event whose attributes are as long as they may be.
 static void produce_full_attributes(struct cluster_fixture *fixture)
 {
@@ -631,6 +654,7 @@ int main(void)
     suite_add(suite, a_record_is_durable_before_what_is_behind_it);
     suite_add(suite, events_of_members_are_told_on_every_node);
     suite_add(suite, events_of_a_branch_are_stored_again);
+    suite_add(suite, many_small_events_of_a_branch_are_stored_again);
     suite_add(suite, an_event_without_room_for_its_old_id_is_stored_again);
     suite_add(suite, the_chunk_below_a_counter_is_found);
     suite_add(suite, a_range_that_is_lost_everywhere_is_passed_over);
