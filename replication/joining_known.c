@@ -46,9 +46,10 @@ void known_start(struct replica *replica)
     struct joining_state *state = replica->joining;
     state->is_known_again = replica->actor == 0 || is_covered(replica);
     if (!state->is_known_again) {
-        push_report(replica, SEVERITY_WARNING,
-                    "this disk has lost events about members: %u of %u are known. They are fetched "
-                    "again from the others before this node produces",
+        alarm_raise(replica, "members_lost", 0,
+                    "this disk has lost events about members: %u of %u members are known. They are "
+                    "fetched again from the others before this node produces: start one that it "
+                    "can reach. If no copy is left: weir cluster lost ACTOR FIRST..LAST",
                     (unsigned)replica->members.count, (unsigned)state->known.members);
     }
 }
@@ -58,8 +59,11 @@ void known_member_event(struct replica *replica, const struct member_event *even
     struct joining_state *state = replica->joining;
     // what was given up for lost may have been such an event: it does not come again
     state->has_loss |= event->kind == MEMBER_LOST;
+    if (replica->has_started && !state->is_known_again && is_covered(replica)) {
+        state->is_known_again = true;
+        alarm_clear(replica, "members_lost", 0);
+    }
     if (replica->has_started) {
-        state->is_known_again = state->is_known_again || is_covered(replica);
         state->due = replica->now;
     }
 }

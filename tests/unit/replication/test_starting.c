@@ -164,11 +164,13 @@ START_TEST(node_that_lost_its_table_of_members_is_no_founder)
     network_run(network, 20000);
     ck_assert(!may_produce(network, 1));
     ck_assert_uint_eq(replica_frontier(network->nodes[1].replica), 0);
+    ck_assert(has_alarm(network, 1, "members_lost"));
     network_block(network, 1, 0, false);
     network_block(network, 1, 2, false);
     ck_assert(network_run_until(network, all_produce, 20000));
     ck_assert(network_run_until(network, network_is_level, 20000));
     ck_assert_uint_gt(replica_frontier(network->nodes[1].replica), 0);
+    ck_assert(!has_alarm(network, 1, "members_lost"));
     network_free(network);
 }
 END_TEST
