@@ -16,6 +16,9 @@ void check_durability(struct world *world);
 bool check_consumers_are_done(struct world *world);
 void check_consumers_failed(struct world *world, int64_t waited_ms);
 
+// Availability: every member takes events, nobody is taken for a copy.
+void check_availability(struct world *world);
+
 // Redundancy: how many events came to machines, and how many of them for nothing, since the start.
 struct copies {
     uint64_t applied;

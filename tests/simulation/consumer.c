@@ -328,7 +328,8 @@ static void connect_somewhere(struct consumer *consumer)
     const struct weir_core_config config = {
         .name = "consumer", .hello_timeout_ms = 2000, .silence_ms = 3000};
     consumer->machine = (unsigned)random_below(&world->random, world->machines_count);
-    if (!machine_accept(world->machines[consumer->machine], &consumer->endpoint)) {
+    struct machine *machine = world->machines[consumer->machine];
+    if (machine->is_given_up || !machine_accept(machine, &consumer->endpoint)) {
         return;
     }
     memory_must(weir_core_new(&config, world->schedule.now, &consumer->core));
@@ -404,6 +405,13 @@ void consumer_start(struct consumer *consumer)
 {
     schedule_set(&consumer->world->schedule, &consumer->next,
                  world_after_ms(consumer->world, world_between(consumer->world, 0, 1000)));
+}
+
+void consumer_leave(struct consumer *consumer, unsigned machine)
+{
+    if (consumer->core && consumer->machine == machine) {
+        disconnect(consumer);
+    }
 }
 
 void consumer_settle(struct consumer *consumer)

@@ -9,6 +9,8 @@ void consumer_free(struct consumer *consumer);
 void consumer_start(struct consumer *consumer);
 
 // From now on it stays where it is, unless the connection ends.
+// Goes elsewhere, if it is at that machine.
+void consumer_leave(struct consumer *consumer, unsigned machine);
 void consumer_settle(struct consumer *consumer);
 
 // Whether it was given everything that matches and was issued; if not, `what_out` says what not.

@@ -503,7 +503,8 @@ uint64_t machines_hold(const struct world *world, uint16_t actor)
     uint64_t highest = 0;
     for (unsigned i = 0; i < world->machines_count; i++) {
         const struct machine *machine = world->machines[i];
-        uint32_t held = actor < machine->held_capacity ? machine->held[actor] : 0;
+        bool is_lost = machine->is_given_up && machine->identity.actor == actor;
+        uint32_t held = actor < machine->held_capacity && !is_lost ? machine->held[actor] : 0;
         uint64_t last = held > 0 ? world->history.strands[actor]->chunks[held - 1].last : 0;
         highest = last > highest ? last : highest;
     }

@@ -52,6 +52,8 @@ struct machine {
     bool crashes_again; // soon after the next start
     bool is_poisoned;   // its clock is wild
     bool dies_at_save;  // with the next identity that is to be written
+    bool is_given_up;   // to be retired and wiped: what it issues may be lost
+    bool loses_chunks;  // the next chunks that a peer sends do not come
 };
 
 struct machine *machine_new(struct world *world, unsigned index);

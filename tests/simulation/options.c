@@ -31,6 +31,29 @@ static void choose_faults(struct options *options, struct random *random)
     }
 }
 
+// From a generator of its own, so that seeds without a scenario stay as they are. What a scenario
+// judges must not come from something else.
+static void choose_scenario(struct options *options)
+{
+    struct random random;
+    random_init(&random, options->seed ^ 0x5ce9a610ULL);
+    if (options->nodes < 3 || !chance(&random, 25)) {
+        return;
+    }
+    options->scenario = SCENARIO_NONE + 1 + (unsigned)random_below(&random, SCENARIOS - 1);
+    if (options->scenario == SCENARIO_GAPS) {
+        return;
+    }
+    options->crashes = options->partitions = options->cuts = options->slow_paths = false;
+    options->freezes = options->disk_faults = options->poison = options->damage = false;
+    options->wiped_disks = options->old_disks = options->cloned_disks = false;
+    options->is_heavy = false;
+    options->batch_max = options->batch_max > 40 ? 40 : options->batch_max;
+    options->producers = options->nodes + 1;
+    options->consumers = 4;
+    options->stable_percent = 60;
+}
+
 void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
 {
     struct random random;
@@ -64,5 +87,6 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
         options->recent_bytes = 256 * KIB;
     } else {
         choose_faults(options, &random);
+        choose_scenario(options);
     }
 }

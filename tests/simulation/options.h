@@ -6,6 +6,17 @@
 
 enum { SIMULATION_NODES_MAX = 1000 };
 
+// A sequence of faults that aims at one promise (scenario.h).
+enum scenario_kind {
+    SCENARIO_NONE,
+    SCENARIO_ALONE,  // a node starts with nobody to ask
+    SCENARIO_LIE,    // a disk loses what it had synced
+    SCENARIO_RETIRE, // a member is retired that some still reach
+    SCENARIO_MESH,   // not everybody reaches everybody
+    SCENARIO_GAPS,   // a peer leaves out chunks
+    SCENARIOS,
+};
+
 struct options {
     uint64_t seed;
     unsigned nodes;
@@ -22,6 +33,7 @@ struct options {
     bool is_large; // many nodes: convergence is measured, there are no faults
     uint64_t recent_bytes;
     uint64_t walk_bytes;
+    enum scenario_kind scenario;
     // which faults there are
     bool crashes;
     bool partitions;

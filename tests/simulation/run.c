@@ -16,6 +16,7 @@
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 #include "tests/simulation/producer.h"
+#include "tests/simulation/scenario.h"
 #include "tests/simulation/world_run.h"
 
 enum {
@@ -103,6 +104,7 @@ static void run_steady(struct world *world)
     }
     if (world_pass(world, world->options.steady_ms) && come_to_rest(world, &converged_ms)) {
         check_redundancy(world, before);
+        check_availability(world);
     }
 }
 
@@ -110,11 +112,14 @@ static void run_course(struct world *world, struct run_result *result)
 {
     int64_t converged_ms = -1;
     struct faults *faults = faults_new(world);
+    struct scenario *scenario = scenario_new(world);
     start_all(world);
     if (world_pass(world, world_between(world, 0, FOUNDING_MS))) {
         faults_start(faults);
+        scenario_start(scenario);
         world_pass(world, world->options.faults_ms);
     }
+    scenario_end(scenario);
     faults_end(faults);
     world_trace(world, "healed", 0, 0, 0);
     world->is_calm = true;
@@ -122,6 +127,7 @@ static void run_course(struct world *world, struct run_result *result)
         result->converged_s = (double)converged_ms / 1000;
         run_steady(world);
     }
+    scenario_free(scenario);
     faults_free(faults);
 }
 

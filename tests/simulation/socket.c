@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/limits.h"
+#include "proto/model/peer_message.h"
+#include "proto/wire/frame.h"
 #include "server/frontend/frontend.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
@@ -99,9 +102,31 @@ static void socket_free(struct socket *socket, bool tells)
 
 // --- In ----------------------------------------------------------------------------------------
 
+static bool is_peer(const struct socket *socket)
+{
+    return socket->frontend && socket->frontend->ops == &FRONTEND_PEER;
+}
+
+// Drops the frame at the front, if it brings chunks.
+static void lose_chunks(struct socket *socket)
+{
+    struct bytes rest = buffer_bytes(&socket->unfed);
+    struct bytes message;
+    size_t needed;
+    if (frame_next(&rest, FRAME_BYTES_MAX, &message, &needed) == 0 && message.length > 1 &&
+        message.data[1] == PEER_CHUNKS) {
+        buffer_consume(&socket->unfed, socket->unfed.length - rest.length);
+        socket->wanted = 0;
+        socket->machine->loses_chunks = false;
+    }
+}
+
 static void feed(struct socket *socket)
 {
     struct machine *machine = socket->machine;
+    if (machine->loses_chunks && is_peer(socket)) {
+        lose_chunks(socket);
+    }
     while (!socket->is_ending && socket->unfed.length > 0 &&
            socket->unfed.length >= socket->wanted) {
         size_t taken = 0;
@@ -132,11 +157,6 @@ static void greet(struct socket *socket)
             open_frontend(socket, ops);
         }
     }
-}
-
-static bool is_peer(const struct socket *socket)
-{
-    return socket->frontend && socket->frontend->ops == &FRONTEND_PEER;
 }
 
 static void receive(struct socket *socket)
