@@ -190,6 +190,10 @@ static int strand_move(struct store *store, struct read *read, struct strand_rea
     if (result != 0) {
         return result;
     }
+    if (strand->complete > 0 && strand->out.length > EVENT_BYTES_MAX) {
+        strand->is_placed = false; // more than a frame holds: the next step begins with it
+        return 1;
+    }
     strand->chunks_count++;
     strand->events += header.count;
     strand->last = chunk_last(&header);

@@ -367,6 +367,56 @@ START_TEST(a_strand_is_read_whole_in_blocks_that_end_complete)
 }
 END_TEST
 
+static void produce_one(struct log_fixture *fixture, const uint8_t *data, size_t length)
+{
+    struct buffer event = {0};
+    ck_assert_int_eq(event_append(&event, bytes_of_text("/some/name"), bytes_of(data, length),
+                                  bytes_of(NULL, 0)),
+                     0);
+    const struct append_run run = {.length = (uint32_t)event.length, .count = 1};
+    struct append append = {
+        .kind = APPEND_PRODUCE,
+        .bytes = buffer_bytes(&event),
+        .runs = &run,
+        .runs_count = 1,
+        .events = 1,
+    };
+    ck_assert_int_eq(fixture_submit(fixture, &append), 0);
+    buffer_deinit(&event);
+}
+
+// What is read goes to a peer in one frame, and a frame holds the largest event, with nothing else.
+START_TEST(the_largest_event_is_read_alone)
+{
+    enum { SMALL = 150 * 1024 };
+    struct log_fixture fixture;
+    struct read read;
+    uint8_t *data = malloc(EVENT_DATA_BYTES_CEILING);
+    ck_assert_ptr_nonnull(data);
+    setup(&fixture);
+    random_bytes(&fixture.random, data, EVENT_DATA_BYTES_CEILING); // not to be compressed
+    produce_one(&fixture, data, SMALL);
+    produce_one(&fixture, data, EVENT_DATA_BYTES_CEILING);
+    read_init(&read, READ_STRAND);
+    read.position.actor = 1;
+    read.bytes_max = PEER_FRAME_BYTES;
+    ck_assert_int_eq(version_vector_copy(&read.upper, store_port_vector(fixture.port)), 0);
+    for (unsigned i = 1; i <= 2; i++) {
+        fixture_read(&fixture, &read);
+        ck_assert_int_eq(read.result, 0);
+        ck_assert_ptr_nonnull(read.block);
+        ck_assert_uint_le(read.block->length, EVENT_BYTES_MAX);
+        ck_assert_uint_eq(read.position.counter, i);
+        block_unref(read.block);
+        read.block = NULL;
+    }
+    ck_assert(read.done);
+    read_deinit(&read);
+    teardown(&fixture);
+    free(data);
+}
+END_TEST
+
 START_TEST(a_strand_is_read_from_the_end_of_a_chunk_only)
 {
     struct log_fixture fixture;
@@ -510,6 +560,7 @@ int main(void)
     suite_add(suite, counters_from_nowhere_are_refused_and_leave_the_clock_alone);
     suite_add(suite, counters_end_below_the_ceiling);
     suite_add(suite, a_strand_is_read_whole_in_blocks_that_end_complete);
+    suite_add(suite, the_largest_event_is_read_alone);
     suite_add(suite, a_strand_is_read_from_the_end_of_a_chunk_only);
     suite_add(suite, a_stable_start_cuts_no_produce_in_two);
     suite_add(suite, events_of_the_system_are_found_and_shown_to_who_asks_beside_everything);
