@@ -273,12 +273,12 @@ static void retire(struct replica *replica, const struct replica_command *comman
     const struct member *member = membership_of_actor(&replica->members, command->actor);
     unsigned actor = command->actor;
     struct reason why = {0};
-    if (!member) {
+    if (!member && joining_may_produce(replica, &why)) {
         push_answer(replica, command->token, ERR_NOT_FOUND,
                     "no member has actor %u; weir cluster status lists them", actor);
-    } else if (member->is_retired) {
+    } else if (member && member->is_retired) {
         push_answer(replica, command->token, 0, "actor %u is retired already", actor);
-    } else if (uuid_equal(&member->node, &replica->config.node)) {
+    } else if (member && uuid_equal(&member->node, &replica->config.node)) {
         push_answer(replica, command->token, ERR_INVALID,
                     "actor %u is this node: ask another member, or use weir cluster leave", actor);
     } else if (!joining_may_produce(replica, &why) || !retiring_may_produce(replica, &why)) {

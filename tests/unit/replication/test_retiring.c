@@ -123,6 +123,18 @@ START_TEST(counter_from_nowhere_ends_with_its_actor)
 }
 END_TEST
 
+START_TEST(node_without_a_cluster_does_not_know_who_is_no_member)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    network_start(network, 0); // waits for the other
+    network_run(network, 1000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, ERR_BUSY);
+    network_free(network);
+}
+END_TEST
+
 START_TEST(seal_is_the_highest_that_anybody_holds)
 {
     struct network *network = network_of(3);
@@ -354,6 +366,7 @@ int main(void)
     Suite *suite = suite_create("retiring");
     suite_add(suite, absent_member_is_retired_and_holds_nothing_back);
     suite_add(suite, counter_from_nowhere_ends_with_its_actor);
+    suite_add(suite, node_without_a_cluster_does_not_know_who_is_no_member);
     suite_add(suite, seal_is_the_highest_that_anybody_holds);
     suite_add(suite, member_that_is_alive_fences_itself);
     suite_add(suite, absent_other_is_waited_for_unless_forced);
