@@ -489,6 +489,41 @@ static bool is_known_to_all(struct replica *replica)
     return true;
 }
 
+// Whether a link names an actor that no event here does, and may bring the event. Who admits is a
+// member, but not by any event in its own strand: that is in the strand of who admitted it.
+static bool is_anybody_missing(struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        const struct link *link = &replica->links[i];
+        if (link->is_ended || link->is_newcomer || link->is_copy ||
+            version_vector_includes(&replica->held, &link->held)) {
+            continue; // what is held is all that it could say
+        }
+        for (uint32_t k = 0; k < link->held.count; k++) {
+            uint16_t actor = link->held.entries[k].actor;
+            if (!membership_of_actor(&replica->members, actor)) {
+                (void)snprintf(replica->joining->phase_text, sizeof replica->joining->phase_text,
+                               "admitted as actor %u, fetching what made actor %u a member",
+                               (unsigned)replica->actor, (unsigned)actor);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// Whether somebody has said what there is: who admitted this node is the first to.
+static bool has_heard(const struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        const struct link *link = &replica->links[i];
+        if (!link->is_ended && !link->is_newcomer && !link->is_copy && link->is_noted) {
+            return true;
+        }
+    }
+    return membership_active_count(&replica->members) <= 1;
+}
+
 static void settle(struct replica *replica)
 {
     struct joining_state *state = replica->joining;
@@ -497,10 +532,13 @@ static void settle(struct replica *replica)
     if (!is_ours || replica->clock < self->admitted.counter) {
         return; // its ids must lie above its admission: the clock is being raised
     }
-    if (!IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) && !is_known_to_all(replica)) {
+    bool is_settled =
+        has_heard(replica) && !is_anybody_missing(replica) && is_known_to_all(replica);
+    if (!IS_PLANTED(PLANTED_NEWCOMER_PRODUCES_EARLY) && !is_settled) {
         return;
     }
     forget_joining(replica);
+    promises_membership_changed(replica);
     (void)snprintf(state->phase_text, sizeof state->phase_text, "member");
     push_report(replica, SEVERITY_INFO, "this node is a member, as actor %u",
                 (unsigned)replica->actor);
@@ -560,6 +598,9 @@ void joining_start(struct replica *replica)
         bool is_admitted = self && uuid_equal(&self->node, &replica->config.node) &&
                            !event_id_is_none(self->admitted);
         memcpy(state->become.cluster_name, replica->cluster_name, sizeof replica->cluster_name);
+        // They may be of the cluster that it gave way, under an actor that is another's here; those
+        // of this one are told again.
+        promises_forget(replica);
         state->phase = is_admitted ? JOINING_SETTLING : JOINING_TELLING;
         raise_clock(replica, is_admitted ? self->admitted.counter : 0);
         return;
@@ -657,6 +698,11 @@ struct instant joining_deadline(const struct replica *replica)
 bool joining_is_member(const struct replica *replica)
 {
     return replica->actor != 0 && replica->joining->phase == JOINING_NOT;
+}
+
+bool joining_is_settling(const struct replica *replica)
+{
+    return replica->joining->phase == JOINING_SETTLING;
 }
 
 const char *joining_phase(const struct replica *replica)

@@ -252,11 +252,12 @@ static bool holds_back(const struct replica *replica, const struct member *membe
 
 // Before this node holds its own admission it does not know whom there is to wait for: the event
 // names the member that made it, and whoever is admitted later comes behind that one's promises.
+// Nor before it holds what made that one a member, and so on back to the founder.
 static bool is_in_table(const struct replica *replica)
 {
     const struct member *self = membership_of_actor(&replica->members, replica->actor);
-    return replica->actor != 0 && self && uuid_equal(&self->node, &replica->config.node) &&
-           joining_knows_members(replica);
+    return replica->actor != 0 && !joining_is_settling(replica) && self &&
+           uuid_equal(&self->node, &replica->config.node) && joining_knows_members(replica);
 }
 
 uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_out)
@@ -358,6 +359,9 @@ static struct instant make_at(const struct replica *replica)
     const struct promises_state *state = replica->promises;
     if (replica->actor == 0 || !state->is_changed) {
         return INSTANT_NEVER;
+    }
+    if (starting_pulls_own(replica)) {
+        return INSTANT_NEVER; // others may hold more of its strand than its disk does
     }
     return instant_add(state->make_at,
                        duration_ms(is_stable_wanted(replica) ? PROMISE_STABLE_MS : PROMISE_MS));

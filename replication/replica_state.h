@@ -311,6 +311,8 @@ bool joining_may_produce(const struct replica *replica, struct reason *why);
 bool joining_is_member(const struct replica *replica); // admitted, and everybody who must know does
 // Whether the table is as large as it ever was; if not, its members are not all there are.
 bool joining_knows_members(const struct replica *replica);
+// Admitted, but it may not know yet who else is a member.
+bool joining_is_settling(const struct replica *replica);
 const char *joining_phase(const struct replica *replica); // for replica_phase
 // A member that needs another actor id asks to be admitted again; see joining_is_member, joining_
 // became. False: it is being admitted already.

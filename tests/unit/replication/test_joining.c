@@ -1,6 +1,7 @@
 // How nodes come to be a cluster: who founds, who joins, who consents, who gives way.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/check_main.h"
@@ -270,6 +271,65 @@ START_TEST(joining_survives_a_crash_at_any_time)
 }
 END_TEST
 
+// What only a member that is not the founder has told it is not everything.
+START_TEST(newcomer_counts_nothing_before_it_knows_all_members)
+{
+    struct network *network = network_new(3, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_start(network, 1);
+    run_until_all_produce(network);
+    network_block(network, 0, 2, true);
+    network->is_dark_actor[network->nodes[0].actor] = true;
+    network_start(network, 2);
+    network_run(network, 15000);
+    network_produce(network, 0, NULL);
+    network_produce(network, 1, NULL);
+    network_run(network, 5000);
+    ck_assert_uint_gt(network->nodes[2].held[network->nodes[1].actor], 0); // its admission
+    ck_assert_uint_eq(network->nodes[2].held[network->nodes[0].actor], 0);
+    ck_assert(!may_produce(network, 2));
+    ck_assert_uint_eq(replica_frontier(network->nodes[2].replica), 0);
+    network->is_dark_actor[network->nodes[0].actor] = false;
+    network_block(network, 0, 2, false);
+    run_until_all_produce(network);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    assert_one_cluster(network);
+    network_run(network, 5000);
+    ck_assert_uint_gt(replica_frontier(network->nodes[2].replica), 0);
+    network_free(network);
+}
+END_TEST
+
+// A founder that gave way promised under an actor that is another node's in the cluster it joined;
+// it crashed before those promises were gone from its disk.
+START_TEST(promises_of_a_founder_that_gave_way_bind_nobody)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network->is_dark[0][1] = true;
+    network_start(network, 1);
+    network_run(network, 5000);
+    ck_assert_uint_ne(network->nodes[1].actor, 0);
+    ck_assert(!may_produce(network, 1));
+    network_stop(network, 1);
+    struct network_record *record = &network->nodes[1].records[network->nodes[1].records_count++];
+    *record = (struct network_record){.key_length = 8, .value_length = 18};
+    memcpy(record->key, "promises", 8);
+    record->value = calloc(1, record->value_length);
+    ck_assert_ptr_nonnull(record->value);
+    store_be16(record->value, network->nodes[0].actor);
+    store_be64(record->value + 2, 1000);
+    network->is_dark[0][1] = false;
+    network_start(network, 1);
+    run_until_all_produce(network);
+    network_free(network);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("joining");
@@ -284,5 +344,7 @@ int main(void)
     suite_add(suite, newcomer_that_is_gone_gives_way);
     suite_add(suite, newcomers_that_come_at_once_get_different_actors);
     suite_add(suite, joining_survives_a_crash_at_any_time);
+    suite_add(suite, newcomer_counts_nothing_before_it_knows_all_members);
+    suite_add(suite, promises_of_a_founder_that_gave_way_bind_nobody);
     return check_main(suite);
 }
