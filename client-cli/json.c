@@ -27,7 +27,7 @@ int json_append_string(struct buffer *out, struct bytes utf8)
     }
     uint8_t *to = out->data + out->length;
     const uint8_t *from = utf8.data;
-    const uint8_t *end = from + utf8.length;
+    const uint8_t *end = utf8.length > 0 ? from + utf8.length : from; // from may be NULL
     *to++ = '"';
     while (from < end) {
         const uint8_t *run = from;

@@ -7,8 +7,9 @@
 void status_format_uuid(struct bytes uuid, char out[UUID_TEXT_LENGTH + 1])
 {
     struct uuid value = {0};
-    memcpy(value.bytes, uuid.data,
-           uuid.length < sizeof value.bytes ? uuid.length : sizeof value.bytes);
+    if (uuid.length == sizeof value.bytes) {
+        memcpy(value.bytes, uuid.data, sizeof value.bytes);
+    }
     uuid_format(&value, out);
 }
 

@@ -246,7 +246,8 @@ struct bytes network_readable(const struct endpoint *endpoint)
         return (struct bytes){0};
     }
     const struct stream *stream = incoming(endpoint);
-    return bytes_of(stream->bytes.data + stream->taken, stream->arrived);
+    return stream->arrived > 0 ? bytes_of(stream->bytes.data + stream->taken, stream->arrived)
+                               : (struct bytes){0};
 }
 
 void network_consume(struct endpoint *endpoint, size_t length)
