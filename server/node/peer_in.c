@@ -9,6 +9,11 @@
 #include "server/node/cluster_state.h"
 #include "server/node/peer_state.h"
 
+// What the chunks of one frame may hold when they are decompressed: a frame of the usual size that
+// could not be smaller, and the largest event. Members send no more; checking it takes the loop's
+// time.
+#define FRAME_PLAIN_BYTES_MAX (256 * PEER_FRAME_BYTES + EVENT_BYTES_MAX)
+
 // One frame in the store.
 struct arrival {
     struct cluster_append append;
@@ -120,6 +125,7 @@ static int chunks_check(struct peer *peer, const struct peer_chunks *chunks,
 {
     struct bytes rest = chunks->chunks;
     struct chunk_header header = {0};
+    uint64_t plain_length = 0;
     if (rest.length == 0) {
         return reason_set(reason, ERR_INVALID, "chunks without a chunk");
     }
@@ -128,6 +134,10 @@ static int chunks_check(struct peer *peer, const struct peer_chunks *chunks,
         int err = chunk_next(&rest, &header, &chunk);
         if (err) {
             return reason_set(reason, err, "what should be a chunk is none");
+        }
+        plain_length += header.plain_length;
+        if (plain_length > FRAME_PLAIN_BYTES_MAX) {
+            return reason_set(reason, ERR_LIMIT, "chunks of one frame that hold too much");
         }
         err = chunk_validate(chunk, EVENT_DATA_BYTES_CEILING, &peer->in.scratch, reason);
         if (err) {

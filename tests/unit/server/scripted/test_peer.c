@@ -1,6 +1,7 @@
 // Links between nodes: hello and proof, chunks by credit, what must be durable first. The replica
 // is scripted: it pulls from everybody and decides nothing else.
 
+#include "proto/base/compress.h"
 #include "proto/base/limits.h"
 #include "proto/model/chunk.h"
 #include "proto/wire/peer_wire.h"
@@ -527,15 +528,16 @@ static int say(struct frontend *frontend, const struct peer_message *message, st
     return result;
 }
 
-static void make_chunk(struct buffer *chunk, size_t length)
+static void make_chunk(struct buffer *chunk, size_t length, uint64_t first, void *compress_state)
 {
     struct buffer body = {0};
     uint8_t *data = calloc(length, 1);
-    struct chunk_header header = {.actor = 9, .count = 1, .first = 1, .timestamp_ms = 1};
+    struct chunk_header header = {
+        .actor = 9, .count = 1, .first = first, .prev = first - 1, .timestamp_ms = 1};
     ck_assert_int_eq(
         event_append(&body, bytes_of_text("/some/name"), bytes_of(data, length), bytes_of(NULL, 0)),
         0);
-    ck_assert_int_eq(chunk_append(chunk, &header, buffer_bytes(&body), NULL), 0);
+    ck_assert_int_eq(chunk_append(chunk, &header, buffer_bytes(&body), compress_state), 0);
     buffer_deinit(&body);
     free(data);
 }
@@ -565,7 +567,7 @@ START_TEST(chunks_beyond_the_credit_are_refused)
     message = (struct peer_message){.kind = PEER_PROOF};
     ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
     ck_assert_uint_eq(scripted.links_up, 1);
-    make_chunk(&chunk, MIB);
+    make_chunk(&chunk, MIB, 1, NULL);
     message = (struct peer_message){
         .kind = PEER_CHUNKS,
         .chunks = {.actor = 9, .chunks = buffer_bytes(&chunk)},
@@ -635,6 +637,43 @@ START_TEST(what_a_stranger_says_is_not_logged)
 }
 END_TEST
 
+// Decompressed, a frame would keep the loop busy for longer than links live.
+START_TEST(a_frame_that_holds_too_much_is_refused)
+{
+    static struct cluster_fixture fixture;
+    struct buffer chunks = {0};
+    void *compress_state = malloc(compress_state_bytes());
+    scripted = (struct scripted){0};
+    cluster_fixture_init(&fixture, 1, 1);
+    cluster_node_open(&fixture, 0, 1, NULL);
+    cluster_settle(&fixture);
+    struct frontend *frontend = open_by_hand(&fixture, 0);
+    struct peer_message message = {
+        .kind = PEER_HELLO,
+        .hello = {.version_min = 1, .version_max = 1, .runs_count = 1, .run_number = 1},
+    };
+    message.hello.node.bytes[0] = 1;
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    message = (struct peer_message){.kind = PEER_PROOF};
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    for (uint64_t first = 1; first <= 3; first++) {
+        make_chunk(&chunks, 60 * MIB, first, compress_state);
+    }
+    ck_assert_uint_lt(chunks.length, MIB);
+    message = (struct peer_message){
+        .kind = PEER_CHUNKS,
+        .chunks = {.actor = 9, .chunks = buffer_bytes(&chunks)},
+    };
+    ck_assert_int_lt(say(frontend, &message, fixture.now), 0);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(scripted.refusal, REFUSAL_MALFORMED);
+    frontend->ops->close(frontend);
+    buffer_deinit(&chunks);
+    free(compress_state);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("peer");
@@ -661,5 +700,6 @@ int main(void)
     suite_add(suite, chunks_beyond_the_credit_are_refused);
     suite_add(suite, a_hello_ahead_of_the_dialers_is_refused);
     suite_add(suite, what_a_stranger_says_is_not_logged);
+    suite_add(suite, a_frame_that_holds_too_much_is_refused);
     return check_main(suite);
 }
