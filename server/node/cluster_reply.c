@@ -240,7 +240,12 @@ static void letter_answer(struct cluster *cluster, struct cluster_letter *letter
 void cluster_take_letters(struct cluster *cluster)
 {
     struct cluster_letter *letter;
-    while (!cluster->is_over && (letter = cluster_mailbox_take(cluster->node)) != NULL) {
+    uint32_t taken = 0;
+    while (!cluster->is_over && taken < LETTERS_PER_TURN_MAX &&
+           (letter = cluster_mailbox_take(cluster->node)) != NULL) {
+        if (++taken == LETTERS_PER_TURN_MAX) {
+            service_wake(cluster->service); // what is left waits for the next turn
+        }
         const struct request_cluster *request = &letter->request;
         if (request->which == CLUSTER_STATUS) {
             letter_answer(cluster, letter, 0, "");

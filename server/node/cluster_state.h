@@ -27,6 +27,7 @@ enum {
     COMPLAINTS_MAX = 16,
     COMPLAINT_MS = 60000,
     STEPS_PER_TURN_MAX = 64, // of those that are due at once
+    LETTERS_PER_TURN_MAX = 64,
 };
 
 // Tokens of questions that the driver asks, not the replica.

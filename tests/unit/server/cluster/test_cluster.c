@@ -197,6 +197,29 @@ START_TEST(a_request_is_answered_once_also_at_the_end)
 }
 END_TEST
 
+// However many ask: the loop has links to keep alive.
+START_TEST(a_turn_answers_a_bounded_number_of_requests)
+{
+    static struct cluster_fixture fixture;
+    enum { REQUESTS = 500 };
+    const struct request_cluster status = {.which = CLUSTER_STATUS};
+    struct answered answered = {0};
+    open_all(&fixture, 1);
+    cluster_pass_ms(&fixture, 10);
+    struct service *service = fixture.nodes[0].service;
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        ck_assert_int_eq(cluster_request(service, &status, take_answer, &answered), 0);
+    }
+    service_turn(service, fixture.now);
+    service_turn(service, fixture.now); // brings what the first has answered
+    ck_assert_uint_gt(answered.count, 0);
+    ck_assert_uint_lt(answered.count, REQUESTS);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(answered.count, REQUESTS);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cluster");
@@ -205,6 +228,7 @@ int main(void)
     suite_add(suite, a_part_that_was_alone_goes_on_and_comes_back);
     suite_add(suite, a_node_that_starts_again_catches_up);
     suite_add(suite, a_request_is_answered_once_also_at_the_end);
+    suite_add(suite, a_turn_answers_a_bounded_number_of_requests);
     suite_add(suite, a_damaged_chunk_is_repaired_from_another_node);
     return check_main(suite);
 }
