@@ -252,6 +252,16 @@ static void grant(struct replica *replica)
 {
     struct admission *admission = &replica->joining->admission;
     struct link *link = link_find(replica, admission->link);
+    struct reason why = {0};
+    bool is_barred = !admission->is_written && !replica_may_produce(replica, &why);
+    if (is_barred) {
+        // what it issued since would lie behind its own seal, or in a strand that has forked
+        if (link && admission->token != 0) {
+            answer_text(replica, link, admission->token, ANSWER_LATER, why.text);
+        }
+        close_admission(replica);
+        return;
+    }
     if (admission->is_joined) {
         write_admission(replica);
         return;
