@@ -402,7 +402,10 @@ void cluster_publish(struct cluster *cluster)
     store_allow_compression(cluster->node->store, compress);
     uint64_t frontier = replica_frontier(cluster->replica);
     atomic_store(&view->waits_for, replica_frontier_waits_for(cluster->replica));
-    if (frontier != atomic_load(&view->frontier)) {
+    // An event of members that the log holds and the replica was not told of yet may name somebody
+    // whom there is to wait for.
+    bool are_members_told = cluster->scan.ordinal >= cluster->ends_ordinal;
+    if (are_members_told && frontier != atomic_load(&view->frontier)) {
         atomic_store(&view->frontier, frontier);
         is_wanted = atomic_load(&view->stable_readers) > 0;
     }
