@@ -318,6 +318,11 @@ static bool give_read(struct peer *peer, struct peer_item *item_out)
         return false;
     }
     out->read_block = NULL;
+    if (out->read.position.counter > replica_send_limit(peer->cluster->replica, pull->actor)) {
+        block_unref(block); // the limit came while it was read: again, up to there
+        pull_settle(peer, pull);
+        return false;
+    }
     *item_out = (struct peer_item){.block = block, .length = block->length};
     item_fill(peer, pull, out->read.position.counter, item_out);
     pull_settle(peer, pull);

@@ -674,6 +674,35 @@ START_TEST(a_frame_that_holds_too_much_is_refused)
 }
 END_TEST
 
+START_TEST(what_was_read_before_the_limit_came_is_not_sent)
+{
+    static struct cluster_fixture fixture;
+    struct iovec pieces[16];
+    scripted = (struct scripted){.pulls_nothing = true};
+    cluster_fixture_init(&fixture, 1, 1);
+    cluster_node_open(&fixture, 0, 1, NULL);
+    cluster_produce(&fixture, 0, 10, 100);
+    cluster_settle(&fixture);
+    struct frontend *frontend = open_by_hand(&fixture, 0);
+    struct peer_message message = {
+        .kind = PEER_HELLO,
+        .hello = {.version_min = 1, .version_max = 1, .runs_count = 1, .run_number = 1},
+    };
+    message.hello.node.bytes[0] = 1;
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    message = (struct peer_message){.kind = PEER_PROOF};
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0);
+    message = (struct peer_message){.kind = PEER_PULL, .pull = {.actor = 1}};
+    ck_assert_int_eq(say(frontend, &message, fixture.now), 0); // begins to read
+    ck_assert(store_step_read(fixture.nodes[0].store));
+    service_turn(fixture.nodes[0].service, fixture.now);
+    scripted.send_limit = 5;
+    ck_assert_uint_eq(frontend->ops->peek(frontend, pieces, 16), 0);
+    frontend->ops->close(frontend);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("peer");
@@ -701,5 +730,6 @@ int main(void)
     suite_add(suite, a_hello_ahead_of_the_dialers_is_refused);
     suite_add(suite, what_a_stranger_says_is_not_logged);
     suite_add(suite, a_frame_that_holds_too_much_is_refused);
+    suite_add(suite, what_was_read_before_the_limit_came_is_not_sent);
     return check_main(suite);
 }
