@@ -198,6 +198,7 @@ static bool fault_old_disk(struct faults *faults)
         return false;
     }
     struct machine *machine = world->machines[faults->snapshot_machine];
+    uint16_t actor = machine->identity.actor;
     machine_crash(machine, true);
     machine_restore(machine, faults->snapshot);
     machine->may_have_lost = true;
@@ -205,7 +206,11 @@ static bool fault_old_disk(struct faults *faults)
     faults->was_restored = true;
     start_soon(world, machine);
     world_trace(world, "restored", machine->index, 0, 0);
-    admin_order(world->admin, CLUSTER_RESCUE, 0, machine->index);
+    if (machine->identity.actor == actor) {
+        admin_order(world->admin, CLUSTER_RESCUE, 0, machine->index);
+    } else { // it was another then, and becomes a third by itself
+        admin_order(world->admin, CLUSTER_RETIRE, actor, UINT32_MAX);
+    }
     return true;
 }
 

@@ -120,6 +120,13 @@ static void take_block(struct machine *machine, const struct block *block)
     }
 }
 
+// The disk's faults are meant for the machine: a read that failed is repeated.
+static void get(struct machine *machine, unsigned column, struct bytes key, struct buffer *out)
+{
+    int err = disk_get(machine->log, column, key, out);
+    memory_must(err == ERR_IO ? disk_get(machine->log, column, key, out) : err);
+}
+
 // A large commit: its first chunks have left the cache.
 static void take_arrival(struct machine *machine, uint64_t ordinal)
 {
@@ -128,12 +135,11 @@ static void take_arrival(struct machine *machine, uint64_t ordinal)
     uint8_t ordinal_key[ARRIVAL_KEY_LENGTH];
     uint8_t key[EVENT_ID_KEY_LENGTH];
     store_be64(ordinal_key, ordinal);
-    memory_must(
-        disk_get(machine->log, LOG_ARRIVALS, bytes_of(ordinal_key, sizeof ordinal_key), &buffer));
+    get(machine, LOG_ARRIVALS, bytes_of(ordinal_key, sizeof ordinal_key), &buffer);
     struct arrival arrival = arrival_decode(buffer.data);
     event_id_encode_key((struct event_id){.counter = arrival.first, .actor = arrival.actor}, key);
     buffer_clear(&buffer);
-    memory_must(disk_get(machine->log, LOG_CHUNKS, bytes_of(key, sizeof key), &buffer));
+    get(machine, LOG_CHUNKS, bytes_of(key, sizeof key), &buffer);
     memory_must(chunk_header_parse(buffer_bytes(&buffer), &header));
     take_chunk(machine, &header, buffer_bytes(&buffer));
     machine->observed = ordinal;
