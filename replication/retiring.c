@@ -372,6 +372,7 @@ static void ask_fence(struct replica *replica, struct link *link, const struct p
         }
     }
     if (fence && question->actor == replica->actor && !is_drained(replica)) {
+        replica->retiring->due = replica->now; // also with a fence of an earlier run
         answer_short(replica, link, question, ANSWER_LATER,
                      "until all that was accepted is durable");
         return;

@@ -322,6 +322,26 @@ START_TEST(retired_member_stays_until_what_it_holds_is_held)
 }
 END_TEST
 
+START_TEST(member_that_fenced_itself_answers_also_after_a_restart)
+{
+    struct network *network = network_of(3);
+    network_stop(network, 1);
+    network_run(network, 3000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_int_eq(network->nodes[0].answer, ERR_TIMEOUT);
+    network_stop(network, 2);
+    network_run(network, 100);
+    network_start(network, 1);
+    network_start(network, 2);
+    network_run(network, 8000);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_msg(network->nodes[0].answer == 0, "%s", network->nodes[0].answer_text.text);
+    network_free(network);
+}
+END_TEST
+
 START_TEST(two_that_retire_each_other_issue_nothing_behind_their_seals)
 {
     struct network *network = network_of(3);
@@ -375,6 +395,7 @@ int main(void)
     suite_add(suite, leave_is_not_sealed_without_who_leaves);
     suite_add(suite, what_was_accepted_before_a_fence_is_below_its_head);
     suite_add(suite, retired_member_stays_until_what_it_holds_is_held);
+    suite_add(suite, member_that_fenced_itself_answers_also_after_a_restart);
     suite_add(suite, two_that_retire_each_other_issue_nothing_behind_their_seals);
     suite_add(suite, only_member_does_not_leave);
     return check_main(suite);
