@@ -16,6 +16,9 @@ void check_durability(struct world *world);
 bool check_consumers_are_done(struct world *world);
 void check_consumers_failed(struct world *world, int64_t waited_ms);
 
+// Identity: the logs hold the chunks that were issued, byte by byte.
+void check_disks(struct world *world);
+
 // Availability: every member takes events, nobody is taken for a copy.
 void check_availability(struct world *world);
 

@@ -410,6 +410,7 @@ void faults_end(struct faults *faults)
         struct machine *machine = world->machines[i];
         machine->frozen_until = world->schedule.now;
         machine->commit_ns = 300000;
+        machine->gets_forged = false;
         machine->dies_at_save = false;
         disk_medium_fail(machine->log_medium, DISK_FAULT_WRITE, 0, false);
         disk_medium_fail(machine->log_medium, DISK_FAULT_SYNC, 0, false);

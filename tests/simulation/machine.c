@@ -18,6 +18,8 @@ enum {
     TURN_NS_MAX = 20000,
     READ_NS_MAX = 200000,
     INDEX_NS = 20000000,
+    SCRUB_NS = 20000000,
+    SCRUB_ROUND_NS = 1000000000,
     PASSES_MAX = 8,
     DATA_BYTES_MAX = 64 * 1024,
     DRAIN_MAX = 100000,
@@ -209,6 +211,15 @@ static void on_indexing(struct happening *happening)
     }
 }
 
+static void on_scrub(struct happening *happening)
+{
+    struct machine *machine = container_of(happening, struct machine, scrub);
+    if (!is_put_off(machine, happening)) {
+        bool is_round_over = !store_step_scrub(machine->store);
+        step_after(machine, happening, is_round_over ? SCRUB_ROUND_NS : SCRUB_NS);
+    }
+}
+
 static void on_crash(struct happening *happening)
 {
     struct machine *machine = container_of(happening, struct machine, crash);
@@ -235,10 +246,12 @@ struct machine *machine_new(struct world *world, unsigned index)
     machine->world = world;
     machine->index = index;
     machine->commit_ns = 300000;
+    machine->gets_forged = world->options.damage;
     machine->loop.happen = on_loop;
     machine->commit.happen = on_commit;
     machine->read.happen = on_read;
     machine->indexing.happen = on_indexing;
+    machine->scrub.happen = on_scrub;
     machine->crash.happen = on_crash;
     machine->start.happen = on_start;
     list_init(&machine->sockets);
@@ -349,6 +362,9 @@ void machine_start(struct machine *machine)
     memory_must(node_new(&config, &machine->node));
     memory_must(service_new(machine->node, &machine->env, &machine->service));
     open_cluster(machine);
+    if (world->options.damage) {
+        step_after(machine, &machine->scrub, SCRUB_NS);
+    }
     machine->turn_wanted = true;
     machine_want_turn(machine);
     if (machine->crashes_again) {

@@ -53,6 +53,7 @@ struct machine {
     bool is_poisoned;   // its clock is wild
     bool dies_at_save;  // with the next identity that is to be written
     bool is_given_up;   // to be retired and wiped: what it issues may be lost
+    bool gets_forged;   // answers of peers may hold other chunks than were asked for
     bool loses_chunks;  // the next chunks that a peer sends do not come
 };
 

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "replication/replica_state.h"
+#include "server/node/cluster_state.h"
 #include "server/node/node.h"
 #include "tests/simulation/admin.h"
 #include "tests/simulation/consumer.h"
@@ -310,19 +312,41 @@ static void retire_begin(struct scenario *scenario)
 
 static void mesh_begin(struct scenario *scenario);
 
+// A link over which nothing came for seconds is dead.
+static void judge_links(const struct scenario *scenario, const struct machine *machine)
+{
+    struct world *world = scenario->world;
+    const struct replica *replica = machine->service->cluster->replica;
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        uint16_t actor = world->machines[i]->identity.actor;
+        bool is_blocked = network_is_blocked(&world->network, i, machine->index);
+        for (uint32_t k = 0; k < replica->links_count && is_blocked; k++) {
+            if (replica->links[k].actor == actor && !replica->links[k].is_ended) {
+                world_violation(world, "liveness",
+                                "machine %u keeps its link to machine %u, which it has not heard "
+                                "of for seconds",
+                                machine->index, i);
+            }
+        }
+    }
+}
+
 static void mesh_judge(struct scenario *scenario)
 {
     struct world *world = scenario->world;
     for (unsigned i = 0; i < world->machines_count; i++) {
         const struct machine *machine = world->machines[i];
         const struct version_vector *target = &scenario->targets[i];
+        if (target->count > 0 && machine->is_up) {
+            judge_links(scenario, machine);
+        }
         for (uint32_t k = 0; k < target->count && machine->is_up; k++) {
             struct version_entry entry = target->entries[k];
             uint64_t held = version_vector_get(&machine->store->published.vector, entry.actor);
             if (held < entry.counter) {
                 world_violation(world, "liveness",
                                 "machine %u holds actor %u up to %" PRIu64
-                                "; machines that it reaches had %" PRIu64 " seconds ago",
+                                "; what it reaches held it up to %" PRIu64 " seconds before",
                                 i, entry.actor, held, entry.counter);
             }
         }

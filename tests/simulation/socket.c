@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
+#include "proto/model/chunk.h"
 #include "proto/model/peer_message.h"
 #include "proto/wire/frame.h"
+#include "proto/wire/peer_wire.h"
 #include "server/frontend/frontend.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
@@ -107,25 +109,48 @@ static bool is_peer(const struct socket *socket)
     return socket->frontend && socket->frontend->ops == &FRONTEND_PEER;
 }
 
-// Drops the frame at the front, if it brings chunks.
-static void lose_chunks(struct socket *socket)
+// Another chunk with the same events' ids: sound in itself, but not the one that was issued.
+static void forge(struct bytes chunk)
 {
+    struct chunk_header header;
+    uint8_t *bytes = (uint8_t *)chunk.data;
+    if (chunk_header_parse(chunk, &header) == 0) {
+        header.timestamp_ms++;
+        chunk_header_encode(&header, bytes);
+    }
+}
+
+// What a peer that does not keep to its part does to the frame at the front: chunks are left out,
+// answers hold what was not asked for.
+static void spoil(struct socket *socket)
+{
+    struct machine *machine = socket->machine;
     struct bytes rest = buffer_bytes(&socket->unfed);
-    struct bytes message;
+    struct bytes frame;
+    struct reason reason;
+    struct peer_message message;
+    struct peer_scratch scratch = {0};
     size_t needed;
-    if (frame_next(&rest, FRAME_BYTES_MAX, &message, &needed) == 0 && message.length > 1 &&
-        message.data[1] == PEER_CHUNKS) {
+    if (frame_next(&rest, FRAME_BYTES_MAX, &frame, &needed) != 0 || frame.length < 2) {
+        return;
+    }
+    if (machine->loses_chunks && frame.data[1] == PEER_CHUNKS) {
         buffer_consume(&socket->unfed, socket->unfed.length - rest.length);
         socket->wanted = 0;
-        socket->machine->loses_chunks = false;
+        machine->loses_chunks = false;
+    } else if (machine->gets_forged && frame.data[1] == PEER_ANSWER &&
+               world_chance(machine->world, 50) &&
+               peer_decode(frame, &scratch, &message, &reason) == 0) {
+        forge(message.answer.chunk);
     }
+    peer_scratch_deinit(&scratch);
 }
 
 static void feed(struct socket *socket)
 {
     struct machine *machine = socket->machine;
-    if (machine->loses_chunks && is_peer(socket)) {
-        lose_chunks(socket);
+    if ((machine->loses_chunks || machine->gets_forged) && is_peer(socket)) {
+        spoil(socket);
     }
     while (!socket->is_ending && socket->unfed.length > 0 &&
            socket->unfed.length >= socket->wanted) {
