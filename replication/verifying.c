@@ -160,8 +160,9 @@ void verifying_tick(struct replica *replica)
                 ask_free(ask);
             }
         }
-        push_answer(replica, verify->command, 0, "%u of %u members answered",
-                    (unsigned)(verify->count - open), (unsigned)verify->count);
+        uint32_t members = membership_active_count(&replica->members);
+        push_answer(replica, verify->command, 0, "%u of %u other members answered",
+                    (unsigned)(verify->count - open), (unsigned)(members > 0 ? members - 1 : 0));
         verify->command = 0;
     }
 }
