@@ -245,7 +245,7 @@ START_TEST(verify_asks_all_and_waits_for_nobody_for_long)
     struct network *network = network_of(3);
     command(network, 0, (struct replica_command){.kind = COMMAND_VERIFY});
     ck_assert(network_run_until(network, first_has_answer, 500));
-    ck_assert_str_eq(network->nodes[0].answer_text.text, "2 of 2 members answered");
+    ck_assert_str_eq(network->nodes[0].answer_text.text, "2 of 2 other members answered");
     network->nodes[2].is_frozen = true;
     command(network, 0, (struct replica_command){.kind = COMMAND_VERIFY});
     ck_assert(network_run_until(network, first_has_answer, 2100));
