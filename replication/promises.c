@@ -191,7 +191,9 @@ void promises_received(struct replica *replica, struct link *link,
 void promises_made(struct replica *replica, const struct promise *promise)
 {
     bool was_away = false;
-    if (promise->actor != 0) {
+    // A head that may lack what the disk has lost is no head to promise: others would take what
+    // they hold of it beyond for nothing. starting.c has it made again when that is known.
+    if (promise->actor != 0 && !starting_pulls_own(replica)) {
         (void)hear(replica, promise, &was_away);
     }
 }

@@ -51,6 +51,7 @@ void starting_became(struct replica *replica)
     struct starting_state *state = replica->starting;
     round_close(&state->round);
     state->phase = STARTING_DONE;
+    promises_clock_raised(replica);
     if (state->is_copy) {
         state->is_copy = false;
         push_record(replica, bytes_of_text(COPY_KEY), bytes_of(NULL, 0));
@@ -123,6 +124,7 @@ static void end(struct replica *replica)
     round_close(&state->round);
     state->phase = STARTING_DONE;
     sources_reconsider(replica, replica->actor);
+    promises_clock_raised(replica); // none was made before
 }
 
 static bool is_pulled(const struct replica *replica)

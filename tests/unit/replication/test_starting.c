@@ -150,6 +150,32 @@ static bool is_copy_known(struct network *network)
     return has_alarm(network, 1, "copy") && has_alarm(network, 0, "copy");
 }
 
+START_TEST(nothing_is_promised_before_the_own_strand_is_compared)
+{
+    struct network *network = network_of(3);
+    network_stop(network, 2);
+    network_produce(network, 1, NULL);
+    network_run(network, 3000);
+    uint64_t lost = network_held(network, 0, 2);
+    ck_assert_uint_gt(lost, 0);
+    network_stop(network, 1);
+    network->nodes[1].held[2] = 0; // node 0 alone has it
+    network_block(network, 0, 1, true);
+    network_block(network, 0, 2, true);
+    network_start(network, 1);
+    network_start(network, 2);
+    network_run(network, 3000); // start_wait is not over
+    ck_assert(!may_produce(network, 1));
+    ck_assert_uint_lt(replica_frontier(network->nodes[2].replica), lost);
+    for (uint32_t i = 0; i < replica_members_count(network->nodes[2].replica); i++) {
+        struct replica_member member;
+        replica_member_at(network->nodes[2].replica, i, &member);
+        ck_assert(member.actor != 2 || member.promised < lost);
+    }
+    network_free(network);
+}
+END_TEST
+
 START_TEST(node_that_lost_its_table_of_members_is_no_founder)
 {
     struct network *network = network_of(3);
@@ -241,6 +267,7 @@ int main(void)
     suite_add(suite, every_member_is_compared);
     suite_add(suite, clock_goes_above_the_promise_that_others_remember);
     suite_add(suite, restarts_are_no_copies);
+    suite_add(suite, nothing_is_promised_before_the_own_strand_is_compared);
     suite_add(suite, node_that_lost_its_table_of_members_is_no_founder);
     suite_add(suite, restored_directory_is_a_copy_and_takes_its_events_back);
     suite_add(suite, node_of_which_another_run_is_known_stops_producing);
