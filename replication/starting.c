@@ -37,7 +37,9 @@ void starting_start(struct replica *replica)
     bool is_retired = self && self->is_retired;
     bool is_alone =
         membership_active_count(&replica->members) <= 1 && joining_knows_members(replica);
-    if (replica->actor == 0 || !joining_is_member(replica) || is_retired || is_alone) {
+    // One that is being admitted has a strand too, if the disk has lost that it was done.
+    bool is_member = joining_is_member(replica);
+    if (replica->actor == 0 || is_retired || (is_member && is_alone)) {
         return;
     }
     state->phase = STARTING_COMPARING;
@@ -142,6 +144,11 @@ void starting_committed(struct replica *replica)
 void starting_tick(struct replica *replica)
 {
     struct starting_state *state = replica->starting;
+    if (state->phase == STARTING_COMPARING && !joining_is_member(replica)) {
+        state->since = replica->now; // only members may ask
+        state->round.due = instant_add(replica->now, duration_ms(TICK_MS));
+        return;
+    }
     if (round_tick(replica, &state->round) != 0 || state->phase != STARTING_COMPARING) {
         return;
     }
