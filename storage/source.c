@@ -320,6 +320,10 @@ static int scan_settle(struct source *source, struct reason *reason)
         }
         struct event_id id = event_id_decode_key(key.data);
         if (chunk_header_parse(value, &source->scan_header) != 0) {
+            if (IS_PLANTED(PLANTED_SWALLOW_READ_ERROR)) {
+                disk_iterator_next(source->chunks);
+                continue;
+            }
             return store_corrupt(source->store, id.actor, id.counter, reason);
         }
         if (source_positions(source, &source->lower, &source->scan_header) != 0) {
@@ -327,10 +331,6 @@ static int scan_settle(struct source *source, struct reason *reason)
             int result = chunk_check(source->store, id.actor, id.counter, value,
                                      &source->scan_header, reason);
             source->scan_ready = result == 0;
-            if (result == ERR_CORRUPT && IS_PLANTED(PLANTED_SWALLOW_READ_ERROR)) {
-                disk_iterator_next(source->chunks);
-                continue;
-            }
             return result;
         }
         if (passed == PASSES_BEFORE_PAUSE) {

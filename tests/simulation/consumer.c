@@ -322,6 +322,17 @@ static void subscribe(struct consumer *consumer)
     buffer_deinit(&cursor);
 }
 
+// Everything once more, from the disk.
+static void start_over(struct consumer *consumer)
+{
+    for (uint32_t i = 0; i < consumer->positions_capacity; i++) {
+        consumer->positions[i] = 0;
+    }
+    version_vector_deinit(&consumer->cursor);
+    consumer->last = (struct event_id){0};
+    consumer->has_started = false;
+}
+
 static void connect_somewhere(struct consumer *consumer)
 {
     struct world *world = consumer->world;
@@ -331,6 +342,10 @@ static void connect_somewhere(struct consumer *consumer)
     struct machine *machine = world->machines[consumer->machine];
     if (machine->is_given_up || !machine_accept(machine, &consumer->endpoint)) {
         return;
+    }
+    if (world->options.damage && consumer->has_started && !consumer->from_end &&
+        !consumer->is_settled && world_chance(world, 30)) {
+        start_over(consumer);
     }
     memory_must(weir_core_new(&config, world->schedule.now, &consumer->core));
     world_trace(world, "consume", consumer->index, consumer->machine, consumer->received);
