@@ -51,7 +51,7 @@ static void choose_scenario(struct options *options)
     options->batch_max = options->batch_max > 40 ? 40 : options->batch_max;
     options->producers = options->nodes + 1;
     options->consumers = 4;
-    options->stable_percent = 60;
+    options->stable_percent = options->scenario == SCENARIO_ALONE ? 100 : 60;
 }
 
 void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)

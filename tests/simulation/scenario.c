@@ -16,6 +16,7 @@ enum {
     NS_PER_MS = 1000000,
     ALONE_MS = 8000, // longer than a start waits for others
     LEAP = 1 << 22,  // of a clock: more than a lease
+    RAISE_MS = 450,  // a node promises what it heard of: sooner than its source would change
 };
 
 struct scenario {
@@ -27,6 +28,7 @@ struct scenario {
     uint64_t frontier; // of the victim, some time ago
     uint64_t leapt_to;
     struct instant until;
+    struct instant leap_held; // since when a third machine holds an event above the leap
     struct snapshot *snapshot;
     struct version_vector targets[HOSTS_WITH_PATHS_MAX]; // by machine
 };
@@ -125,17 +127,39 @@ static void alone_end(struct scenario *scenario)
     next_step(scenario, alone_begin, 1500);
 }
 
+// Who lags behind holds nobody back: what it hears of it promises, before it holds it.
+static void judge_raise(struct scenario *scenario, uint64_t held)
+{
+    struct world *world = scenario->world;
+    if (held >= scenario->leapt_to && scenario->leap_held.ns == INSTANT_NEVER.ns) {
+        scenario->leap_held = world->schedule.now;
+    }
+    if (scenario->leap_held.ns != INSTANT_NEVER.ns &&
+        instant_reached(instant_add(scenario->leap_held, duration_ms(RAISE_MS)),
+                        world->schedule.now)) {
+        world_violation(world, "order",
+                        "a machine that lags behind keeps all frontiers below %" PRIu64,
+                        scenario->leapt_to);
+    }
+}
+
 // It dies when others have heard its promise and it may not hold yet what moved its clock.
 static void alone_watch(struct scenario *scenario)
 {
     struct world *world = scenario->world;
     struct machine *victim = scenario->victim;
     bool is_promised = instant_reached(scenario->until, world->schedule.now);
+    uint16_t actor = scenario->other->identity.actor;
+    uint64_t held = 0;
     for (unsigned i = 0; i < world->machines_count; i++) {
         struct machine *machine = world->machines[i];
         is_promised |= machine != victim && frontier_of(machine) >= scenario->leapt_to;
+        if (machine != victim && machine != scenario->other && machine->is_up) {
+            held = version_vector_get(&machine->store->published.vector, actor);
+        }
     }
     if (!is_promised) {
+        judge_raise(scenario, held);
         next_step(scenario, alone_watch, 1);
         return;
     }
@@ -155,11 +179,12 @@ static void alone_leap(struct scenario *scenario)
     }
     unsigned from = scenario->other->index;
     struct store *store = scenario->other->store;
-    network_path(&world->network, from, scenario->victim->index)->latency_ns = 800 * NS_PER_MS;
+    network_path(&world->network, from, scenario->victim->index)->latency_ns = 1200 * NS_PER_MS;
     network_paths_changed(&world->network);
     store->commit.clock += LEAP;
     scenario->leapt_to = store->commit.clock;
     scenario->until = world_after_ms(world, 1500);
+    scenario->leap_held = INSTANT_NEVER;
     world_trace(world, "leap", from, scenario->leapt_to, 0);
     next_step(scenario, alone_watch, 1);
 }
