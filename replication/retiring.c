@@ -26,6 +26,7 @@ struct fence {
     uint16_t actor;
     uint64_t head; // applied no further
     struct instant since;
+    bool is_saved; // so is what was taken in before: the commit takes things in turn
 };
 
 // What this node has been asked to retire; one at a time.
@@ -123,9 +124,13 @@ void retiring_record(struct replica *replica, struct bytes key, struct bytes val
         return;
     }
     uint16_t actor = load_be16(key.data + FENCE_KEY_BYTES - 2);
-    if (!fence_of(replica, actor) && !fence_add(replica, actor, load_be64(value.data))) {
+    struct fence *fence = fence_of(replica, actor);
+    fence = fence ? fence : fence_add(replica, actor, load_be64(value.data));
+    if (!fence) {
         replica->is_unfinished = true;
+        return;
     }
+    fence->is_saved = true;
 }
 
 // What this node holds of a strand that others may hold too.
@@ -172,6 +177,12 @@ static bool is_quiet(const struct replica *replica, const struct fence *fence)
 static bool is_drained(const struct replica *replica)
 {
     return replica->retiring->promises_made >= FENCE_PROMISES;
+}
+
+// Whether all that was taken in of another actor before its fence is durable, and told.
+static bool is_settled(const struct replica *replica, const struct fence *fence)
+{
+    return fence->is_saved && is_quiet(replica, fence);
 }
 
 static bool is_draining(const struct replica *replica)
@@ -256,6 +267,8 @@ static void finish_retirement(struct replica *replica)
         return;
     }
     retirement->is_written = true;
+    struct hash128 hash = head_hash(replica, retirement->actor);
+    take_head(replica, version_vector_get(&replica->held, retirement->actor), &hash);
     bool is_whole = round_is_complete(replica, &retirement->round, false);
     push(replica, REPLICA_SYSTEM_EVENT)->member = (struct member_event){
         .kind = MEMBER_RETIRED,
@@ -377,6 +390,10 @@ static void ask_fence(struct replica *replica, struct link *link, const struct p
                      "until all that was accepted is durable");
         return;
     }
+    if (fence && !is_settled(replica, fence)) {
+        answer_short(replica, link, question, ANSWER_LATER, "until all that was taken is durable");
+        return;
+    }
     uint64_t head = head_to_tell(replica, question->actor);
     bool is_whole = head == version_vector_get(&replica->held, question->actor);
     struct hash128 hash = {0};
@@ -468,11 +485,15 @@ void retiring_link_down(struct replica *replica, const struct link *link)
     }
 }
 
-// Nothing waits for it: what follows a record in the actions is sent when the record is durable.
 void retiring_saved(struct replica *replica, struct bytes key)
 {
-    (void)replica;
-    (void)key;
+    if (key.length != FENCE_KEY_BYTES || memcmp(key.data, FENCE_KEY, FENCE_KEY_BYTES - 2) != 0) {
+        return;
+    }
+    struct fence *fence = fence_of(replica, load_be16(key.data + FENCE_KEY_BYTES - 2));
+    if (fence) {
+        fence->is_saved = true;
+    }
 }
 
 // --- Retired -----------------------------------------------------------------------------------
@@ -575,6 +596,10 @@ static void tick_retirement(struct replica *replica)
     int64_t wait_ms = retirement->is_forced ? RETIRE_FORCED_WAIT_MS : RETIRE_WAIT_MS;
     bool is_over =
         instant_reached(instant_add(retirement->round.since, duration_ms(wait_ms)), replica->now);
+    const struct fence *fence = fence_of(replica, retirement->actor);
+    if (fence && !is_settled(replica, fence)) {
+        return; // what was on its way to this disk counts too
+    }
     if (round_is_complete(replica, &retirement->round, false) ||
         (retirement->is_forced && is_over &&
          round_is_complete(replica, &retirement->round, true))) {
