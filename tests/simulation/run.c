@@ -23,7 +23,6 @@ enum {
     FOUNDING_MS = 3000,
     CONVERGE_MS = 3500,
     LINKS_SETTLE_MS = 3000, // dead ones go, others take their place
-    LINKS_SETTLE_MS = 3000, // a link that is dead, and what takes its place: before copies are counted
     CONSUME_MS = 6000,
     OPERATE_MS = 30000,
     POLL_MS = 20,
@@ -100,7 +99,6 @@ static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
 static void run_steady(struct world *world)
 {
     int64_t converged_ms;
-    world_pass(world, LINKS_SETTLE_MS);
     world_pass(world, LINKS_SETTLE_MS);
     struct copies before = check_copies(world);
     for (unsigned i = 0; i < world->producers_count; i++) {
