@@ -112,7 +112,9 @@ class Cluster:
             said += [n.cursor() for n in nodes]
             raise Failure("\n".join([str(failure), *said])) from None
         for node in nodes:
-            result = node.weir("cluster", "verify", status=None, seconds=20)
+            result = node.weir(
+                *("cluster", "verify", "--wait", "20s"), status=None, seconds=40
+            )
             expect(result.status == 0, f"verify on node {node.number}", result)
 
     def check_same_events(self):
