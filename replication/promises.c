@@ -58,17 +58,7 @@ void promises_free(struct replica *replica)
 
 static uint32_t promise_index(const struct promises_state *state, uint16_t actor)
 {
-    uint32_t low = 0;
-    uint32_t high = state->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (state->entries[middle].actor < actor) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return actor_index(state->entries, sizeof *state->entries, state->count, actor);
 }
 
 static struct actor_promise *promise_find(const struct promises_state *state, uint16_t actor)

@@ -213,6 +213,10 @@ struct link *link_of_actor(struct replica *replica, uint16_t actor);
 // The hash at the head of `actor` here; zero when nothing is held.
 struct hash128 head_hash(const struct replica *replica, uint16_t actor);
 
+// Where the first entry with at least that actor stands in a table that is sorted by it. Each entry
+// begins with its actor.
+uint32_t actor_index(const void *entries, size_t entry_size, uint32_t count, uint16_t actor);
+
 // Sends a question and remembers it; NULL: too many are open.
 struct ask *ask_send(struct replica *replica, struct link *link, struct peer_ask *question);
 struct ask *ask_find(struct replica *replica, link_id link, uint64_t token);

@@ -13,6 +13,23 @@
 
 enum { ARENA_BLOCK_BYTES = 16 * 1024, ARENA_KEPT_BYTES_MAX = 256 * 1024 };
 
+uint32_t actor_index(const void *entries, size_t entry_size, uint32_t count, uint16_t actor)
+{
+    uint32_t low = 0;
+    uint32_t high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        uint16_t found;
+        memcpy(&found, (const uint8_t *)entries + middle * entry_size, sizeof found);
+        if (found < actor) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 // --- Actions -----------------------------------------------------------------------------------
 
 struct replica_action *push(struct replica *replica, enum replica_action_kind kind)

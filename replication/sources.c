@@ -49,17 +49,7 @@ void sources_free(struct replica *replica)
 
 static uint32_t source_index(const struct sources_state *state, uint16_t actor)
 {
-    uint32_t low = 0;
-    uint32_t high = state->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (state->entries[middle].actor < actor) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return actor_index(state->entries, sizeof *state->entries, state->count, actor);
 }
 
 static struct source *source_find(const struct sources_state *state, uint16_t actor)
