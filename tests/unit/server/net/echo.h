@@ -77,4 +77,5 @@ void echo_send_text(int fd, const char *text);
 void echo_receive(int fd, void *out, size_t length);
 void echo_expect_text(int fd, const char *text); // a frame
 void echo_expect_end(int fd);                    // orderly, not a reset
+void echo_expect_gone(int fd);                   // or a reset: what was sent may be unread
 bool echo_wait(bool (*is_so)(void *context), void *context);

@@ -159,6 +159,14 @@ void echo_expect_end(int fd)
     ck_assert_msg(got == 0, "%s", got < 0 ? strerror(errno) : "a byte");
 }
 
+void echo_expect_gone(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, 0);
+    ck_assert_msg(got == 0 || (got < 0 && errno == ECONNRESET), "%s",
+                  got < 0 ? strerror(errno) : "a byte");
+}
+
 bool echo_wait(bool (*is_so)(void *context), void *context)
 {
     for (int i = 0; i < SECONDS_MAX * 200; i++) {

@@ -367,7 +367,7 @@ START_TEST(connections_beyond_the_maximum_are_closed)
     for (int i = 0; i < 3; i++) {
         int fd = echo_connect(&server);
         echo_send_text(fd, "out");
-        echo_expect_end(fd);
+        echo_expect_gone(fd);
         close(fd);
     }
     ck_assert_uint_eq(atomic_load(&server.lines), 1);
