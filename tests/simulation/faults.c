@@ -116,8 +116,8 @@ static void fault_crash(struct faults *faults)
     struct machine *machine = any_machine(world);
     if (machine->is_up && !happening_is_set(&machine->crash)) {
         machine->dies_at_save = world_chance(world, 10);
-        machine_plan_crash(machine, world_after(world, world_between(world, 0, 50 * NS_PER_MS)),
-                           down_ns(world));
+        struct instant at = world_after(world, world_between(world, 0, 50 * NS_PER_MS));
+        machine_plan_crash(machine, at, down_ns(world));
     }
 }
 
@@ -130,8 +130,9 @@ static void fault_disk(struct faults *faults)
     enum disk_fault fault = (enum disk_fault)random_below(&world->random, 3);
     if (machine->is_up) {
         world_trace(world, "disk fault", machine->index, fault, 0);
-        disk_medium_fail(machine->log_medium, fault, 1 + random_below(&world->random, 3),
-                         world_chance(world, 50));
+        uint64_t times = 1 + random_below(&world->random, 3);
+        bool is_sticky = world_chance(world, 50);
+        disk_medium_fail(machine->log_medium, fault, times, is_sticky);
         machine->crashes_again = fault != DISK_FAULT_READ && world_chance(world, 40);
     }
 }

@@ -369,8 +369,8 @@ void machine_start(struct machine *machine)
     machine_want_turn(machine);
     if (machine->crashes_again) {
         machine->crashes_again = false;
-        machine_plan_crash(machine, world_after(world, world_between(world, 1, 30000000)),
-                           world_between(world, 1000000, 100000000));
+        struct instant at = world_after(world, world_between(world, 1, 30000000));
+        machine_plan_crash(machine, at, world_between(world, 1000000, 100000000));
     }
 }
 

@@ -48,7 +48,7 @@ static bool take_outstanding(struct producer *producer, uint32_t number)
     return false;
 }
 
-// How many machines hold the event, or may have held it before their disks were lost.
+// How many machines hold the event, or may have held it before their disks were lost or rotted.
 static unsigned holders(const struct world *world, struct event_id id)
 {
     unsigned count = 0;
@@ -56,7 +56,8 @@ static unsigned holders(const struct world *world, struct event_id id)
         const struct machine *machine = world->machines[i];
         uint32_t held = id.actor < machine->held_capacity ? machine->held[id.actor] : 0;
         const struct history_strand *strand = world->history.strands[id.actor];
-        count += held > 0 && strand->chunks[held - 1].last >= id.counter ? 1 : machine->disk_life;
+        bool is_held = held > 0 && strand->chunks[held - 1].last >= id.counter;
+        count += is_held || machine->is_rotten ? 1 : machine->disk_life;
     }
     return count;
 }
