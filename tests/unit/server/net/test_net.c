@@ -366,7 +366,7 @@ START_TEST(connections_beyond_the_maximum_are_closed)
     }
     for (int i = 0; i < 3; i++) {
         int fd = echo_connect(&server);
-        echo_send_text(fd, "out");
+        echo_send(fd, "\0\0\0\3out", 7); // at once: it may be refused after the first byte
         echo_expect_gone(fd);
         close(fd);
     }
