@@ -368,6 +368,30 @@ void admitting_ask_admit(struct replica *replica, struct link *link,
     }
 }
 
+// The newcomer is a member. The counter tells it whether this node was alone before it came; see
+// joining_may_pull_from.
+static void answer_joined(struct replica *replica, struct link *link, uint64_t token,
+                          const struct member *newcomer)
+{
+    bool is_alone = joining_is_member(replica) && joining_knows_members(replica);
+    for (uint32_t i = 0; i < replica->members.count; i++) {
+        const struct member *other = &replica->members.members[i];
+        bool is_other = !uuid_equal(&other->node, &newcomer->node) &&
+                        !uuid_equal(&other->node, &replica->config.node);
+        if (is_other && !other->is_retired &&
+            event_id_compare(other->admitted, newcomer->admitted) < 0) {
+            is_alone = false;
+        }
+    }
+    struct peer_answer answer = {
+        .token = token,
+        .result = ANSWER_OK,
+        .actor = newcomer->actor,
+        .counter = is_alone ? 1 : 0,
+    };
+    answer_send(replica, link, &answer);
+}
+
 void admitting_ask_joined(struct replica *replica, struct link *link,
                           const struct peer_ask *question)
 {
@@ -377,9 +401,7 @@ void admitting_ask_joined(struct replica *replica, struct link *link,
     bool is_done =
         member && uuid_equal(&member->node, &question->node) && !event_id_is_none(member->admitted);
     if (is_done) {
-        struct peer_answer answer = {
-            .token = question->token, .result = ANSWER_OK, .actor = question->actor};
-        answer_send(replica, link, &answer);
+        answer_joined(replica, link, question->token, member);
         return;
     }
     if (question->actor == 0 || !can_admit(replica, link, question, &why)) {
@@ -446,10 +468,9 @@ void admitting_member_event(struct replica *replica, const struct member_event *
         return;
     }
     struct link *link = link_find(replica, admission->link);
-    if (link && admission->token != 0 && uuid_equal(&admission->node, &event->node)) {
-        struct peer_answer answer = {
-            .token = admission->token, .result = ANSWER_OK, .actor = event->actor};
-        answer_send(replica, link, &answer);
+    const struct member *member = membership_of_actor(&replica->members, event->actor);
+    if (link && admission->token != 0 && member && uuid_equal(&admission->node, &event->node)) {
+        answer_joined(replica, link, admission->token, member);
     }
     close_admission(replica);
 }

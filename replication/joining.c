@@ -317,6 +317,7 @@ bool joining_again(struct replica *replica)
         return false;
     }
     state->is_again = true;
+    state->alone = 0;
     state->phase = JOINING_ASKING;
     state->become = (struct replica_become){0};
     think_now(replica);
@@ -372,6 +373,9 @@ void joining_answer(struct replica *replica, struct link *link, const struct ask
     }
     if (asked->kind == ASK_ADMIT && state->phase == JOINING_ASKING) {
         admitted(replica, answer);
+    } else if (asked->kind == ASK_JOINED && answer->counter == 1 && link->actor != 0) {
+        state->alone = link->actor;
+        sources_reconsider(replica, link->actor);
     }
 }
 
@@ -466,6 +470,17 @@ void joining_became(struct replica *replica)
     think_now(replica);
 }
 
+// Whether a member holds this node's admission, and this node all that the member had issued until
+// then: among it may be a retirement about which this node was not asked.
+static bool has_caught_up(struct replica *replica, struct link *link, const struct member *self)
+{
+    if (!link->knows_us && version_vector_covers(&link->held, self->admitted)) {
+        link->knows_us = true;
+        link->knew_us_at = version_vector_get(&link->held, link->actor);
+    }
+    return link->knows_us && version_vector_get(&replica->held, link->actor) >= link->knew_us_at;
+}
+
 // Whether everybody who must know of this node holds its admission. Members without a link are left
 // out where not everybody has a link to everybody: nothing of this node's is in their order before
 // what admitted it is, since its ids lie above that.
@@ -478,8 +493,8 @@ static bool is_known_to_all(struct replica *replica)
         if (member->is_retired || uuid_equal(&member->node, &replica->config.node)) {
             continue;
         }
-        const struct link *link = link_of_node(replica, &member->node);
-        if (link ? !version_vector_covers(&link->held, self->admitted) : is_mesh) {
+        struct link *link = link_of_node(replica, &member->node);
+        if (link ? !has_caught_up(replica, link, self) : is_mesh) {
             (void)snprintf(replica->joining->phase_text, sizeof replica->joining->phase_text,
                            "admitted as actor %u, waiting until actor %u %.100s holds that",
                            (unsigned)replica->actor, (unsigned)member->actor, member->address);
@@ -538,6 +553,7 @@ static void settle(struct replica *replica)
         return;
     }
     forget_joining(replica);
+    sources_reconsider_all(replica);
     promises_membership_changed(replica);
     (void)snprintf(state->phase_text, sizeof state->phase_text, "member");
     push_report(replica, SEVERITY_INFO, "this node is a member, as actor %u",
@@ -673,8 +689,9 @@ void joining_tick(struct replica *replica)
     if (state->phase == JOINING_WAITING) {
         wait_for_peers(replica);
     }
-    if ((state->phase == JOINING_ASKING || state->phase == JOINING_TELLING) &&
-        instant_reached(state->next, replica->now)) {
+    bool is_asking = state->phase == JOINING_ASKING || state->phase == JOINING_TELLING ||
+                     state->phase == JOINING_SETTLING; // somebody may be alone by now
+    if (is_asking && instant_reached(state->next, replica->now)) {
         state->next = instant_add(replica->now, duration_ms(ASK_MS));
         ask(replica, state->phase == JOINING_ASKING ? ASK_ADMIT : ASK_JOINED);
     }
@@ -698,6 +715,15 @@ struct instant joining_deadline(const struct replica *replica)
 bool joining_is_member(const struct replica *replica)
 {
     return replica->actor != 0 && replica->joining->phase == JOINING_NOT;
+}
+
+// Who is retired is fenced at every member, but nobody asks a newcomer. What it holds of any strand
+// must not go beyond what some member does: so it takes strands from others than their owners, as
+// long as it is no member itself; those that it takes them from are asked, or do the same. Only who
+// was alone before it came cannot be retired before it is a member.
+bool joining_may_pull_from(const struct replica *replica, uint16_t actor)
+{
+    return joining_is_member(replica) || replica->joining->alone == actor;
 }
 
 bool joining_is_settling(const struct replica *replica)

@@ -104,12 +104,19 @@ static bool cluster_fits(struct replica *replica, const struct replica_link_up *
     return false;
 }
 
-static bool actor_fits(struct replica *replica, const struct replica_link_up *up)
+// Who admitted a node may have been lost with its disk before it could say so, and the actor given
+// to another: that node is a newcomer, and is told when it asks.
+static bool actor_fits(struct replica *replica, const struct replica_link_up *up,
+                       bool *is_newcomer_out)
 {
     const struct peer_hello *hello = up->hello;
     const struct member *member = membership_of_actor(&replica->members, hello->actor);
     if (hello->actor == 0 || !uuid_equal(&hello->cluster, &replica->cluster) || !member ||
         uuid_equal(&member->node, &hello->node)) {
+        return true;
+    }
+    if (!membership_of_node(&replica->members, &hello->node)) {
+        *is_newcomer_out = true;
         return true;
     }
     char owner[UUID_TEXT_LENGTH + 1];
@@ -215,7 +222,8 @@ static bool is_acceptable(struct replica *replica, const struct replica_link_up 
     if (target) {
         target_fits(replica, target);
     }
-    return actor_fits(replica, up) && settle_duplicates(replica, up) && make_room(replica, up);
+    return actor_fits(replica, up, is_newcomer_out) && settle_duplicates(replica, up) &&
+           make_room(replica, up);
 }
 
 struct link *links_up(struct replica *replica, const struct replica_link_up *up)

@@ -57,6 +57,8 @@ struct link {
     uint32_t told_flags;            // the flags of the last note to it
     bool is_noted;                  // its whole note has come
     bool has_news;                  // its first promises were new to us: we believed it away
+    bool knows_us;                  // a newcomer's: its notes cover our admission
+    uint64_t knew_us_at;            // its own strand's head then
     struct instant credited;        // when it last said that chunks of ours are durable there
     struct version_vector promised; // the promises that it was told, by actor
     uint64_t promises_version;      // of promises_state, when it was told
@@ -266,6 +268,7 @@ const struct source *sources_of(const struct replica *replica, uint16_t actor); 
 void sources_link_down(struct replica *replica, link_id link); // still in replica->links
 void sources_applied(struct replica *replica, const struct replica_applied *applied);
 void sources_reconsider(struct replica *replica, uint16_t actor); // fences, quarantines changed
+void sources_reconsider_all(struct replica *replica); // this node is a newcomer, or is none now
 
 int promises_new(struct replica *replica) MUST_CHECK;
 void promises_free(struct replica *replica);
@@ -317,6 +320,8 @@ bool joining_is_member(const struct replica *replica); // admitted, and everybod
 bool joining_knows_members(const struct replica *replica);
 // Admitted, but it may not know yet who else is a member.
 bool joining_is_settling(const struct replica *replica);
+// Whether an actor's strand may be pulled from that actor itself: not by a newcomer, see joining.c.
+bool joining_may_pull_from(const struct replica *replica, uint16_t actor);
 const char *joining_phase(const struct replica *replica); // for replica_phase
 // A member that needs another actor id asks to be admitted again; see joining_is_member, joining_
 // became. False: it is being admitted already.

@@ -126,7 +126,8 @@ static bool is_eligible(const struct replica *replica, const struct link *link, 
                         uint64_t held)
 {
     if (link->is_ended || link->is_newcomer || !link->is_noted ||
-        (link->is_copy && link->actor == actor)) {
+        (link->is_copy && link->actor == actor) ||
+        (link->actor == actor && !joining_may_pull_from(replica, actor))) {
         return false;
     }
     uint64_t theirs = version_vector_get(&link->held, actor);
@@ -278,7 +279,11 @@ static void consider(struct replica *replica, struct source *source)
         return;
     }
     struct link *current = source->link ? link_find(replica, source->link) : NULL;
-    if (!current || current->is_ended) {
+    if (current && current->actor == source->actor &&
+        !joining_may_pull_from(replica, source->actor)) {
+        unpull(replica, source);
+    }
+    if (!current || current->is_ended || source->link == 0) {
         source->link = 0;
         current = NULL;
     }
@@ -409,6 +414,14 @@ void sources_reconsider(struct replica *replica, uint16_t actor)
     struct source *source = actor != 0 ? source_get(replica, actor) : NULL;
     if (source) {
         mark(replica, source);
+    }
+}
+
+void sources_reconsider_all(struct replica *replica)
+{
+    struct sources_state *state = replica->sources;
+    for (uint32_t i = 0; i < state->count; i++) {
+        mark(replica, &state->entries[i]);
     }
 }
 

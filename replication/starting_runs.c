@@ -1,6 +1,7 @@
-// Which start of a node is its newest. Members remember a run per actor, durably, and tell each
-// other. A node learns from them that it was succeeded: another run of its actor is known that is
-// not in its own history. So a copy is found by whoever hears of both, and both sides are told.
+// Which start of a node is its newest. Members remember a run per actor, and whose it was, durably,
+// and tell each other. A node learns from them that it was succeeded: another run of its actor is
+// known that is not in its own history. So a copy is found by whoever hears of both, and both sides
+// are told.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,10 @@
 
 enum {
     RUN_KEY_BYTES = sizeof RUN_KEY - 1 + 2,
-    RUN_VALUE_BYTES = 16,
+    RUN_VALUE_BYTES = 32,
 };
 
-static struct known_run *run_of(const struct replica *replica, uint16_t actor)
+static struct known_run *run_entry(const struct replica *replica, uint16_t actor)
 {
     const struct starting_state *state = replica->starting;
     for (uint32_t i = 0; i < state->runs_count; i++) {
@@ -23,12 +24,22 @@ static struct known_run *run_of(const struct replica *replica, uint16_t actor)
     return NULL;
 }
 
+// NULL: none is known of that actor, or it was another node's.
+static const struct known_run *run_of(const struct replica *replica, uint16_t actor,
+                                      const struct uuid *node)
+{
+    const struct known_run *known = run_entry(replica, actor);
+    return known && uuid_equal(&known->node, node) ? known : NULL;
+}
+
 // False: no memory, or too many.
-static bool run_set(struct replica *replica, uint16_t actor, struct run run)
+static bool run_set(struct replica *replica, uint16_t actor, const struct uuid *node,
+                    struct run run)
 {
     struct starting_state *state = replica->starting;
-    struct known_run *known = run_of(replica, actor);
+    struct known_run *known = run_entry(replica, actor);
     if (known) {
+        known->node = *node;
         known->run = run;
         return true;
     }
@@ -44,14 +55,16 @@ static bool run_set(struct replica *replica, uint16_t actor, struct run run)
         state->runs = runs;
         state->runs_capacity = capacity;
     }
-    state->runs[state->runs_count++] = (struct known_run){.actor = actor, .run = run};
+    state->runs[state->runs_count++] =
+        (struct known_run){.actor = actor, .node = *node, .run = run};
     return true;
 }
 
-static void run_remember(struct replica *replica, uint16_t actor, struct run run)
+static void run_remember(struct replica *replica, uint16_t actor, const struct uuid *node,
+                         struct run run)
 {
     uint8_t *key = step_alloc(replica, RUN_KEY_BYTES + RUN_VALUE_BYTES);
-    if (!key || !run_set(replica, actor, run)) {
+    if (!key || !run_set(replica, actor, node, run)) {
         return; // heard again at the next greeting
     }
     uint8_t *value = key + RUN_KEY_BYTES;
@@ -59,6 +72,7 @@ static void run_remember(struct replica *replica, uint16_t actor, struct run run
     store_be16(key + RUN_KEY_BYTES - 2, actor);
     store_be64(value, run.number);
     store_be64(value + 8, run.random);
+    memcpy(value + 16, node->bytes, sizeof node->bytes);
     push_record(replica, bytes_of(key, RUN_KEY_BYTES), bytes_of(value, RUN_VALUE_BYTES));
 }
 
@@ -75,7 +89,9 @@ void runs_record(struct replica *replica, struct bytes key, struct bytes value)
         return;
     }
     struct run run = {.number = load_be64(value.data), .random = load_be64(value.data + 8)};
-    if (!run_set(replica, load_be16(key.data + RUN_KEY_BYTES - 2), run)) {
+    struct uuid node;
+    memcpy(node.bytes, value.data + 16, sizeof node.bytes);
+    if (!run_set(replica, load_be16(key.data + RUN_KEY_BYTES - 2), &node, run)) {
         replica->is_unfinished = true;
     }
 }
@@ -139,7 +155,7 @@ void runs_start(struct replica *replica)
         raise_own_alarm(replica);
     }
     if (replica->actor != 0) {
-        run_remember(replica, replica->actor, replica->config.run);
+        run_remember(replica, replica->actor, &replica->config.node, replica->config.run);
     }
 }
 
@@ -159,10 +175,14 @@ void starting_members(struct replica *replica, struct link *link,
             }
             continue;
         }
-        const struct known_run *known = run_of(replica, note->actor);
+        const struct known_run *known = run_of(replica, note->actor, &note->node);
+        const struct member *member = membership_of_actor(&replica->members, note->actor);
+        if (member && !uuid_equal(&member->node, &note->node)) {
+            continue;
+        }
         bool is_news = !known || note->run.number > known->run.number;
         if (is_news && said < ACTIONS_PER_CALL - 4) { // what is left is said again
-            run_remember(replica, note->actor, note->run);
+            run_remember(replica, note->actor, &note->node, note->run);
             said++;
         }
     }
@@ -174,7 +194,7 @@ struct run starting_run_of(const struct replica *replica, const struct uuid *nod
         return replica->config.run;
     }
     const struct member *member = membership_of_node(&replica->members, node);
-    const struct known_run *known = member ? run_of(replica, member->actor) : NULL;
+    const struct known_run *known = member ? run_of(replica, member->actor, node) : NULL;
     return known ? known->run : (struct run){0};
 }
 
@@ -236,11 +256,11 @@ bool starting_link_up(struct replica *replica, struct link *link, const struct p
 {
     bool is_ours =
         !uuid_is_zero(&replica->cluster) && uuid_equal(&hello->cluster, &replica->cluster);
-    if (hello->actor == 0 || hello->runs_count == 0 || !is_ours) {
+    if (hello->actor == 0 || hello->runs_count == 0 || !is_ours || link->is_newcomer) {
         return true;
     }
     struct run run = {.number = hello->run_number, .random = hello->runs[0]};
-    const struct known_run *known = run_of(replica, hello->actor);
+    const struct known_run *known = run_of(replica, hello->actor, &hello->node);
     if (IS_PLANTED(PLANTED_CLONE_PRODUCES)) {
         known = NULL;
     }
@@ -261,7 +281,7 @@ bool starting_link_up(struct replica *replica, struct link *link, const struct p
         take_as_copy(replica, link);
         return true;
     }
-    run_remember(replica, hello->actor, run);
+    run_remember(replica, hello->actor, &hello->node, run);
     alarm_clear(replica, "copy", hello->actor);
     return true;
 }

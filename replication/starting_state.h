@@ -6,6 +6,7 @@
 
 struct known_run {
     uint16_t actor;
+    struct uuid node; // an actor that was handed out twice is not one node's copy
     struct run run;
 };
 

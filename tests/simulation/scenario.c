@@ -61,6 +61,18 @@ static bool are_all_well(const struct world *world)
     return are_well;
 }
 
+// A newcomer takes no strand from its owner, so where few see each other it may have to wait.
+static bool has_newcomer(const struct world *world)
+{
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        const struct machine *machine = world->machines[i];
+        if (machine->is_up && !joining_is_member(machine->service->cluster->replica)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Two different machines; the victim has kept its disk so far and is not the first.
 static bool choose_two(struct scenario *scenario)
 {
@@ -359,7 +371,8 @@ static void judge_links(const struct scenario *scenario, const struct machine *m
 static void mesh_judge(struct scenario *scenario)
 {
     struct world *world = scenario->world;
-    for (unsigned i = 0; i < world->machines_count; i++) {
+    bool is_judged = !has_newcomer(world);
+    for (unsigned i = 0; i < world->machines_count && is_judged; i++) {
         const struct machine *machine = world->machines[i];
         const struct version_vector *target = &scenario->targets[i];
         if (target->count > 0 && machine->is_up) {
@@ -397,7 +410,7 @@ static void mesh_note(struct scenario *scenario)
     for (unsigned i = 0; i < count; i++) {
         version_vector_deinit(&scenario->targets[i]);
     }
-    if (!are_all_well(world)) {
+    if (!are_all_well(world) || has_newcomer(world)) {
         mesh_judge(scenario);
         return;
     }

@@ -274,30 +274,100 @@ END_TEST
 // What only a member that is not the founder has told it is not everything.
 START_TEST(newcomer_counts_nothing_before_it_knows_all_members)
 {
+    struct network *network = network_new(4, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_start(network, 1);
+    network_start(network, 2);
+    run_until_all_produce(network);
+    network_block(network, 0, 3, true);
+    network->is_dark_actor[network->nodes[0].actor] = true;
+    network_start(network, 3);
+    network_run(network, 15000);
+    network_produce(network, 0, NULL);
+    network_produce(network, 1, NULL);
+    network_produce(network, 2, NULL);
+    network_run(network, 5000);
+    ck_assert_uint_gt(network->nodes[3].held[network->nodes[1].actor], 0);
+    ck_assert_uint_gt(network->nodes[3].held[network->nodes[2].actor], 0);
+    ck_assert_uint_eq(network->nodes[3].held[network->nodes[0].actor], 0);
+    ck_assert(!may_produce(network, 3));
+    ck_assert_uint_eq(replica_frontier(network->nodes[3].replica), 0);
+    network->is_dark_actor[network->nodes[0].actor] = false;
+    network_block(network, 0, 3, false);
+    run_until_all_produce(network);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    assert_one_cluster(network);
+    network_run(network, 5000);
+    ck_assert_uint_gt(replica_frontier(network->nodes[3].replica), 0);
+    network_free(network);
+}
+END_TEST
+
+// Nobody asks a newcomer for a fence: what it holds, some member must hold.
+START_TEST(newcomer_takes_no_strand_from_its_owner)
+{
+    struct network *network = network_new(4, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_start(network, 1);
+    network_start(network, 2);
+    run_until_all_produce(network);
+    for (int i = 0; i < 3; i++) {
+        network_produce(network, i, NULL);
+    }
+    network_run(network, 1000);
+    network_block(network, 1, 3, true);
+    network_block(network, 2, 3, true);
+    network_start(network, 3);
+    network_run(network, 5000);
+    uint16_t owner = network->nodes[0].actor;
+    ck_assert_uint_ne(network->nodes[3].actor, 0);
+    ck_assert_uint_eq(network->nodes[3].held[owner], 0);
+    ck_assert(!may_produce(network, 3));
+    network_block(network, 2, 3, false);
+    network_run(network, 5000);
+    ck_assert_uint_gt(network->nodes[3].held[owner], 0);
+    network_block(network, 1, 3, false);
+    run_until_all_produce(network);
+    network_block(network, 1, 3, true);
+    network_block(network, 2, 3, true);
+    uint32_t held = network->nodes[3].held[owner];
+    network_produce(network, 0, NULL);
+    network_run(network, 3000);
+    ck_assert_uint_gt(network->nodes[3].held[owner], held);
+    network_free(network);
+}
+END_TEST
+
+// The only member that knows of an admission loses its disk before the admission is an event, and
+// another node gets the actor.
+START_TEST(actor_given_away_by_a_lost_member_is_replaced)
+{
     struct network *network = network_new(3, test_seed(), false);
     network->nodes[0].bootstrap = true;
     network_start(network, 0);
     network_run(network, 100);
     network_start(network, 1);
     run_until_all_produce(network);
-    network_block(network, 0, 2, true);
-    network->is_dark_actor[network->nodes[0].actor] = true;
+    // what the third has on its disk: its identity, and that it is joining
+    struct network_node *node = &network->nodes[2];
+    uint16_t taken = network->nodes[1].actor;
+    node->actor = taken;
+    node->cluster = network->nodes[0].cluster;
+    struct network_record *record = &node->records[node->records_count++];
+    *record = (struct network_record){.key_length = 7, .value_length = 20};
+    memcpy(record->key, "joining", 7);
+    record->value = calloc(1, record->value_length);
+    ck_assert_ptr_nonnull(record->value);
+    record->value[0] = 1;
+    store_be16(record->value + 2, taken);
+    memcpy(record->value + 4, node->cluster.bytes, sizeof node->cluster.bytes);
     network_start(network, 2);
-    network_run(network, 15000);
-    network_produce(network, 0, NULL);
-    network_produce(network, 1, NULL);
-    network_run(network, 5000);
-    ck_assert_uint_gt(network->nodes[2].held[network->nodes[1].actor], 0); // its admission
-    ck_assert_uint_eq(network->nodes[2].held[network->nodes[0].actor], 0);
-    ck_assert(!may_produce(network, 2));
-    ck_assert_uint_eq(replica_frontier(network->nodes[2].replica), 0);
-    network->is_dark_actor[network->nodes[0].actor] = false;
-    network_block(network, 0, 2, false);
     run_until_all_produce(network);
-    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
-    assert_one_cluster(network);
-    network_run(network, 5000);
-    ck_assert_uint_gt(replica_frontier(network->nodes[2].replica), 0);
+    ck_assert_uint_ne(node->actor, taken);
     network_free(network);
 }
 END_TEST
@@ -345,6 +415,8 @@ int main(void)
     suite_add(suite, newcomers_that_come_at_once_get_different_actors);
     suite_add(suite, joining_survives_a_crash_at_any_time);
     suite_add(suite, newcomer_counts_nothing_before_it_knows_all_members);
+    suite_add(suite, newcomer_takes_no_strand_from_its_owner);
+    suite_add(suite, actor_given_away_by_a_lost_member_is_replaced);
     suite_add(suite, promises_of_a_founder_that_gave_way_bind_nobody);
     return check_main(suite);
 }
