@@ -1,0 +1,504 @@
+// libweir: produce events to a weir cluster, and consume them, from C or C++.
+//
+// Two layers in one library. The core does no I/O and reads no clock: bytes go in, bytes come out,
+// notices are taken, a deadline is told, so that it fits any event loop (weir_new, "the connection"
+// below). The blocking layer brings its own socket (weir_open, "blocking" below). What is between
+// them, producing and subscribing, is the same for both.
+//
+// Threads: no global state. A struct weir, and all that came from it, is used by one thread at a
+// time; different ones have nothing to do with each other.
+//
+// Outcomes: functions return int: 0 done; positive: an outcome that is no error; negative: an
+// enum weir_err. Where an outcome is not mentioned it does not occur. Outputs are written only on
+// success. WEIR_ERR_MEMORY leaves everything as it was.
+//
+// Texts are UTF-8. What is passed in is copied, unless it is said otherwise. What the network
+// brings is checked: no bytes can make the library abort. Wrong use by the program can: a NULL
+// where none is allowed, more bytes said to be sent than there were.
+//
+// Growth: a struct that the program fills in begins with its size; the rest is zero for the
+// defaults (C: `= {.size = sizeof options}`; C++: `weir_options options{}; options.size = sizeof
+// options;`). Structs that the library fills in are handed out by pointer, and may become longer.
+// Enums may get more values: pass over kinds of notices that you do not know.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define WEIR_API
+#define WEIR_MUST_CHECK
+#endif
+
+// --- Outcomes ----------------------------------------------------------------------------------
+
+enum weir_err {
+    WEIR_ERR_MEMORY = -1,       // an allocation failed
+    WEIR_ERR_IO = -2,           // the operating system, or the node's disk, refused
+    WEIR_ERR_CORRUPT = -3,      // bytes that contradict themselves, or were damaged
+    WEIR_ERR_INVALID = -4,      // not what it must be: an id, cursor, pattern, name, option
+    WEIR_ERR_LIMIT = -5,        // beyond a limit (docs/protocol.md, "Limits")
+    WEIR_ERR_FULL = -6,         // the node's disk is full: it can still be read from
+    WEIR_ERR_VERSION = -8,      // no protocol version in common
+    WEIR_ERR_FOREIGN = -9,      // a node of another cluster
+    WEIR_ERR_NOT_FOUND = -10,   // what was asked for is not there
+    WEIR_ERR_TIMEOUT = -11,     // did not happen in the time allowed
+    WEIR_ERR_CLOSED = -12,      // the node has closed the connection, or stops
+    WEIR_ERR_UNKNOWN = -13,     // outcome unknown: it may or may not have happened
+    WEIR_ERR_BUSY = -14,        // a bounded resource is taken: try again later
+    WEIR_ERR_DENIED = -15,      // the state of the node or cluster does not permit it
+    WEIR_ERR_CONNECT = -16,     // cannot connect
+    WEIR_ERR_UNSUPPORTED = -17, // known, but not by this node or this version of the library
+};
+
+// Positive outcomes.
+enum {
+    WEIR_NOTHING = 1, // there is none (any more, or now)
+    WEIR_LATE = 2,    // the time is over
+    WEIR_WOKEN = 3,   // wake_fd is readable
+};
+
+// A short name ("corrupt"), and a sentence for people. Never NULL.
+WEIR_API const char *weir_err_name(int err);
+WEIR_API const char *weir_err_text(int err);
+
+// Why something was refused, for people. A value; written only on failure.
+struct weir_reason {
+    char text[256];
+};
+
+// The version of the library: "0.1.0".
+WEIR_API const char *weir_version(void);
+
+// --- Values ------------------------------------------------------------------------------------
+
+// A view: valid as long as what it points to. data may be NULL when length is 0.
+struct weir_bytes {
+    const void *data;
+    size_t length;
+};
+
+// A view of a C string, without its NUL.
+WEIR_API struct weir_bytes weir_text(const char *text);
+
+// Whether the bytes are UTF-8.
+WEIR_API bool weir_is_text(struct weir_bytes bytes);
+
+// An event's id: unique, for ever, the same on every node. Zeros: none.
+struct weir_id {
+    uint64_t counter; // 1 to 2^63-1
+    uint16_t actor;   // 1 to 65535: the node that accepted it
+};
+
+// <0, 0, >0 in canonical order, the same on every node.
+WEIR_API int weir_id_compare(struct weir_id a, struct weir_id b);
+
+// 25 digits and NUL: sorts as text as the events do.
+enum { WEIR_ID_TEXT_SIZE = 26 };
+WEIR_API void weir_id_format(struct weir_id id, char out[WEIR_ID_TEXT_SIZE]);
+
+// Reads the 25 digits, "counter.actor" or "counter-actor". WEIR_ERR_INVALID with a reason (which
+// may be NULL).
+WEIR_API int weir_id_parse(const char *text, struct weir_id *id_out,
+                           struct weir_reason *reason) WEIR_MUST_CHECK;
+
+// Attributes are small pairs beside the data, in order; keys may repeat.
+struct weir_attribute {
+    struct weir_bytes key;   // 1 to 255 bytes of UTF-8; "p" and what begins with '$' are weir's
+    struct weir_bytes value; // any bytes, or text
+    bool is_text;
+};
+
+// An event that was received. Views are valid as long as the notice it came in.
+struct weir_event {
+    struct weir_id id;
+    struct weir_id parent;        // the event that caused it; zeros: none
+    uint64_t timestamp_ms;        // UTC, by the clock of the node that accepted it
+    struct weir_bytes name;       // its namespace
+    struct weir_bytes data;       // not ended by a NUL
+    struct weir_bytes attributes; // encoded, see below; the parent is among them, with key "p"
+};
+
+// Takes the attributes one after the other: *position is 0 at first. WEIR_NOTHING: no more;
+// WEIR_ERR_CORRUPT.
+WEIR_API int weir_event_attribute(const struct weir_event *event, size_t *position,
+                                  struct weir_attribute *attribute_out) WEIR_MUST_CHECK;
+
+// The first with this key. WEIR_NOTHING: none; WEIR_ERR_CORRUPT.
+WEIR_API int weir_event_find(const struct weir_event *event, const char *key,
+                             struct weir_attribute *attribute_out) WEIR_MUST_CHECK;
+
+// --- A client ----------------------------------------------------------------------------------
+
+// One client of one cluster: a connection to one of its nodes at a time, made again as often as
+// needed, to whichever node answers; subscriptions and produces live longer than connections.
+struct weir;
+
+struct weir_options {
+    size_t size;
+
+    // Of nodes of one cluster: "host:port", "host", "[::1]:3000", "/path/of/a/unix/socket".
+    const char *const *addresses; // NULL: localhost
+    size_t addresses_count;       // at most 64
+    // They are tried in turn, beginning with a random one, so that clients spread over the nodes;
+    // or with the first.
+    bool begins_with_first;
+
+    const char *name;    // of the program, for the nodes' logs: at most 128 bytes
+    const char *cluster; // uuid that nodes must have; NULL: that of the first node that answers.
+                         // Nodes of other clusters are not used: cursors are of no use there
+
+    uint32_t connect_timeout_ms; // to stand, and then to answer hello; 0: 5 s each
+    uint32_t silence_ms; // a node of which nothing is heard for so long while something is awaited
+                         // (it is asked in between) is left; 0: 20 s
+
+    // A batch of events is sent when it has so many events or bytes, or is so old; see "producing".
+    uint32_t batch_events_max; // 0: 4096; at most 65,536
+    uint32_t batch_bytes_max;  // 0: 256 KiB; at most 16 MiB
+    uint32_t linger_us;        // 0: it is sent with the next output
+
+    // What may wait for its result: beyond it, weir_produce returns WEIR_ERR_BUSY.
+    uint32_t pending_events_max; // 0: 262,144; at most 4,194,304
+    uint64_t pending_bytes_max;  // 0: 64 MiB
+
+    uint64_t seed; // for the jitter of back-offs and the first address; 0: weir_open takes a random
+                   // one, weir_new one made of the time
+
+    int wake_fd; // blocking layer: ends its waits when it becomes readable; 0: none
+};
+
+// A client without I/O. Nothing happens before weir_tick. `now_ns`: see "the connection".
+// WEIR_ERR_INVALID with a reason (which may be NULL), WEIR_ERR_UNSUPPORTED (an option of a later
+// version of the library), WEIR_ERR_MEMORY.
+WEIR_API int weir_new(const struct weir_options *options, int64_t now_ns, struct weir **weir_out,
+                      struct weir_reason *reason) WEIR_MUST_CHECK;
+
+// Frees it, and closes the socket of one that blocks. What has no result yet gets none: callbacks
+// are not called. NULL is allowed. Not from inside a callback.
+WEIR_API void weir_free(struct weir *weir);
+
+// --- Producing ---------------------------------------------------------------------------------
+// Events are collected in a batch, which is sent as one atomic request. An event is stored when its
+// result says so, not before.
+//
+// The protocol cannot tell a produce that is repeated from a new one. So, when a connection is
+// lost: what was not handed over to the socket to its last byte cannot have been stored, and is
+// sent on the next connection; a node that stops says of each request it refuses that it did
+// nothing, and these are sent again too; all else that has no answer ends with WEIR_ERR_UNKNOWN,
+// and is not repeated: the events may or may not be there. The program decides: look, repeat, or
+// give them an attribute by which consumers notice repetitions.
+
+// An event to be. `size` is that of the struct, and the same in a whole array.
+struct weir_draft {
+    size_t size;
+    const char *name; // namespace: 1 to 1024 bytes of UTF-8 without control characters; not "/$..."
+    struct weir_bytes data;
+    struct weir_id parent; // zeros: none
+    const struct weir_attribute *attributes;
+    size_t attributes_count; // at most 64
+};
+
+// A result. The views are valid as long as the notice it comes in, or the callback.
+struct weir_produced {
+    uint64_t ticket;      // of the call of weir_produce
+    int err;              // 0: stored. WEIR_ERR_UNKNOWN: perhaps. Otherwise: not stored, and why:
+                          // INVALID, LIMIT, FULL, TIMEOUT (`after` was not reached in time), BUSY,
+                          // DENIED (the node may not accept events now), IO
+    const char *text;     // why, for people; NULL: err is 0
+    struct weir_id first; // of the first event; the others follow, counter by counter
+    uint32_t count;       // of events in the call
+    uint32_t nodes_durable;   // on how many nodes they are known to be durable
+    bool is_not_after_parent; // its parent did not reach the node in time: it may sort before it
+    bool is_replicas_late; // fewer nodes hold it than asked for, in the time allowed; it is stored
+    void *context;         // as given
+};
+
+typedef void weir_on_produced(struct weir *weir, const struct weir_produced *produced);
+
+// Events whose `after` or `replicas` differ do not share a batch.
+struct weir_produce_options {
+    size_t size;
+    weir_on_produced *on_produced; // called from weir_next and the waits; NULL: the result is a
+                                   // notice, unless it is waited for. A callback may call anything
+                                   // but weir_next, the waits and weir_free
+    void *context;                 // handed back with the result
+    const char *after;             // cursor that the node must hold first; NULL: none
+    uint32_t after_timeout_ms;     // 0: the node's default (1 s)
+    uint32_t replicas;             // answered when so many nodes hold it durably; 0: 1; at most 16
+    uint32_t replicas_timeout_ms;  // then it is answered all the same; 0: 5 s
+};
+
+// Adds `count` events (1 to 65,536, together at most 16 MiB, or one larger one), which are stored
+// together or not at all, to the batch. They need not be connected. Results come in the order of
+// the calls. `options` may be NULL; *ticket_out (may be NULL) names the result.
+// WEIR_ERR_INVALID and WEIR_ERR_LIMIT: an event that no node would accept, see weir_reason_text;
+// nothing was added. WEIR_ERR_BUSY: too much waits for its result: take results, try again.
+// WEIR_ERR_UNSUPPORTED, WEIR_ERR_MEMORY; or the error with which this client has ended.
+WEIR_API int weir_produce(struct weir *weir, const struct weir_draft *drafts, size_t count,
+                          const struct weir_produce_options *options,
+                          uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// weir_produce with the event's id as the parent of each draft, whatever these say.
+WEIR_API int weir_respond(struct weir *weir, const struct weir_event *event,
+                          const struct weir_draft *drafts, size_t count,
+                          const struct weir_produce_options *options,
+                          uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// Closes the batch: it goes out as soon as the connection takes it. WEIR_ERR_MEMORY.
+WEIR_API int weir_flush(struct weir *weir) WEIR_MUST_CHECK;
+
+// How many events have no result yet, those whose result was not handed out included.
+WEIR_API uint64_t weir_pending(const struct weir *weir);
+
+// The largest data of an event that the node accepts, as it said last; 1 MiB before.
+WEIR_API uint64_t weir_data_bytes_max(const struct weir *weir);
+
+// Why the last call on this client was refused, for people; valid until the next call. Never NULL.
+WEIR_API const char *weir_reason_text(const struct weir *weir);
+
+// --- Subscribing -------------------------------------------------------------------------------
+// A subscription hands out every event that matches, once, as long as it lasts: over lost
+// connections and changes of node too, by its cursor. The library grants credit as notices are
+// taken: a program that takes none receives no more than credit_bytes, and the node keeps nothing
+// for it but its place.
+
+enum weir_start {
+    WEIR_START_BEGINNING = 0,
+    WEIR_START_END = 1,      // what comes after what the node holds at that moment
+    WEIR_START_AFTER_ID = 2, // behind start_id in canonical order
+    WEIR_START_AT_ID = 3,
+    WEIR_START_CURSOR = 4,
+    WEIR_START_TIME = 5,
+    WEIR_START_LAST = 6, // the last start_last events that match
+};
+
+enum weir_stop {
+    WEIR_STOP_NEVER = 0,  // goes on with events as they come
+    WEIR_STOP_NOW = 1,    // what the node holds when the subscription starts
+    WEIR_STOP_CURSOR = 2, // the last event in stop_cursor
+};
+
+enum weir_order {
+    WEIR_ORDER_ARRIVAL = 0, // what is there in canonical order, then as it comes
+    WEIR_ORDER_STABLE = 1,  // canonical order only, the same on every node: an event waits until
+                            // none can come before it any more
+};
+
+struct weir_subscribe_options {
+    size_t size;
+    const char *const *patterns; // an event that matches any of them, or has one of the names
+    size_t patterns_count;       // both together at most 64; none: everything but the system's
+    const char *const *names;    // exactly
+    size_t names_count;
+    enum weir_start start;
+    struct weir_id start_id;
+    const char *start_cursor;
+    uint64_t start_time_ms; // UTC
+    uint64_t start_last;    // 1 to 65,536
+    enum weir_stop stop;
+    const char *stop_cursor;
+    enum weir_order order;
+    bool has_marks;            // WEIR_MARK_FRONTIER in arrival order too
+    uint64_t limit;            // ends after so many events; 0: no limit
+    uint64_t credit_bytes;     // 0: 4 MiB; at most 1 GiB
+    uint32_t heartbeat_ms;     // a mark whenever nothing was sent for so long; 0: none
+    const char *after;         // cursor that the first node must hold first; NULL: none
+    uint32_t after_timeout_ms; // then it ends with WEIR_ERR_TIMEOUT; 0: the node's default (1 s)
+    void *context;             // handed back with its notices
+};
+
+// Begins a subscription; `options` may be NULL: everything from the beginning, for ever. It need
+// not be connected. *subscription_out is never 0. WEIR_ERR_INVALID (a pattern, name or cursor that
+// is none: see weir_reason_text), WEIR_ERR_LIMIT (more than 1,024), WEIR_ERR_UNSUPPORTED,
+// WEIR_ERR_MEMORY; or the error with which this client has ended.
+WEIR_API int weir_subscribe(struct weir *weir, const struct weir_subscribe_options *options,
+                            uint64_t *subscription_out) WEIR_MUST_CHECK;
+
+// Ends a subscription: what is on its way may still come, then WEIR_NOTICE_END. One that is not
+// (any more) is no error. WEIR_ERR_MEMORY.
+WEIR_API int weir_unsubscribe(struct weir *weir, uint64_t subscription) WEIR_MUST_CHECK;
+
+// The subscription's cursor as text ("@1042.1,998.2"): behind everything that was handed out, the
+// event of the last notice included. Started from there, on any node of the cluster, a subscription
+// goes on with the next event. Keep it once what was handed out is processed. Valid until the next
+// call. WEIR_NOTHING: not known yet, or no such subscription (one that has ended remains until the
+// call of weir_next after its end); WEIR_ERR_MEMORY.
+WEIR_API int weir_cursor(struct weir *weir, uint64_t subscription,
+                         const char **cursor_out) WEIR_MUST_CHECK;
+
+// --- Notices -----------------------------------------------------------------------------------
+
+enum weir_notice_kind {
+    WEIR_NOTICE_EVENT = 1,
+    WEIR_NOTICE_PRODUCED = 2,     // the result of a produce without a callback
+    WEIR_NOTICE_SUBSCRIBED = 3,   // a node serves the subscription: at first, and after each switch
+    WEIR_NOTICE_MARK = 4,         // how far a subscription is
+    WEIR_NOTICE_END = 5,          // a subscription's last
+    WEIR_NOTICE_CONNECTED = 6,    // to a node: the first, or another one, or the same again
+    WEIR_NOTICE_DISCONNECTED = 7, // from a node, or an attempt has failed: the next one is tried
+};
+
+enum weir_mark_kind {
+    WEIR_MARK_CAUGHT_UP = 1, // all that the node held when it began to serve it is handed out
+    WEIR_MARK_HEARTBEAT = 2,
+    WEIR_MARK_PROGRESS = 3, // a long stretch was passed in which nothing matched
+    WEIR_MARK_FRONTIER = 4, // everything up to `at` is handed out, nothing can come in between
+    WEIR_MARK_WAITING = 5,  // stable order waits for the member at.actor, known up to at.counter
+};
+
+struct weir_mark {
+    enum weir_mark_kind kind;
+    uint64_t passed;   // events that the node has looked at, since it serves the subscription
+    struct weir_id at; // FRONTIER, WAITING
+};
+
+enum weir_end_reason {
+    WEIR_END_REACHED = 1, // the stop or the limit
+    WEIR_END_STOPPED = 2, // weir_unsubscribe
+    WEIR_END_ERROR = 3,   // see err and text
+};
+
+struct weir_end {
+    enum weir_end_reason reason;
+    int err;            // ERROR: INVALID, TIMEOUT, CORRUPT, UNSUPPORTED, BUSY, ...
+    const char *text;   // ERROR: why, for people; otherwise NULL
+    uint64_t delivered; // events, from all nodes that served it
+};
+
+struct weir_connection {
+    const char *address; // as in the options
+    const char *cluster; // uuid; "" when disconnected
+    const char *node;    // uuid; "" when disconnected
+    uint16_t actor;      // of the node; 0: it has none yet
+    bool is_switch;      // CONNECTED: to another node than before
+    int err;             // DISCONNECTED: CONNECT, CLOSED, IO, TIMEOUT, VERSION, FOREIGN, ...
+    const char *text;    // DISCONNECTED: why, for people
+};
+
+// Only what belongs to its kind is set. Everything in it is valid until the next call of weir_next,
+// weir_space, weir_feed, weir_disconnected, a wait, or weir_free.
+struct weir_notice {
+    enum weir_notice_kind kind;
+    uint64_t subscription; // EVENT, SUBSCRIBED, MARK, END
+    void *context;         // of the subscription
+    const struct weir_event *event;
+    const struct weir_produced *produced;
+    const struct weir_mark *mark;
+    const struct weir_end *end;
+    const struct weir_connection *connection;
+};
+
+// Takes the next notice. WEIR_NOTHING: go on with the connection. Negative: the client has ended,
+// of no further use, and weir_reason_text says why: WEIR_ERR_MEMORY, or WEIR_ERR_VERSION and
+// WEIR_ERR_FOREIGN when no address is left that could do.
+WEIR_API int weir_next(struct weir *weir, const struct weir_notice **notice_out) WEIR_MUST_CHECK;
+
+// Leaves the node and goes on with the next address. For programs that know better, for example
+// that have got WEIR_ERR_FULL or WEIR_ERR_DENIED.
+WEIR_API void weir_leave(struct weir *weir, int64_t now_ns);
+
+// --- The connection: for event loops -----------------------------------------------------------
+// The program owns the socket; the core says what it wants of it. One turn of the loop:
+//
+//   weir_tick                when weir_deadline has come (or always)
+//   weir_want                open or close the socket, if it says so
+//   weir_space, weir_received    what the socket has
+//   weir_next                until WEIR_NOTHING
+//   weir_output, weir_sent   what the socket takes
+//   weir_deadline            and wait for it, or for the socket
+//
+// Times are nanoseconds of a clock that never steps back, with any origin: weir_clock is one.
+
+enum weir_want {
+    WEIR_WANT_TIME = 0,    // no connection: wait until weir_deadline
+    WEIR_WANT_CONNECT = 1, // connect to weir_address, then call weir_connected or weir_disconnected
+    WEIR_WANT_BYTES = 2,   // send and receive
+    WEIR_WANT_CLOSE = 3,   // close the socket or give up connecting, then call weir_disconnected
+    WEIR_WANT_NOTHING = 4, // the client has ended: see weir_next
+};
+
+#define WEIR_NEVER INT64_MAX
+
+WEIR_API enum weir_want weir_want(const struct weir *weir);
+
+// Where to connect, as in the options; "localhost" when these had none. Host and port: see
+// weir_address_split. Valid as long as the client.
+WEIR_API const char *weir_address(const struct weir *weir);
+
+// Splits an address. `host` and `port` are texts with NUL; a Unix socket has an empty port. Without
+// port: 3000. WEIR_ERR_INVALID, with a reason (which may be NULL).
+struct weir_address_parts {
+    char host[256];
+    char port[8];
+};
+WEIR_API int weir_address_split(const char *address, struct weir_address_parts *parts_out,
+                                struct weir_reason *reason) WEIR_MUST_CHECK;
+
+// The connection that was wanted stands. WEIR_ERR_MEMORY: close it, call weir_disconnected.
+WEIR_API int weir_connected(struct weir *weir, int64_t now_ns) WEIR_MUST_CHECK;
+
+// The connection is over: it could not be made, was closed by the node, has failed, or was closed
+// as wanted. `err` (CONNECT, CLOSED, IO, ...; of no account when closing was wanted) and `text`
+// (may be NULL) are for the notice. What was received is still handed out.
+WEIR_API void weir_disconnected(struct weir *weir, int err, const char *text, int64_t now_ns);
+
+// Room for received bytes, at least 256 KiB, and then how many were put there; only while bytes are
+// wanted. WEIR_ERR_MEMORY.
+WEIR_API int weir_space(struct weir *weir, void **space_out, size_t *length_out) WEIR_MUST_CHECK;
+WEIR_API void weir_received(struct weir *weir, size_t length, int64_t now_ns);
+
+// The same with a copy, for bytes that are elsewhere. WEIR_ERR_MEMORY.
+WEIR_API int weir_feed(struct weir *weir, const void *data, size_t length,
+                       int64_t now_ns) WEIR_MUST_CHECK;
+
+// What waits to be sent now, valid until the next call, and how much of it was. Empty unless bytes
+// are wanted. Asking for it sends the batch, unless it lingers.
+WEIR_API struct weir_bytes weir_output(struct weir *weir);
+WEIR_API void weir_sent(struct weir *weir, size_t length);
+
+// When weir_tick wants to be called; WEIR_NEVER: not. It may have passed already. Receive before
+// ticking, lest a program that was busy takes its own silence for the node's.
+WEIR_API int64_t weir_deadline(const struct weir *weir);
+WEIR_API void weir_tick(struct weir *weir, int64_t now_ns);
+
+// --- Blocking: for simple programs -------------------------------------------------------------
+// Timeouts are milliseconds; -1: for ever; 0: without waiting. With such a client the functions of
+// "the connection" are not called.
+
+// Makes a client that brings its socket, and waits until it is connected. WEIR_ERR_TIMEOUT: no node
+// has answered in time, the reason (may be NULL) says why the last did not; WEIR_WOKEN; the errors
+// of weir_new and weir_next. (It lingers as the options say, but a wait sends what there is.)
+WEIR_API int weir_open(const struct weir_options *options, int64_t timeout_ms,
+                       struct weir **weir_out, struct weir_reason *reason) WEIR_MUST_CHECK;
+
+// Sends, receives and connects as needed until there is a notice. WEIR_LATE, WEIR_WOKEN, or the
+// errors of weir_next.
+WEIR_API int weir_wait_next(struct weir *weir, int64_t timeout_ms,
+                            const struct weir_notice **notice_out) WEIR_MUST_CHECK;
+
+// Sends the batch and waits for a result, which is then handed out neither as a notice nor to a
+// callback. Notices that come meanwhile wait for weir_wait_next. WEIR_NOTHING: it was handed out
+// before, or there is no such ticket; WEIR_LATE, WEIR_WOKEN; the errors of weir_next.
+// The outcome of the produce itself is in produced_out->err; the views are valid until the next
+// call.
+WEIR_API int weir_wait_produced(struct weir *weir, uint64_t ticket, int64_t timeout_ms,
+                                struct weir_produced *produced_out) WEIR_MUST_CHECK;
+
+// Sends the batch and waits until every produce has its result; calls callbacks, keeps notices.
+// WEIR_LATE, WEIR_WOKEN, or the errors of weir_next.
+WEIR_API int weir_wait_settled(struct weir *weir, int64_t timeout_ms) WEIR_MUST_CHECK;
+
+// The clock of the blocking layer: CLOCK_MONOTONIC in nanoseconds.
+WEIR_API int64_t weir_clock(void);
+
+#ifdef __cplusplus
+}
+#endif
