@@ -85,7 +85,7 @@ static void set_to(struct options *options, const char *text, struct argp_state 
     if (!parse_address(text, &options->to)) {
         argp_error(state, "--to: '%s' is not HOST:PORT", text);
     }
-    options->bench.to = (struct weir_address){.host = options->to.host, .port = options->to.port};
+    options->bench.to = (struct dial_address){.host = options->to.host, .port = options->to.port};
 }
 
 // What the lag of replication is remembered for: 8 bytes each.
@@ -279,7 +279,7 @@ static int measure(const struct cli *cli, const struct options *options,
                    struct bench_result *result)
 {
     struct progress progress;
-    progress_init(&progress, false, weir_clock_now());
+    progress_init(&progress, false, clock_now());
     if (!progress.is_wanted) {
         progress.next = INSTANT_NEVER; // and nobody need be woken for it
     }

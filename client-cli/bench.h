@@ -18,7 +18,7 @@ struct bench_options {
     uint64_t duration_s; // 0: to the end
     bool is_random;      // payloads
     bool is_replicate;   // consumers are at `to`, latency counts from the acknowledgement
-    struct weir_address to;
+    struct dial_address to;
     struct patterns patterns;
 };
 

@@ -21,7 +21,7 @@ struct latency_bench {
     struct bench_result *result;
     struct bench_loop loop; // connection 0 produces, the others consume
     struct bench_events *events;
-    struct weir_batch batch;
+    struct batch batch;
     struct buffer payload;
     uint64_t run;
     uint64_t total;
@@ -35,11 +35,11 @@ struct latency_bench {
 };
 
 static void on_events(struct latency_bench *bench, struct bench_connection *connection,
-                      struct weir_events *events)
+                      struct events *events)
 {
-    struct weir_event event;
+    struct received_event event;
     uint64_t *expected = &bench->expected[connection->index];
-    while (weir_events_next(events, &event) == 0) {
+    while (events_next(events, &event) == 0) {
         const uint8_t *stamp = event.fields.data.data;
         if (event.fields.data.length < STAMP_LENGTH || load_be64(stamp) != bench->run) {
             continue; // of another program
@@ -62,30 +62,30 @@ static void on_events(struct latency_bench *bench, struct bench_connection *conn
     }
 }
 
-static int on_notice(void *context, struct bench_connection *connection, struct weir_notice *notice)
+static int on_notice(void *context, struct bench_connection *connection, struct notice *notice)
 {
     struct latency_bench *bench = context;
     switch (notice->kind) {
-    case WEIR_EVENTS:
+    case NOTICE_EVENTS:
         on_events(bench, connection, notice->events);
         break;
-    case WEIR_PRODUCED:
+    case NOTICE_PRODUCED:
         bench->acknowledged++;
         if (bench->acknowledged_ns) {
             bench->acknowledged_ns[notice->tag] = (uint64_t)bench->loop.now.ns;
         }
         break;
-    case WEIR_MARK:
+    case NOTICE_MARK:
         bench->caught_up += notice->reply.mark.kind == MARK_CAUGHT_UP;
         break;
-    case WEIR_END:
+    case NOTICE_END:
         cli_say("the node has ended a subscription");
         return STATUS_FAILURE;
-    case WEIR_READY:
-    case WEIR_ANSWER:
-    case WEIR_REFUSED:
-    case WEIR_FOUND:
-    case WEIR_SUBSCRIBED:
+    case NOTICE_READY:
+    case NOTICE_ANSWER:
+    case NOTICE_REFUSED:
+    case NOTICE_FOUND:
+    case NOTICE_SUBSCRIBED:
         break;
     }
     return 0;
@@ -105,18 +105,18 @@ static int send_one(struct latency_bench *bench)
     store_be64(stamp, bench->run);
     store_be64(stamp + 8, bench->sent);
     store_be64(stamp + 16, (uint64_t)due(bench, bench->sent).ns);
-    weir_batch_clear(&bench->batch);
-    int err = weir_batch_add_trusted(&bench->batch, bench_events_name(bench->events),
-                                     bytes_of(stamp, payload.length), (struct bytes){0});
-    return err != 0 ? err
-                    : weir_core_produce(bench->loop.connections[0].core, &bench->batch, NULL,
-                                        bench->sent);
+    batch_clear(&bench->batch);
+    int err = batch_add_trusted(&bench->batch, bench_events_name(bench->events),
+                                bytes_of(stamp, payload.length), (struct bytes){0});
+    return err != 0
+               ? err
+               : core_produce(bench->loop.connections[0].core, &bench->batch, NULL, bench->sent);
 }
 
 // Everything that is due. 0 or the exit status.
 static int send_due(struct latency_bench *bench)
 {
-    struct instant now = weir_clock_now();
+    struct instant now = clock_now();
     while (bench->sent < bench->total && instant_reached(due(bench, bench->sent), now)) {
         int err = send_one(bench);
         if (err == ERR_BUSY) {
@@ -142,7 +142,7 @@ static int subscribe(struct latency_bench *bench, const struct bench_handler *ha
         memcpy(request.subscribe.entries, bench->options->patterns.entries,
                sizeof request.subscribe.entries);
         request.subscribe.entries_count = bench->options->patterns.count;
-        int err = weir_core_subscribe(bench->loop.connections[i].core, &request, 0);
+        int err = core_subscribe(bench->loop.connections[i].core, &request, 0);
         if (err != 0) {
             cli_say("%s", err_text(err));
             return cli_status(err);
@@ -150,10 +150,10 @@ static int subscribe(struct latency_bench *bench, const struct bench_handler *ha
         bench_loop_send(&bench->loop, &bench->loop.connections[i]);
     }
     int status = 0;
-    struct instant until = instant_add(weir_clock_now(), duration_ms(DRAIN_MS));
+    struct instant until = instant_add(clock_now(), duration_ms(DRAIN_MS));
     while (status == 0 && bench->caught_up + 1 < bench->loop.count) {
         status = bench_loop_turn(&bench->loop, until, handler);
-        if (status == 0 && instant_reached(until, weir_clock_now())) {
+        if (status == 0 && instant_reached(until, clock_now())) {
             cli_say("the consumers did not catch up in time");
             status = STATUS_TIMED_OUT;
         }
@@ -165,7 +165,7 @@ static int run(struct latency_bench *bench)
 {
     struct bench_handler handler = {.on_notice = on_notice, .context = bench};
     int status = subscribe(bench, &handler);
-    bench->start = instant_add(weir_clock_now(), duration_ms(1));
+    bench->start = instant_add(clock_now(), duration_ms(1));
     struct instant until = instant_add(due(bench, bench->total), duration_ms(DRAIN_MS));
     while (status == 0 &&
            (bench->complete + 1 < bench->loop.count || bench->acknowledged < bench->total)) {
@@ -173,13 +173,13 @@ static int run(struct latency_bench *bench)
         next = instant_earlier(next, bench->progress->next);
         status = bench_loop_turn(&bench->loop, next, &handler);
         status = status != 0 ? status : send_due(bench);
-        progress_update(bench->progress, bench->sent, weir_clock_now());
-        if (instant_reached(until, weir_clock_now())) {
+        progress_update(bench->progress, bench->sent, clock_now());
+        if (instant_reached(until, clock_now())) {
             break;
         }
     }
     bench->result->events = bench->acknowledged;
-    bench->result->seconds = (double)(weir_clock_now().ns - bench->start.ns) / 1e9;
+    bench->result->seconds = (double)(clock_now().ns - bench->start.ns) / 1e9;
     for (uint32_t i = 1; i < bench->loop.count; i++) {
         bench->result->missing += bench->total - bench->expected[i];
     }
@@ -198,7 +198,7 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
         .options = options,
         .progress = progress,
         .result = result,
-        .run = (uint64_t)weir_clock_now().ns ^ (uint64_t)getpid() << 48,
+        .run = (uint64_t)clock_now().ns ^ (uint64_t)getpid() << 48,
         .total = options->rate * options->duration_s,
     };
     struct bench_options stamped = *options;
@@ -208,7 +208,7 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
     }
     result->has_latency = true;
     result->has_deliveries = true;
-    const struct weir_address *to = options->is_replicate ? &options->to : NULL;
+    const struct dial_address *to = options->is_replicate ? &options->to : NULL;
     int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->consumers + 1, to);
     bench.events = bench_events_new(&stamped);
     bench.expected = calloc(options->consumers + 1, sizeof *bench.expected);
@@ -221,7 +221,7 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
         status = STATUS_FAILURE;
     }
     status = status != 0 ? status : run(&bench);
-    weir_batch_deinit(&bench.batch);
+    batch_deinit(&bench.batch);
     buffer_deinit(&bench.payload);
     bench_events_free(bench.events);
     free(bench.expected);

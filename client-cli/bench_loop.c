@@ -24,18 +24,18 @@ static int watch(struct bench_loop *loop, int operation, struct bench_connection
     return epoll_ctl(loop->epoll_fd, operation, connection->fd, &event);
 }
 
-static int open_connection(struct bench_loop *loop, const struct weir_address *address,
+static int open_connection(struct bench_loop *loop, const struct dial_address *address,
                            struct bench_connection *connection)
 {
     struct reason reason = {0};
-    struct weir_core_config config = {.name = "weir bench " WEIR_VERSION};
-    struct instant until = instant_add(weir_clock_now(), duration_ms(CONNECT_TIMEOUT_MS));
+    struct core_config config = {.name = "weir bench " WEIR_VERSION};
+    struct instant until = instant_add(clock_now(), duration_ms(CONNECT_TIMEOUT_MS));
     int err = dial_open(address, until, loop->cli->wake_fd, &connection->fd, &reason);
     if (err == DIAL_WOKEN) {
         return cli_status_of_signal(loop->cli);
     }
     if (err == 0) {
-        err = weir_core_new(&config, weir_clock_now(), &connection->core);
+        err = core_new(&config, clock_now(), &connection->core);
     }
     if (err == 0 && watch(loop, EPOLL_CTL_ADD, connection) < 0) {
         err = reason_set(&reason, ERR_IO, "epoll: %s", strerror(errno));
@@ -70,25 +70,24 @@ static int set_up(struct bench_loop *loop)
     return 0;
 }
 
-static int ignore_notice(void *context, struct bench_connection *connection,
-                         struct weir_notice *notice)
+static int ignore_notice(void *context, struct bench_connection *connection, struct notice *notice)
 {
     return 0;
 }
 
 int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count,
-                    const struct weir_address *others)
+                    const struct dial_address *others)
 {
     *loop = (struct bench_loop){.cli = cli, .count = count, .epoll_fd = -1};
-    struct weir_address address = connection_options_address(&cli->connection);
+    struct dial_address address = connection_options_address(&cli->connection);
     struct bench_handler ignore = {.on_notice = ignore_notice};
     int status = set_up(loop);
     for (uint32_t i = 0; status == 0 && i < count; i++) {
-        const struct weir_address *to = i > 0 && others ? others : &address;
+        const struct dial_address *to = i > 0 && others ? others : &address;
         status = open_connection(loop, to, &loop->connections[i]);
         while (status == 0 && !loop->connections[i].is_ready) {
-            status = bench_loop_turn(loop, weir_core_deadline(loop->connections[i].core), &ignore);
-            weir_core_tick(loop->connections[i].core, weir_clock_now());
+            status = bench_loop_turn(loop, core_deadline(loop->connections[i].core), &ignore);
+            core_tick(loop->connections[i].core, clock_now());
         }
     }
     return status;
@@ -97,7 +96,7 @@ int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t cou
 void bench_loop_close(struct bench_loop *loop)
 {
     for (uint32_t i = 0; loop->connections && i < loop->count; i++) {
-        weir_core_free(loop->connections[i].core);
+        core_free(loop->connections[i].core);
         if (loop->connections[i].fd >= 0) {
             close(loop->connections[i].fd);
         }
@@ -110,14 +109,14 @@ void bench_loop_close(struct bench_loop *loop)
 
 void bench_loop_send(struct bench_loop *loop, struct bench_connection *connection)
 {
-    struct bytes output = weir_core_output(connection->core);
+    struct bytes output = core_output(connection->core);
     ssize_t sent = output.length > 0 ? write(connection->fd, output.data, output.length) : 0;
     if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE && errno != ECONNRESET) {
-        weir_core_fail(connection->core, ERR_IO, strerror(errno));
+        core_fail(connection->core, ERR_IO, strerror(errno));
         return;
     }
-    weir_core_sent(connection->core, sent > 0 ? (size_t)sent : 0);
-    bool polls_output = weir_core_output(connection->core).length > 0;
+    core_sent(connection->core, sent > 0 ? (size_t)sent : 0);
+    bool polls_output = core_output(connection->core).length > 0;
     if (polls_output != connection->polls_output) {
         connection->polls_output = polls_output;
         (void)watch(loop, EPOLL_CTL_MOD, connection);
@@ -128,37 +127,37 @@ static void receive(struct bench_loop *loop, struct bench_connection *connection
 {
     uint8_t *space;
     size_t length;
-    if (weir_core_space(connection->core, &space, &length) != 0) {
-        weir_core_fail(connection->core, ERR_MEMORY, "no memory to receive");
+    if (core_space(connection->core, &space, &length) != 0) {
+        core_fail(connection->core, ERR_MEMORY, "no memory to receive");
         return;
     }
     ssize_t received = read(connection->fd, space, length);
-    loop->now = weir_clock_now();
+    loop->now = clock_now();
     if (received > 0) {
-        weir_core_received(connection->core, (size_t)received, loop->now);
+        core_received(connection->core, (size_t)received, loop->now);
     } else if (received == 0) {
-        weir_core_fail(connection->core, ERR_CLOSED, "the node has closed the connection");
+        core_fail(connection->core, ERR_CLOSED, "the node has closed the connection");
     } else if (errno != EAGAIN && errno != EINTR) {
-        weir_core_fail(connection->core, ERR_IO, strerror(errno));
+        core_fail(connection->core, ERR_IO, strerror(errno));
     }
 }
 
 static int handle(struct bench_connection *connection, const struct bench_handler *handler)
 {
     for (;;) {
-        struct weir_notice notice;
-        int outcome = weir_core_next(connection->core, &notice);
-        if (outcome == WEIR_NOTHING) {
+        struct notice notice;
+        int outcome = core_next(connection->core, &notice);
+        if (outcome == CORE_NOTHING) {
             return 0;
         }
         if (outcome < 0) {
-            cli_say("%s", weir_core_reason(connection->core));
+            cli_say("%s", core_reason(connection->core));
             return cli_status(outcome);
         }
         int status = 0;
-        if (notice.kind == WEIR_READY) {
+        if (notice.kind == NOTICE_READY) {
             connection->is_ready = true;
-        } else if (notice.kind == WEIR_REFUSED) {
+        } else if (notice.kind == NOTICE_REFUSED) {
             status = cli_refused(&notice);
         } else {
             status = handler->on_notice(handler->context, connection, &notice);
@@ -173,7 +172,7 @@ int bench_loop_turn(struct bench_loop *loop, struct instant until,
                     const struct bench_handler *handler)
 {
     struct epoll_event ready[READY_MAX];
-    int64_t left_ns = until.ns == INSTANT_NEVER.ns ? 0 : until.ns - weir_clock_now().ns;
+    int64_t left_ns = until.ns == INSTANT_NEVER.ns ? 0 : until.ns - clock_now().ns;
     left_ns = left_ns > 0 ? left_ns : 0;
     struct timespec wait = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
     int count = epoll_pwait2(loop->epoll_fd, ready, READY_MAX,

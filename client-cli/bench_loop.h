@@ -8,7 +8,7 @@ struct bench_connection {
     uint32_t index;
     bool is_ready;     // hello is answered
     bool polls_output; // the socket was full
-    struct weir_core *core;
+    struct core *core;
 };
 
 struct bench_loop {
@@ -21,15 +21,14 @@ struct bench_loop {
 
 // What to do with a notice. Returns 0, or the exit status that ends the loop.
 struct bench_handler {
-    int (*on_notice)(void *context, struct bench_connection *connection,
-                     struct weir_notice *notice);
+    int (*on_notice)(void *context, struct bench_connection *connection, struct notice *notice);
     void *context;
 };
 
 // Connects them all and waits for their hello: all but the first to `others`, unless that is NULL.
 // 0 or the exit status, after saying why.
 int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count,
-                    const struct weir_address *others);
+                    const struct dial_address *others);
 void bench_loop_close(struct bench_loop *loop);
 
 // Sends what the connection's core has; call after making requests outside of on_notice.

@@ -15,7 +15,7 @@ struct produce_bench {
     struct bench_result *result;
     struct bench_loop loop;
     struct bench_events *events;
-    struct weir_batch batch;
+    struct batch batch;
     uint64_t *in_flight; // per connection
     uint64_t in_flight_all;
     struct instant until; // nothing is sent from then on
@@ -28,21 +28,21 @@ static int fill(struct produce_bench *bench, struct bench_connection *connection
     uint64_t *in_flight = &bench->in_flight[connection->index];
     while (*in_flight + size <= bench->options->in_flight &&
            !instant_reached(bench->until, bench->loop.now)) {
-        weir_batch_clear(&bench->batch);
+        batch_clear(&bench->batch);
         int err = 0;
         for (uint64_t i = 0; i < size && err == 0; i++) {
             struct bytes name = bench_events_name(bench->events);
             struct bytes payload = bench_events_payload(bench->events);
-            err = weir_batch_add_trusted(&bench->batch, name, payload, (struct bytes){0});
+            err = batch_add_trusted(&bench->batch, name, payload, (struct bytes){0});
         }
         if (err == 0) {
-            uint64_t now = (uint64_t)weir_clock_now().ns;
-            err = weir_core_produce(connection->core, &bench->batch, NULL, now);
+            uint64_t now = (uint64_t)clock_now().ns;
+            err = core_produce(connection->core, &bench->batch, NULL, now);
         }
         if (err != 0) {
-            cli_say("%s", err == WEIR_BATCH_FULL ? "a batch is too large for one request"
-                                                 : err_text(err));
-            return err == WEIR_BATCH_FULL ? STATUS_USAGE : cli_status(err);
+            cli_say("%s",
+                    err == BATCH_FULL ? "a batch is too large for one request" : err_text(err));
+            return err == BATCH_FULL ? STATUS_USAGE : cli_status(err);
         }
         *in_flight += size;
         bench->in_flight_all += size;
@@ -50,10 +50,10 @@ static int fill(struct produce_bench *bench, struct bench_connection *connection
     return 0;
 }
 
-static int on_notice(void *context, struct bench_connection *connection, struct weir_notice *notice)
+static int on_notice(void *context, struct bench_connection *connection, struct notice *notice)
 {
     struct produce_bench *bench = context;
-    if (notice->kind != WEIR_PRODUCED) {
+    if (notice->kind != NOTICE_PRODUCED) {
         return 0;
     }
     uint32_t count = notice->reply.produced.count;
@@ -68,7 +68,7 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
 static int run(struct produce_bench *bench)
 {
     struct bench_handler handler = {.on_notice = on_notice, .context = bench};
-    struct instant start = weir_clock_now();
+    struct instant start = clock_now();
     bench->loop.now = start;
     bench->until = instant_add(start, duration_ms((int64_t)bench->options->duration_s * 1000));
     struct instant drained = instant_add(bench->until, duration_ms(DRAIN_MS));
@@ -80,7 +80,7 @@ static int run(struct produce_bench *bench)
     while (status == 0 && bench->in_flight_all > 0) {
         status = bench_loop_turn(&bench->loop, instant_earlier(drained, bench->progress->next),
                                  &handler);
-        struct instant now = weir_clock_now();
+        struct instant now = clock_now();
         progress_update(bench->progress, bench->result->events, now);
         if (status == 0 && instant_reached(drained, now)) {
             cli_say("%" PRIu64 " events were not acknowledged in time", bench->in_flight_all);
@@ -104,7 +104,7 @@ int bench_produce(const struct cli *cli, const struct bench_options *options,
         status = STATUS_FAILURE;
     }
     status = status != 0 ? status : run(&bench);
-    weir_batch_deinit(&bench.batch);
+    batch_deinit(&bench.batch);
     bench_events_free(bench.events);
     free(bench.in_flight);
     bench_loop_close(&bench.loop);

@@ -13,12 +13,12 @@ struct replay_bench {
     uint64_t slashes; // names that begin with one
 };
 
-static int on_events(struct replay_bench *bench, struct weir_events *events)
+static int on_events(struct replay_bench *bench, struct events *events)
 {
-    struct weir_event event;
+    struct received_event event;
     uint64_t bytes = 0;
     uint64_t slashes = 0;
-    while (weir_events_next(events, &event) == 0) {
+    while (events_next(events, &event) == 0) {
         bytes += event.fields.name.length + event.fields.data.length;
         slashes += event.fields.name.data[0] == '/';
     }
@@ -28,13 +28,13 @@ static int on_events(struct replay_bench *bench, struct weir_events *events)
     return 0;
 }
 
-static int on_notice(void *context, struct bench_connection *connection, struct weir_notice *notice)
+static int on_notice(void *context, struct bench_connection *connection, struct notice *notice)
 {
     struct replay_bench *bench = context;
-    if (notice->kind == WEIR_EVENTS) {
+    if (notice->kind == NOTICE_EVENTS) {
         return on_events(bench, notice->events);
     }
-    if (notice->kind == WEIR_END) {
+    if (notice->kind == NOTICE_END) {
         bench->open--;
     }
     return 0;
@@ -43,7 +43,7 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
 static int run(struct replay_bench *bench, const struct bench_options *options)
 {
     struct bench_handler handler = {.on_notice = on_notice, .context = bench};
-    struct instant start = weir_clock_now();
+    struct instant start = clock_now();
     struct instant until =
         options->duration_s > 0
             ? instant_add(start, duration_ms((int64_t)options->duration_s * 1000))
@@ -53,7 +53,7 @@ static int run(struct replay_bench *bench, const struct bench_options *options)
         memcpy(request.subscribe.entries, options->patterns.entries,
                sizeof request.subscribe.entries);
         request.subscribe.entries_count = options->patterns.count;
-        int err = weir_core_subscribe(bench->loop.connections[i].core, &request, 0);
+        int err = core_subscribe(bench->loop.connections[i].core, &request, 0);
         if (err != 0) {
             cli_say("%s", err_text(err));
             return cli_status(err);
@@ -66,7 +66,7 @@ static int run(struct replay_bench *bench, const struct bench_options *options)
     while (status == 0 && bench->open > 0 && !instant_reached(until, now)) {
         status =
             bench_loop_turn(&bench->loop, instant_earlier(until, bench->progress->next), &handler);
-        now = weir_clock_now();
+        now = clock_now();
         progress_update(bench->progress, bench->result->events, now);
     }
     bench->result->seconds = (double)(now.ns - start.ns) / 1e9;

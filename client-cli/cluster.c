@@ -40,11 +40,11 @@ static int make_sure(const struct cli *cli, const struct cluster_options *option
 }
 
 // Asks; the answer is valid until the next request. 0 or the exit status.
-static int ask(const struct cli *cli, const struct cluster_options *options,
-               struct weir_client *client, struct weir_notice *notice_out)
+static int ask(const struct cli *cli, const struct cluster_options *options, struct client *client,
+               struct notice *notice_out)
 {
     struct request request = {.kind = REQUEST_CLUSTER, .cluster = options->request};
-    int err = weir_core_request(weir_client_core(client), &request, 0);
+    int err = core_request(client_core(client), &request, 0);
     if (err != 0) {
         cli_say("%s", err_text(err));
         return cli_status(err);
@@ -53,27 +53,27 @@ static int ask(const struct cli *cli, const struct cluster_options *options,
 }
 
 // Nothing is awaited meanwhile. 0 or the exit status.
-static int pause_until(const struct cli *cli, struct weir_client *client, struct instant until)
+static int pause_until(const struct cli *cli, struct client *client, struct instant until)
 {
-    struct weir_notice notice;
-    int outcome = weir_client_next(client, until, &notice);
-    if (outcome == WEIR_WOKEN) {
+    struct notice notice;
+    int outcome = client_next(client, until, &notice);
+    if (outcome == CLIENT_WOKEN) {
         return cli_status_of_signal(cli);
     }
     if (outcome < 0) {
-        cli_say("%s", weir_core_reason(weir_client_core(client)));
+        cli_say("%s", core_reason(client_core(client)));
         return cli_status(outcome);
     }
     return 0;
 }
 
 static int verify(const struct cli *cli, const struct cluster_options *options,
-                  struct weir_client *client, struct output *output)
+                  struct client *client, struct output *output)
 {
-    struct instant until = instant_add(weir_clock_now(), duration_ms((int64_t)options->wait_ms));
+    struct instant until = instant_add(clock_now(), duration_ms((int64_t)options->wait_ms));
     int64_t pause_ms = PAUSE_MS_FIRST;
     for (bool has_said = false;; has_said = true) {
-        struct weir_notice notice;
+        struct notice notice;
         int status = ask(cli, options, client, &notice);
         if (status != 0) {
             return status;
@@ -81,7 +81,7 @@ static int verify(const struct cli *cli, const struct cluster_options *options,
         const struct reply_cluster *cluster = &notice.reply.cluster_status;
         bool equal = false;
         int err = cluster_are_equal(cluster, &equal);
-        if (err != 0 || equal || !options->waits || instant_reached(until, weir_clock_now())) {
+        if (err != 0 || equal || !options->waits || instant_reached(until, clock_now())) {
             err = err != 0                         ? err
                   : options->format == FORMAT_JSON ? cluster_print_verdicts_json(output, cluster)
                                                    : cluster_print_verdicts(output, cluster);
@@ -91,7 +91,7 @@ static int verify(const struct cli *cli, const struct cluster_options *options,
         if (!has_said) {
             cli_say_verbose(cli, "the members are not equal yet, waiting");
         }
-        struct instant next = instant_add(weir_clock_now(), duration_ms(pause_ms));
+        struct instant next = instant_add(clock_now(), duration_ms(pause_ms));
         status = pause_until(cli, client, instant_earlier(next, until));
         if (status != 0) {
             return status;
@@ -110,10 +110,10 @@ static int print_done(struct output *output, const struct cluster_options *optio
     return output_text(output, "%.*s\n", (int)text.length, (const char *)text.data);
 }
 
-static int act(const struct cli *cli, const struct cluster_options *options,
-               struct weir_client *client, struct output *output)
+static int act(const struct cli *cli, const struct cluster_options *options, struct client *client,
+               struct output *output)
 {
-    struct weir_notice notice;
+    struct notice notice;
     bool is_status = options->request.which == CLUSTER_STATUS;
     if (!is_status && (cli->connection.is_verbose || isatty(STDERR_FILENO))) {
         cli_say("%s: waiting for the members of the cluster", options->action);
@@ -134,7 +134,7 @@ static int run(struct cli *cli, int argc, char **argv)
     struct cluster_options options = {.connection = &cli->connection};
     argp_parse(&cluster_argp, argc, argv, 0, NULL, &options);
     int status = make_sure(cli, &options);
-    struct weir_client *client;
+    struct client *client;
     status = status != 0 ? status : cli_connect(cli, 0, &client);
     if (status != 0) {
         return status;
@@ -144,7 +144,7 @@ static int run(struct cli *cli, int argc, char **argv)
     status = options.request.which == CLUSTER_VERIFY ? verify(cli, &options, client, &output)
                                                      : act(cli, &options, client, &output);
     output_deinit(&output);
-    weir_client_close(client);
+    client_close(client);
     return status;
 }
 

@@ -68,17 +68,17 @@ int cli_status_of_signal(const struct cli *cli)
     return STATUS_SIGNAL + (*cli->signal ? *cli->signal : SIGINT);
 }
 
-int cli_connect(const struct cli *cli, uint32_t silence_ms, struct weir_client **client_out)
+int cli_connect(const struct cli *cli, uint32_t silence_ms, struct client **client_out)
 {
-    struct weir_client_config config = {
+    struct client_config config = {
         .address = connection_options_address(&cli->connection),
         .name = "weir " WEIR_VERSION,
         .silence_ms = silence_ms,
         .wake_fd = cli->wake_fd,
     };
     struct reason reason = {0};
-    int err = weir_client_open(&config, client_out, &reason);
-    if (err == WEIR_WOKEN) {
+    int err = client_open(&config, client_out, &reason);
+    if (err == CLIENT_WOKEN) {
         return cli_status_of_signal(cli);
     }
     if (err != 0) {
@@ -93,25 +93,25 @@ int cli_connect(const struct cli *cli, uint32_t silence_ms, struct weir_client *
     return 0;
 }
 
-int cli_refused(const struct weir_notice *notice)
+int cli_refused(const struct notice *notice)
 {
     struct reason reason = {0};
     struct bytes text = notice->reply.error.text;
-    int err = reason_set(&reason, weir_refusal_err(notice->reply.error.code), "%.*s",
-                         (int)text.length, (const char *)text.data);
+    int err = reason_set(&reason, refusal_err(notice->reply.error.code), "%.*s", (int)text.length,
+                         (const char *)text.data);
     cli_say("%s", reason.text[0] ? reason.text : err_text(err));
     return cli_status(err);
 }
 
-int cli_answer(const struct cli *cli, struct weir_client *client, struct weir_notice *notice_out)
+int cli_answer(const struct cli *cli, struct client *client, struct notice *notice_out)
 {
-    int outcome = weir_client_next(client, INSTANT_NEVER, notice_out);
-    if (outcome == WEIR_WOKEN) {
+    int outcome = client_next(client, INSTANT_NEVER, notice_out);
+    if (outcome == CLIENT_WOKEN) {
         return cli_status_of_signal(cli);
     }
     if (outcome < 0) {
-        cli_say("%s", weir_core_reason(weir_client_core(client)));
+        cli_say("%s", core_reason(client_core(client)));
         return cli_status(outcome);
     }
-    return notice_out->kind == WEIR_REFUSED ? cli_refused(notice_out) : 0;
+    return notice_out->kind == NOTICE_REFUSED ? cli_refused(notice_out) : 0;
 }

@@ -58,11 +58,11 @@ int cli_status(int err);
 int cli_status_of_signal(const struct cli *cli);
 
 // Connects, or says why not. Returns 0 or the exit status.
-int cli_connect(const struct cli *cli, uint32_t silence_ms, struct weir_client **client_out);
+int cli_connect(const struct cli *cli, uint32_t silence_ms, struct client **client_out);
 
 // Waits for the notice that answers the only request made. Returns 0, or says what is wrong and
 // returns the exit status.
-int cli_answer(const struct cli *cli, struct weir_client *client, struct weir_notice *notice_out);
+int cli_answer(const struct cli *cli, struct client *client, struct notice *notice_out);
 
 // Says what the node refused; returns the exit status.
-int cli_refused(const struct weir_notice *notice);
+int cli_refused(const struct notice *notice);

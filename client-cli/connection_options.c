@@ -69,10 +69,10 @@ static const char *first_of(const char *given, const char *variable, const char 
     return value && *value ? value : otherwise;
 }
 
-struct weir_address connection_options_address(const struct connection_options *connection)
+struct dial_address connection_options_address(const struct connection_options *connection)
 {
     bool is_tcp = connection->host || connection->port;
-    return (struct weir_address){
+    return (struct dial_address){
         .host = first_of(connection->host, "WEIR_HOST", "localhost"),
         .port = first_of(connection->port, "WEIR_PORT", "3000"),
         .socket_path = is_tcp && !connection->socket_path

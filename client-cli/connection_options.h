@@ -17,4 +17,4 @@ struct connection_options {
 extern const struct argp connection_options_argp;
 
 // What was given, else WEIR_HOST, WEIR_PORT, WEIR_SOCKET, else localhost and 3000.
-struct weir_address connection_options_address(const struct connection_options *options);
+struct dial_address connection_options_address(const struct connection_options *options);

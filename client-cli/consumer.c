@@ -17,7 +17,7 @@ enum { CURSOR_FILE_PERIOD_MS = 100, SILENCE_MS_MIN = 2000, SILENCE_MS_MAX = 2000
 struct consumer {
     const struct cli *cli;
     const struct consumer_options *options;
-    struct weir_client *client;
+    struct client *client;
     uint64_t subscription;
     uint64_t printed; // events
     struct output output;
@@ -59,7 +59,7 @@ static enum step write_cursor(struct consumer *consumer)
     if (!consumer->has_cursor) {
         return STEP_ON;
     }
-    int err = cursor_file_write(&consumer->file, &consumer->cursor, weir_clock_now(), &reason);
+    int err = cursor_file_write(&consumer->file, &consumer->cursor, clock_now(), &reason);
     if (err != 0) {
         progress_clear(&consumer->progress);
         cli_say("%s", reason.text);
@@ -72,7 +72,7 @@ static enum step write_cursor(struct consumer *consumer)
 static enum step note_cursor(struct consumer *consumer)
 {
     const struct version_vector *cursor =
-        weir_core_cursor(weir_client_core(consumer->client), consumer->subscription);
+        core_cursor(client_core(consumer->client), consumer->subscription);
     if (cursor && !(consumer->has_cursor && version_vector_equal(&consumer->cursor, cursor))) {
         if (version_vector_copy(&consumer->cursor, cursor) != 0) {
             return out_of_memory(consumer);
@@ -83,7 +83,7 @@ static enum step note_cursor(struct consumer *consumer)
                 instant_add(consumer->file.changed, duration_ms(CURSOR_FILE_PERIOD_MS));
         }
     }
-    return instant_reached(consumer->file_due, weir_clock_now()) ? write_cursor(consumer) : STEP_ON;
+    return instant_reached(consumer->file_due, clock_now()) ? write_cursor(consumer) : STEP_ON;
 }
 
 static enum step flush(struct consumer *consumer)
@@ -98,15 +98,15 @@ static enum step flush(struct consumer *consumer)
     if (outcome != 0) {
         return done(consumer, STATUS_FAILURE);
     }
-    progress_update(&consumer->progress, consumer->printed, weir_clock_now());
+    progress_update(&consumer->progress, consumer->printed, clock_now());
     return note_cursor(consumer);
 }
 
-static enum step print(struct consumer *consumer, struct weir_events *events)
+static enum step print(struct consumer *consumer, struct events *events)
 {
-    struct weir_event event;
+    struct received_event event;
     consumer->waits_for = 0;
-    while (weir_events_next(events, &event) == 0) {
+    while (events_next(events, &event) == 0) {
         int err = print_event(&consumer->output, consumer->options->format, &event);
         if (err != 0) {
             char id[EVENT_ID_TEXT_LENGTH + 1];
@@ -204,9 +204,9 @@ static enum step lost(struct consumer *consumer, int status, const char *because
     return STEP_LOST;
 }
 
-static enum step on_refused(struct consumer *consumer, const struct weir_notice *notice)
+static enum step on_refused(struct consumer *consumer, const struct notice *notice)
 {
-    int err = weir_refusal_err(notice->reply.error.code);
+    int err = refusal_err(notice->reply.error.code);
     if (err == ERR_CLOSED || err == ERR_BUSY) {
         return lost(consumer, STATUS_FAILURE, err_text(err));
     }
@@ -214,12 +214,12 @@ static enum step on_refused(struct consumer *consumer, const struct weir_notice 
     return done(consumer, cli_refused(notice));
 }
 
-static enum step on_notice(struct consumer *consumer, const struct weir_notice *notice)
+static enum step on_notice(struct consumer *consumer, const struct notice *notice)
 {
     switch (notice->kind) {
-    case WEIR_EVENTS:
+    case NOTICE_EVENTS:
         return print(consumer, notice->events);
-    case WEIR_SUBSCRIBED:
+    case NOTICE_SUBSCRIBED:
         if (consumer->is_lost) {
             say_cursor(consumer, "connected again, going on behind", notice->reply.cursor);
             consumer->is_lost = false;
@@ -227,9 +227,9 @@ static enum step on_notice(struct consumer *consumer, const struct weir_notice *
             say_cursor(consumer, "subscribed, starting behind", notice->reply.cursor);
         }
         return STEP_ON;
-    case WEIR_MARK:
+    case NOTICE_MARK:
         return on_mark(consumer, &notice->reply);
-    case WEIR_END: {
+    case NOTICE_END: {
         enum step step = flush(consumer);
         if (step != STEP_ON) {
             return step;
@@ -239,12 +239,12 @@ static enum step on_notice(struct consumer *consumer, const struct weir_notice *
         }
         return done(consumer, STATUS_OK);
     }
-    case WEIR_REFUSED:
+    case NOTICE_REFUSED:
         return on_refused(consumer, notice);
-    case WEIR_READY:
-    case WEIR_ANSWER:
-    case WEIR_PRODUCED:
-    case WEIR_FOUND:
+    case NOTICE_READY:
+    case NOTICE_ANSWER:
+    case NOTICE_PRODUCED:
+    case NOTICE_FOUND:
         break;
     }
     return STEP_ON;
@@ -252,7 +252,7 @@ static enum step on_notice(struct consumer *consumer, const struct weir_notice *
 
 static enum step on_error(struct consumer *consumer, int err)
 {
-    const char *reason = weir_core_reason(weir_client_core(consumer->client));
+    const char *reason = core_reason(client_core(consumer->client));
     if (err == ERR_CLOSED || err == ERR_IO || err == ERR_TIMEOUT) {
         return lost(consumer, cli_status(err), reason);
     }
@@ -264,9 +264,9 @@ static enum step on_error(struct consumer *consumer, int err)
 static enum step follow(struct consumer *consumer)
 {
     for (;;) {
-        struct weir_notice notice;
+        struct notice notice;
         enum step step = STEP_ON;
-        int outcome = weir_core_next(weir_client_core(consumer->client), &notice);
+        int outcome = core_next(client_core(consumer->client), &notice);
         if (outcome == 0) {
             step = on_notice(consumer, &notice);
         } else if (outcome < 0) {
@@ -275,7 +275,7 @@ static enum step follow(struct consumer *consumer)
         } else {
             step = flush(consumer);
             if (step == STEP_ON) {
-                (void)!weir_client_wait(consumer->client, NULL, 0, consumer->file_due);
+                (void)!client_wait(consumer->client, NULL, 0, consumer->file_due);
             }
         }
         if (step == STEP_ON && *consumer->cli->signal) {
@@ -303,7 +303,7 @@ static int subscribe(struct consumer *consumer)
     if (request.subscribe.limit > 0) {
         request.subscribe.limit -= consumer->printed;
     }
-    int err = weir_core_subscribe(weir_client_core(consumer->client), &request, 0);
+    int err = core_subscribe(client_core(consumer->client), &request, 0);
     consumer->subscription = request.id;
     return err;
 }
@@ -327,8 +327,8 @@ static enum step reconnect(struct consumer *consumer)
         consumer->is_lost = true;
     }
     struct reason reason = {0};
-    int outcome = weir_client_reconnect(consumer->client, INSTANT_NEVER, &reason);
-    if (outcome == WEIR_WOKEN) {
+    int outcome = client_reconnect(consumer->client, INSTANT_NEVER, &reason);
+    if (outcome == CLIENT_WOKEN) {
         return done(consumer, cli_status_of_signal(consumer->cli));
     }
     if (outcome < 0) {
@@ -381,7 +381,7 @@ int consumer_run(const struct cli *cli, const struct consumer_options *options)
     struct reason reason = {0};
     int status = STATUS_FAILURE;
     output_init(&consumer.output, cli->signal);
-    progress_init(&consumer.progress, consumer.output.is_terminal, weir_clock_now());
+    progress_init(&consumer.progress, consumer.output.is_terminal, clock_now());
     int outcome = cursor_file_open(&consumer.file, options->cursor_file, &consumer.cursor, &reason);
     if (outcome < 0) {
         cli_say("%s", reason.text);
@@ -393,7 +393,7 @@ int consumer_run(const struct cli *cli, const struct consumer_options *options)
     if (status == 0) {
         status = consume(&consumer);
     }
-    weir_client_close(consumer.client);
+    client_close(consumer.client);
     cursor_file_close(&consumer.file);
     version_vector_deinit(&consumer.cursor);
     buffer_deinit(&consumer.encoded);

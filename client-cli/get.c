@@ -67,12 +67,11 @@ static const struct argp get_argp = {
     .children = children,
 };
 
-static int print_found(const struct options *options, struct output *output,
-                       struct weir_events *events)
+static int print_found(const struct options *options, struct output *output, struct events *events)
 {
-    struct weir_event event;
-    int outcome = weir_events_next(events, &event);
-    if (outcome == WEIR_EVENTS_END) {
+    struct received_event event;
+    int outcome = events_next(events, &event);
+    if (outcome == EVENTS_END) {
         char id[EVENT_ID_TEXT_LENGTH + 1];
         event_id_format(options->id, id);
         cli_say("there is no event %s", id);
@@ -84,23 +83,23 @@ static int print_found(const struct options *options, struct output *output,
 
 static int get(const struct cli *cli, const struct options *options)
 {
-    struct weir_client *client;
+    struct client *client;
     int status = cli_connect(cli, 0, &client);
     if (status != 0) {
         return status;
     }
     struct output output;
-    struct weir_notice notice;
+    struct notice notice;
     struct request request = {.kind = REQUEST_GET,
                               .get = {.after = options->after.after, .event = options->id}};
     output_init(&output, cli->signal);
-    int err = weir_core_request(weir_client_core(client), &request, 0);
+    int err = core_request(client_core(client), &request, 0);
     status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
     if (status == 0) {
         status = print_found(options, &output, notice.events);
     }
     output_deinit(&output);
-    weir_client_close(client);
+    client_close(client);
     return status;
 }
 

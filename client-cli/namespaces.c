@@ -137,7 +137,7 @@ static int print_page(const struct options *options, struct output *output, stru
     return output_flush(output);
 }
 
-static int list(const struct cli *cli, const struct options *options, struct weir_client *client,
+static int list(const struct cli *cli, const struct options *options, struct client *client,
                 struct output *output)
 {
     struct buffer last_name = {0};
@@ -147,14 +147,14 @@ static int list(const struct cli *cli, const struct options *options, struct wei
         return STATUS_FAILURE;
     }
     while (status == STATUS_OK && has_more) {
-        struct weir_notice notice;
+        struct notice notice;
         struct request request = {
             .kind = REQUEST_NAMESPACES,
             .namespaces = {.after = options->after.after,
                            .pattern = options->pattern,
                            .after_name = buffer_bytes(&last_name)},
         };
-        int err = weir_core_request(weir_client_core(client), &request, 0);
+        int err = core_request(client_core(client), &request, 0);
         status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
         if (status != STATUS_OK) {
             break;
@@ -174,7 +174,7 @@ static int list(const struct cli *cli, const struct options *options, struct wei
 
 static int connect_and_list(const struct cli *cli, const struct options *options)
 {
-    struct weir_client *client;
+    struct client *client;
     int status = cli_connect(cli, 0, &client);
     if (status != 0) {
         return status;
@@ -183,7 +183,7 @@ static int connect_and_list(const struct cli *cli, const struct options *options
     output_init(&output, cli->signal);
     status = list(cli, options, client, &output);
     output_deinit(&output);
-    weir_client_close(client);
+    client_close(client);
     return status;
 }
 

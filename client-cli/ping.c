@@ -18,27 +18,27 @@ static int run(struct cli *cli, int argc, char **argv)
 {
     struct format_options options = {.connection = &cli->connection};
     argp_parse(&ping_argp, argc, argv, 0, NULL, &options);
-    struct weir_client *client;
+    struct client *client;
     int status = cli_connect(cli, 0, &client);
     if (status != 0) {
         return status;
     }
     struct output output;
-    struct weir_notice notice;
+    struct notice notice;
     struct request request = {.kind = REQUEST_PING};
     output_init(&output, cli->signal);
-    struct instant start = weir_clock_now();
-    int err = weir_core_request(weir_client_core(client), &request, 0);
+    struct instant start = clock_now();
+    int err = core_request(client_core(client), &request, 0);
     status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
     if (status == 0) {
-        double microseconds = (double)(weir_clock_now().ns - start.ns) / 1000;
+        double microseconds = (double)(clock_now().ns - start.ns) / 1000;
         err = options.format == FORMAT_JSON
                   ? output_text(&output, "{\"round_trip_us\":%.1f}\n", microseconds)
                   : output_text(&output, "pong after %.3f ms\n", microseconds / 1000);
         status = output_end(&output, err);
     }
     output_deinit(&output);
-    weir_client_close(client);
+    client_close(client);
     return status;
 }
 

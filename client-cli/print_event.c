@@ -85,7 +85,7 @@ static int line_append(const struct line *line, struct buffer *out)
     return buffer_append(out, bytes_of(line->text, line->length));
 }
 
-static int print_human(struct output *output, const struct weir_event *event)
+static int print_human(struct output *output, const struct received_event *event)
 {
     struct buffer *out = &output->buffer;
     struct bytes data = event->fields.data;
@@ -112,7 +112,7 @@ static int print_human(struct output *output, const struct weir_event *event)
     return err != 0 ? err : buffer_append(out, bytes_of("\n", 1));
 }
 
-static int print_raw(struct output *output, const struct weir_event *event)
+static int print_raw(struct output *output, const struct received_event *event)
 {
     int err = buffer_append(&output->buffer, event->fields.data);
     return err != 0 ? err : buffer_append(&output->buffer, bytes_of("\n", 1));
@@ -158,7 +158,7 @@ static int append_key(struct buffer *out, const struct attribute *attributes, si
     return err == 0 && is_list ? json_append(out, "]") : err;
 }
 
-static int append_attributes(struct buffer *out, const struct weir_event *event)
+static int append_attributes(struct buffer *out, const struct received_event *event)
 {
     struct attribute attributes[ATTRIBUTES_MAX + 1];
     struct bytes rest = event->fields.attributes;
@@ -205,7 +205,7 @@ static bool is_text(struct bytes bytes)
     return (seen & 0x8080808080808080u) == 0 || utf8_is_valid(bytes);
 }
 
-static int print_json(struct output *output, const struct weir_event *event)
+static int print_json(struct output *output, const struct received_event *event)
 {
     struct buffer *out = &output->buffer;
     struct event_id parent = event_parent(&event->fields);
@@ -247,7 +247,7 @@ static int print_json(struct output *output, const struct weir_event *event)
     return err != 0 ? err : json_append(out, "}\n");
 }
 
-int print_event(struct output *output, enum format format, const struct weir_event *event)
+int print_event(struct output *output, enum format format, const struct received_event *event)
 {
     switch (format) {
     case FORMAT_HUMAN:

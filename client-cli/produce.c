@@ -37,7 +37,7 @@ struct options {
     uint64_t in_flight_max;
     bool is_quiet;
     struct after_options after;
-    struct weir_produce_options produce;
+    struct produce_options produce;
     enum format format;
 };
 
@@ -212,16 +212,15 @@ static const struct argp produce_argp = {
 };
 
 // Everything of -d in one batch. STATUS_USAGE after saying what is wrong.
-static int build(const struct options *options, struct bytes attributes, struct weir_batch *batch)
+static int build(const struct options *options, struct bytes attributes, struct batch *batch)
 {
     struct reason reason = {0};
     struct bytes name = bytes_of_text(options->name);
     size_t count = options->data_count > 0 ? options->data_count : 1;
     for (size_t i = 0; i < count; i++) {
         struct bytes data = bytes_of_text(options->data_count > 0 ? options->data[i] : "");
-        int outcome =
-            weir_batch_add(batch, name, data, attributes, EVENT_DATA_BYTES_CEILING, &reason);
-        if (outcome == WEIR_BATCH_FULL) {
+        int outcome = batch_add(batch, name, data, attributes, EVENT_DATA_BYTES_CEILING, &reason);
+        if (outcome == BATCH_FULL) {
             cli_say("too much for one produce: at most %d events and %d MiB; use --lines",
                     PRODUCE_EVENTS_MAX, (int)(PRODUCE_BYTES_MAX / MIB));
             return STATUS_USAGE;
@@ -256,7 +255,7 @@ static int say_late(const struct producer *producer)
 
 static int produce(const struct cli *cli, const struct options *options, struct bytes attributes)
 {
-    struct weir_batch batch = {0};
+    struct batch batch = {0};
     struct buffer name = {0};
     bool names_several = false;
     bool is_stream = options->lines || options->json;
@@ -265,7 +264,7 @@ static int produce(const struct cli *cli, const struct options *options, struct 
     checked.name = options->name ? options->name : "/";
     int status = build(&checked, attributes, &batch);
     if (status != 0) {
-        weir_batch_deinit(&batch);
+        batch_deinit(&batch);
         return status;
     }
     struct producer producer = {0};
@@ -294,7 +293,7 @@ static int produce(const struct cli *cli, const struct options *options, struct 
     } else if (producer.acknowledged > 0) {
         cli_say("%" PRIu64 " events were produced before that", producer.acknowledged);
     }
-    weir_batch_deinit(&batch);
+    batch_deinit(&batch);
     buffer_deinit(&name);
     return status;
 }

@@ -25,7 +25,7 @@ struct stream {
     struct producer *producer;
     struct line_source source;
     struct event_json json;
-    struct weir_batch batch;
+    struct batch batch;
     uint32_t batch_max;
     bool has_ended; // nothing more is read
     struct buffer *name;
@@ -44,11 +44,11 @@ static void note_name(struct stream *stream, struct bytes name)
 static int add_line(struct stream *stream, struct bytes line, struct reason *reason)
 {
     const struct produce_input *input = stream->input;
-    uint64_t data_max = weir_core_data_bytes_max(weir_client_core(stream->producer->client));
+    uint64_t data_max = core_data_bytes_max(client_core(stream->producer->client));
     if (!input->is_json) {
         note_name(stream, input->name);
-        return weir_batch_add(&stream->batch, input->name, line, input->attributes_encoded,
-                              data_max, reason);
+        return batch_add(&stream->batch, input->name, line, input->attributes_encoded, data_max,
+                         reason);
     }
     struct event_json *json = &stream->json;
     int err = event_json_read(json, line, input->parent, input->attributes, input->attributes_count,
@@ -60,8 +60,8 @@ static int add_line(struct stream *stream, struct bytes line, struct reason *rea
     if (!json->has_name && name.length == 0) {
         return reason_set(reason, ERR_INVALID, "namespace is missing");
     }
-    err = weir_batch_add(&stream->batch, name, json->data, buffer_bytes(&json->attributes),
-                         data_max, reason);
+    err = batch_add(&stream->batch, name, json->data, buffer_bytes(&json->attributes), data_max,
+                    reason);
     if (err == 0) {
         note_name(stream, name);
     }
@@ -110,7 +110,7 @@ static bool grow_batch(struct stream *stream)
         return false;
     }
     outcome = add_line(stream, line, &reason);
-    if (outcome == WEIR_BATCH_FULL) {
+    if (outcome == BATCH_FULL) {
         return false;
     }
     if (outcome != 0) {
@@ -123,11 +123,11 @@ static bool grow_batch(struct stream *stream)
 
 static bool has_room(const struct stream *stream)
 {
-    const struct weir_batch *batch = &stream->batch;
+    const struct batch *batch = &stream->batch;
     return !stream->has_ended && batch->count < stream->batch_max &&
            batch->events.length < BATCH_BYTES_CLOSE &&
            stream->producer->in_flight + batch->count < stream->input->in_flight_max &&
-           weir_core_output(weir_client_core(stream->producer->client)).length < UNSENT_BYTES_MAX;
+           core_output(client_core(stream->producer->client)).length < UNSENT_BYTES_MAX;
 }
 
 static bool has_line(struct stream *stream)
@@ -172,7 +172,7 @@ int produce_input_run(const struct produce_input *input, struct producer *produc
         .name = name_out,
         .names_several = names_several_out,
     };
-    size_t line_max = weir_core_data_bytes_max(weir_client_core(producer->client));
+    size_t line_max = core_data_bytes_max(client_core(producer->client));
     if (input->is_json) {
         line_max = line_max * JSON_BYTES_PER_BYTE + JSON_BYTES_EXTRA;
     }
@@ -185,6 +185,6 @@ int produce_input_run(const struct produce_input *input, struct producer *produc
     }
     line_source_close(&stream.source);
     event_json_deinit(&stream.json);
-    weir_batch_deinit(&stream.batch);
+    batch_deinit(&stream.batch);
     return status;
 }

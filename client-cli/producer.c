@@ -7,26 +7,25 @@
 #include <inttypes.h>
 
 int producer_open(struct producer *producer, const struct cli *cli, enum format format,
-                  bool is_quiet, const struct weir_produce_options *produce)
+                  bool is_quiet, const struct produce_options *produce)
 {
     *producer =
         (struct producer){.cli = cli, .format = format, .is_quiet = is_quiet, .produce = *produce};
     output_init(&producer->output, cli->signal);
-    progress_init(&producer->progress, producer->output.is_terminal && !is_quiet, weir_clock_now());
+    progress_init(&producer->progress, producer->output.is_terminal && !is_quiet, clock_now());
     return cli_connect(cli, 0, &producer->client);
 }
 
 void producer_close(struct producer *producer)
 {
     progress_clear(&producer->progress);
-    weir_client_close(producer->client);
+    client_close(producer->client);
     output_deinit(&producer->output);
 }
 
-int producer_send(struct producer *producer, struct weir_batch *batch)
+int producer_send(struct producer *producer, struct batch *batch)
 {
-    int err = weir_core_produce(weir_client_core(producer->client), batch, &producer->produce,
-                                batch->count);
+    int err = core_produce(client_core(producer->client), batch, &producer->produce, batch->count);
     if (err < 0 && err != ERR_MEMORY && err != ERR_BUSY) {
         return 0; // the connection has failed: the next turn says why
     }
@@ -35,7 +34,7 @@ int producer_send(struct producer *producer, struct weir_batch *batch)
         return cli_status(err);
     }
     producer->in_flight += batch->count;
-    weir_batch_clear(batch);
+    batch_clear(batch);
     return 0;
 }
 
@@ -75,7 +74,7 @@ static void note_late(struct producer *producer, const struct reply_produced *pr
     producer->late += produced->count;
 }
 
-static int on_produced(struct producer *producer, const struct weir_notice *notice)
+static int on_produced(struct producer *producer, const struct notice *notice)
 {
     const struct reply_produced *produced = &notice->reply.produced;
     producer->in_flight -= notice->tag;
@@ -103,7 +102,7 @@ static int flush(struct producer *producer)
         }
         return STATUS_FAILURE;
     }
-    progress_update(&producer->progress, producer->acknowledged, weir_clock_now());
+    progress_update(&producer->progress, producer->acknowledged, clock_now());
     return 0;
 }
 
@@ -119,25 +118,25 @@ static void say_unknown(struct producer *producer)
 static int take(struct producer *producer)
 {
     for (;;) {
-        struct weir_notice notice;
-        struct weir_core *core = weir_client_core(producer->client);
-        int outcome = weir_core_next(core, &notice);
-        if (outcome == WEIR_NOTHING) {
+        struct notice notice;
+        struct core *core = client_core(producer->client);
+        int outcome = core_next(core, &notice);
+        if (outcome == CORE_NOTHING) {
             return 0;
         }
         if (outcome < 0) {
             (void)!flush(producer);
             progress_clear(&producer->progress);
-            cli_say("%s", weir_core_reason(core));
+            cli_say("%s", core_reason(core));
             say_unknown(producer);
             return cli_status(outcome);
         }
-        if (notice.kind == WEIR_REFUSED) {
+        if (notice.kind == NOTICE_REFUSED) {
             producer->in_flight -= notice.tag;
             progress_clear(&producer->progress);
             int status = cli_refused(&notice);
             producer->status = producer->status ? producer->status : status;
-        } else if (notice.kind == WEIR_PRODUCED) {
+        } else if (notice.kind == NOTICE_PRODUCED) {
             int err = on_produced(producer, &notice);
             if (err != 0) {
                 cli_say("%s", err_text(err));
@@ -154,11 +153,11 @@ int producer_turn(struct producer *producer, struct pollfd *others, size_t other
     if (status != 0 || (others_count == 0 && producer->in_flight == 0)) {
         return status;
     }
-    struct instant until = !waits                         ? weir_clock_now()
+    struct instant until = !waits                         ? clock_now()
                            : producer->progress.is_wanted ? producer->progress.next
                                                           : INSTANT_NEVER;
-    int outcome = weir_client_wait(producer->client, others, others_count, until);
-    if (outcome == WEIR_WOKEN || *producer->cli->signal) {
+    int outcome = client_wait(producer->client, others, others_count, until);
+    if (outcome == CLIENT_WOKEN || *producer->cli->signal) {
         progress_clear(&producer->progress);
         say_unknown(producer);
         return cli_status_of_signal(producer->cli);

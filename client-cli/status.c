@@ -147,22 +147,22 @@ static int run(struct cli *cli, int argc, char **argv)
 {
     struct format_options options = {.connection = &cli->connection};
     argp_parse(&status_argp, argc, argv, 0, NULL, &options);
-    struct weir_client *client;
+    struct client *client;
     int status = cli_connect(cli, 0, &client);
     if (status != 0) {
         return status;
     }
     struct output output;
-    struct weir_notice notice;
+    struct notice notice;
     struct request request = {.kind = REQUEST_STATUS};
     output_init(&output, cli->signal);
-    int err = weir_core_request(weir_client_core(client), &request, 0);
+    int err = core_request(client_core(client), &request, 0);
     status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
     if (status == 0) {
         status = print(&options, &output, &notice.reply);
     }
     output_deinit(&output);
-    weir_client_close(client);
+    client_close(client);
     return status;
 }
 

@@ -5,23 +5,23 @@
 
 #include "proto/base/limits.h"
 
-void weir_batch_deinit(struct weir_batch *batch)
+void batch_deinit(struct batch *batch)
 {
     buffer_deinit(&batch->events);
     batch->count = 0;
 }
 
-void weir_batch_clear(struct weir_batch *batch)
+void batch_clear(struct batch *batch)
 {
     buffer_clear(&batch->events);
     batch->count = 0;
 }
 
-int weir_batch_add_trusted(struct weir_batch *batch, struct bytes name, struct bytes data,
-                           struct bytes attributes)
+int batch_add_trusted(struct batch *batch, struct bytes name, struct bytes data,
+                      struct bytes attributes)
 {
     if (batch->count == PRODUCE_EVENTS_MAX) {
-        return WEIR_BATCH_FULL;
+        return BATCH_FULL;
     }
     size_t before = batch->events.length;
     int err = event_append(&batch->events, name, data, attributes);
@@ -30,16 +30,16 @@ int weir_batch_add_trusted(struct weir_batch *batch, struct bytes name, struct b
     }
     if (batch->count > 0 && batch->events.length > PRODUCE_BYTES_MAX) {
         batch->events.length = before;
-        return WEIR_BATCH_FULL;
+        return BATCH_FULL;
     }
     batch->count++;
     return 0;
 }
 
-int weir_batch_add(struct weir_batch *batch, struct bytes name, struct bytes data,
-                   struct bytes attributes, uint64_t data_bytes_max, struct reason *reason)
+int batch_add(struct batch *batch, struct bytes name, struct bytes data, struct bytes attributes,
+              uint64_t data_bytes_max, struct reason *reason)
 {
     struct event event = {.name = name, .data = data, .attributes = attributes};
     int err = event_validate(&event, data_bytes_max, false, reason);
-    return err != 0 ? err : weir_batch_add_trusted(batch, name, data, attributes);
+    return err != 0 ? err : batch_add_trusted(batch, name, data, attributes);
 }

@@ -3,25 +3,24 @@
 
 #include "proto/model/event.h"
 
-// Owns `events`. Zero-initialised is empty; reused after weir_batch_clear.
-struct weir_batch {
+// Owns `events`. Zero-initialised is empty; reused after batch_clear.
+struct batch {
     struct buffer events;
     uint32_t count;
 };
 
-void weir_batch_deinit(struct weir_batch *batch);
-void weir_batch_clear(struct weir_batch *batch);
+void batch_deinit(struct batch *batch);
+void batch_clear(struct batch *batch);
 
 // Positive outcome: the batch is at a limit of one produce; send it first. It is as it was.
-enum { WEIR_BATCH_FULL = 1 };
+enum { BATCH_FULL = 1 };
 
 // Adds an event after checking all that a node would check. `attributes` as attributes_append
 // makes them, or empty. Everything is copied. ERR_INVALID or ERR_LIMIT with a reason, ERR_MEMORY;
 // then the batch is as it was.
-int weir_batch_add(struct weir_batch *batch, struct bytes name, struct bytes data,
-                   struct bytes attributes, uint64_t data_bytes_max,
-                   struct reason *reason) MUST_CHECK;
+int batch_add(struct batch *batch, struct bytes name, struct bytes data, struct bytes attributes,
+              uint64_t data_bytes_max, struct reason *reason) MUST_CHECK;
 
-// Adds an event that is known to be valid. WEIR_BATCH_FULL or ERR_MEMORY.
-int weir_batch_add_trusted(struct weir_batch *batch, struct bytes name, struct bytes data,
-                           struct bytes attributes) MUST_CHECK;
+// Adds an event that is known to be valid. BATCH_FULL or ERR_MEMORY.
+int batch_add_trusted(struct batch *batch, struct bytes name, struct bytes data,
+                      struct bytes attributes) MUST_CHECK;

@@ -19,62 +19,62 @@ enum { CONNECT_TIMEOUT_MS_DEFAULT = 10000 };
 // Under load nothing is polled, so wake_fd is looked at now and then.
 enum { TURNS_PER_WAKE_CHECK = 16 };
 
-struct weir_client {
-    struct weir_client_config config;
-    struct weir_core *core;
+struct client {
+    struct client_config config;
+    struct core *core;
     int fd;
     bool is_failed; // the socket; the core knows
     uint32_t turns;
     struct backoff backoff;
 };
 
-static void drop(struct weir_client *client)
+static void drop(struct client *client)
 {
     if (client->fd >= 0) {
         close(client->fd);
         client->fd = -1;
     }
-    weir_core_free(client->core);
+    core_free(client->core);
     client->core = NULL;
 }
 
-static void fail(struct weir_client *client, int err, const char *text)
+static void fail(struct client *client, int err, const char *text)
 {
     client->is_failed = true;
-    weir_core_fail(client->core, err, text);
+    core_fail(client->core, err, text);
 }
 
-static void send_some(struct weir_client *client)
+static void send_some(struct client *client)
 {
-    struct bytes output = weir_core_output(client->core);
+    struct bytes output = core_output(client->core);
     if (output.length == 0 || client->is_failed) {
         return;
     }
     ssize_t sent = send(client->fd, output.data, output.length, MSG_NOSIGNAL);
     if (sent >= 0) {
-        weir_core_sent(client->core, (size_t)sent);
+        core_sent(client->core, (size_t)sent);
     } else if (errno == EPIPE || errno == ECONNRESET) {
         // What the node said before it closed is still to be received.
-        weir_core_sent(client->core, output.length);
+        core_sent(client->core, output.length);
     } else if (errno != EAGAIN && errno != EINTR) {
         fail(client, ERR_IO, strerror(errno));
     }
 }
 
-static bool receive_some(struct weir_client *client)
+static bool receive_some(struct client *client)
 {
     if (client->is_failed) {
         return false;
     }
     uint8_t *space;
     size_t length;
-    if (weir_core_space(client->core, &space, &length) != 0) {
+    if (core_space(client->core, &space, &length) != 0) {
         fail(client, ERR_MEMORY, "no memory to receive");
         return true;
     }
     ssize_t received = recv(client->fd, space, length, 0);
     if (received > 0) {
-        weir_core_received(client->core, (size_t)received, weir_clock_now());
+        core_received(client->core, (size_t)received, clock_now());
         return true;
     }
     if (received == 0 || errno == ECONNRESET || errno == EPIPE) {
@@ -88,7 +88,7 @@ static bool receive_some(struct weir_client *client)
     return false;
 }
 
-static bool is_woken(const struct weir_client *client)
+static bool is_woken(const struct client *client)
 {
     struct pollfd wake = {.fd = client->config.wake_fd, .events = POLLIN};
     return poll(&wake, 1, 0) > 0;
@@ -100,28 +100,28 @@ static int wait_ms(struct instant until)
     if (until.ns == INSTANT_NEVER.ns) {
         return -1;
     }
-    int64_t left_ms = (until.ns - weir_clock_now().ns + 999999) / 1000000;
+    int64_t left_ms = (until.ns - clock_now().ns + 999999) / 1000000;
     return left_ms < 0 ? 0 : left_ms > 1000000 ? 1000000 : (int)left_ms;
 }
 
-int weir_client_wait(struct weir_client *client, struct pollfd *others, size_t others_count,
-                     struct instant until)
+int client_wait(struct client *client, struct pollfd *others, size_t others_count,
+                struct instant until)
 {
-    assert(others_count <= WEIR_OTHERS_MAX);
+    assert(others_count <= CLIENT_OTHERS_MAX);
     for (size_t i = 0; i < others_count; i++) {
         others[i].revents = 0;
     }
     send_some(client);
     if (++client->turns % TURNS_PER_WAKE_CHECK == 0 && is_woken(client)) {
-        return WEIR_WOKEN;
+        return CLIENT_WOKEN;
     }
     if (receive_some(client)) {
         return 0;
     }
-    weir_core_tick(client->core, weir_clock_now());
-    struct instant deadline = instant_earlier(until, weir_core_deadline(client->core));
-    bool wants_to_send = weir_core_output(client->core).length > 0;
-    struct pollfd polled[2 + WEIR_OTHERS_MAX] = {
+    core_tick(client->core, clock_now());
+    struct instant deadline = instant_earlier(until, core_deadline(client->core));
+    bool wants_to_send = core_output(client->core).length > 0;
+    struct pollfd polled[2 + CLIENT_OTHERS_MAX] = {
         {.fd = client->is_failed ? -1 : client->fd,
          .events = (short)(POLLIN | (wants_to_send ? POLLOUT : 0))},
         {.fd = client->config.wake_fd, .events = POLLIN},
@@ -135,7 +135,7 @@ int weir_client_wait(struct weir_client *client, struct pollfd *others, size_t o
         return 0;
     }
     if (count > 0 && polled[1].revents) {
-        return WEIR_WOKEN;
+        return CLIENT_WOKEN;
     }
     for (size_t i = 0; count > 0 && i < others_count; i++) {
         others[i].revents = polled[2 + i].revents;
@@ -145,83 +145,81 @@ int weir_client_wait(struct weir_client *client, struct pollfd *others, size_t o
         receive_some(client);
         return 0;
     }
-    weir_core_tick(client->core, weir_clock_now());
-    return count == 0 && instant_reached(until, weir_clock_now()) ? WEIR_LATE : 0;
+    core_tick(client->core, clock_now());
+    return count == 0 && instant_reached(until, clock_now()) ? CLIENT_LATE : 0;
 }
 
-int weir_client_next(struct weir_client *client, struct instant until,
-                     struct weir_notice *notice_out)
+int client_next(struct client *client, struct instant until, struct notice *notice_out)
 {
     for (;;) {
-        int outcome = weir_core_next(client->core, notice_out);
-        if (outcome != WEIR_NOTHING) {
+        int outcome = core_next(client->core, notice_out);
+        if (outcome != CORE_NOTHING) {
             return outcome;
         }
-        outcome = weir_client_wait(client, NULL, 0, until);
+        outcome = client_wait(client, NULL, 0, until);
         if (outcome != 0) {
             return outcome;
         }
     }
 }
 
-static int connect_once(struct weir_client *client, struct reason *reason)
+static int connect_once(struct client *client, struct reason *reason)
 {
     drop(client);
     client->is_failed = false;
     uint32_t timeout_ms = client->config.connect_timeout_ms ? client->config.connect_timeout_ms
                                                             : CONNECT_TIMEOUT_MS_DEFAULT;
-    struct instant now = weir_clock_now();
+    struct instant now = clock_now();
     struct instant until = instant_add(now, duration_ms(timeout_ms));
-    struct weir_core_config config = {
+    struct core_config config = {
         .name = client->config.name,
         .hello_timeout_ms = timeout_ms,
         .silence_ms = client->config.silence_ms,
     };
-    int err = weir_core_new(&config, now, &client->core);
+    int err = core_new(&config, now, &client->core);
     if (err != 0) {
         return reason_set(reason, err, "%s", err_text(err));
     }
     err = dial_open(&client->config.address, until, client->config.wake_fd, &client->fd, reason);
     if (err != 0) {
-        return err == DIAL_WOKEN ? WEIR_WOKEN : err;
+        return err == DIAL_WOKEN ? CLIENT_WOKEN : err;
     }
-    struct weir_notice notice;
-    int outcome = weir_client_next(client, INSTANT_NEVER, &notice);
-    if (outcome == WEIR_WOKEN) {
-        return WEIR_WOKEN;
+    struct notice notice;
+    int outcome = client_next(client, INSTANT_NEVER, &notice);
+    if (outcome == CLIENT_WOKEN) {
+        return CLIENT_WOKEN;
     }
     if (outcome < 0) {
         bool is_lost = outcome == ERR_CLOSED || outcome == ERR_IO;
-        return reason_set(reason, is_lost ? ERR_CONNECT : outcome, "%s",
-                          weir_core_reason(client->core));
+        return reason_set(reason, is_lost ? ERR_CONNECT : outcome, "%s", core_reason(client->core));
     }
-    assert(outcome == 0 && notice.kind == WEIR_READY);
+    assert(outcome == 0 && notice.kind == NOTICE_READY);
     backoff_reset(&client->backoff);
     return 0;
 }
 
-int weir_client_open(const struct weir_client_config *config, struct weir_client **client_out,
-                     struct reason *reason)
+int client_open(const struct client_config *config, struct client **client_out,
+                struct reason *reason)
 {
-    struct weir_client *client = calloc(1, sizeof *client);
+    struct client *client = calloc(1, sizeof *client);
     if (!client) {
         return reason_set(reason, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     }
     client->config = *config;
     client->fd = -1;
-    uint64_t seed = (uint64_t)weir_clock_now().ns;
+    uint64_t seed = (uint64_t)clock_now().ns;
     (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK);
     backoff_init(&client->backoff, seed);
     int err = connect_once(client, reason);
     if (err != 0) {
-        weir_client_close(client);
+        client_close(client);
         return err;
     }
     *client_out = client;
     return 0;
 }
 
-void weir_client_close(struct weir_client *client)
+void client_close(struct client *client)
 {
     if (client) {
         drop(client);
@@ -229,17 +227,17 @@ void weir_client_close(struct weir_client *client)
     }
 }
 
-int weir_client_reconnect(struct weir_client *client, struct instant until, struct reason *reason)
+int client_reconnect(struct client *client, struct instant until, struct reason *reason)
 {
     for (;;) {
         struct duration pause = backoff_next(&client->backoff);
-        struct instant next = instant_earlier(instant_add(weir_clock_now(), pause), until);
+        struct instant next = instant_earlier(instant_add(clock_now(), pause), until);
         struct pollfd wake = {.fd = client->config.wake_fd, .events = POLLIN};
         if (poll(&wake, 1, wait_ms(next)) > 0) {
-            return WEIR_WOKEN;
+            return CLIENT_WOKEN;
         }
-        if (instant_reached(until, weir_clock_now())) {
-            return WEIR_LATE;
+        if (instant_reached(until, clock_now())) {
+            return CLIENT_LATE;
         }
         int err = connect_once(client, reason);
         if (err >= 0 || err == ERR_VERSION || err == ERR_MEMORY) {
@@ -248,7 +246,7 @@ int weir_client_reconnect(struct weir_client *client, struct instant until, stru
     }
 }
 
-struct weir_core *weir_client_core(struct weir_client *client)
+struct core *client_core(struct client *client)
 {
     return client->core;
 }

@@ -23,7 +23,7 @@ enum { HELLO_TIMEOUT_MS_DEFAULT = 10000, SILENCE_MS_DEFAULT = 20000 };
 // Positive outcome of the handlers: nothing to hand out.
 enum { QUIET = 2 };
 
-struct weir_core {
+struct core {
     struct incoming incoming;
     struct buffer out;
     size_t out_sent;
@@ -34,7 +34,7 @@ struct weir_core {
     bool is_ready;
     uint64_t data_bytes_max;
 
-    struct weir_events events; // of the notice handed out last
+    struct events events; // of the notice handed out last
     bool has_events;
     struct client_subscription *delivering; // whose they are
     size_t delivering_bytes;
@@ -51,7 +51,7 @@ struct weir_core {
     struct reason reason;
 };
 
-static int request_add(struct weir_core *core, struct pending *pending, struct request *request,
+static int request_add(struct core *core, struct pending *pending, struct request *request,
                        const struct pending_request *entry, struct bytes events)
 {
     if (core->err != 0) {
@@ -82,10 +82,9 @@ static int request_add(struct weir_core *core, struct pending *pending, struct r
     return 0;
 }
 
-int weir_core_new(const struct weir_core_config *config, struct instant now,
-                  struct weir_core **core_out)
+int core_new(const struct core_config *config, struct instant now, struct core **core_out)
 {
-    struct weir_core *core = calloc(1, sizeof *core);
+    struct core *core = calloc(1, sizeof *core);
     if (!core) {
         return ERR_MEMORY;
     }
@@ -107,14 +106,14 @@ int weir_core_new(const struct weir_core_config *config, struct instant now,
     int err =
         request_add(core, &core->others, &hello, &(struct pending_request){0}, (struct bytes){0});
     if (err != 0) {
-        weir_core_free(core);
+        core_free(core);
         return err;
     }
     *core_out = core;
     return 0;
 }
 
-void weir_core_free(struct weir_core *core)
+void core_free(struct core *core)
 {
     if (!core) {
         return;
@@ -133,19 +132,19 @@ void weir_core_free(struct weir_core *core)
     free(core);
 }
 
-int weir_core_space(struct weir_core *core, uint8_t **space_out, size_t *length_out)
+int core_space(struct core *core, uint8_t **space_out, size_t *length_out)
 {
     return incoming_space(&core->incoming, space_out, length_out);
 }
 
-void weir_core_received(struct weir_core *core, size_t length, struct instant now)
+void core_received(struct core *core, size_t length, struct instant now)
 {
     incoming_add(&core->incoming, length);
     core->heard = now;
     core->pinged = INSTANT_NEVER;
 }
 
-int weir_core_feed(struct weir_core *core, struct bytes bytes, struct instant now)
+int core_feed(struct core *core, struct bytes bytes, struct instant now)
 {
     while (bytes.length > 0) {
         uint8_t *space;
@@ -156,13 +155,13 @@ int weir_core_feed(struct weir_core *core, struct bytes bytes, struct instant no
         }
         length = bytes.length < length ? bytes.length : length;
         memcpy(space, bytes.data, length);
-        weir_core_received(core, length, now);
+        core_received(core, length, now);
         bytes = bytes_of(bytes.data + length, bytes.length - length);
     }
     return 0;
 }
 
-void weir_core_fail(struct weir_core *core, int err, const char *text)
+void core_fail(struct core *core, int err, const char *text)
 {
     assert(err < 0);
     if (core->err == 0) {
@@ -171,12 +170,12 @@ void weir_core_fail(struct weir_core *core, int err, const char *text)
     }
 }
 
-struct bytes weir_core_output(const struct weir_core *core)
+struct bytes core_output(const struct core *core)
 {
     return bytes_of(core->out.data + core->out_sent, core->out.length - core->out_sent);
 }
 
-void weir_core_sent(struct weir_core *core, size_t length)
+void core_sent(struct core *core, size_t length)
 {
     assert(length <= core->out.length - core->out_sent);
     core->out_sent += length;
@@ -189,12 +188,12 @@ void weir_core_sent(struct weir_core *core, size_t length)
     }
 }
 
-static bool awaits(const struct weir_core *core)
+static bool awaits(const struct core *core)
 {
     return core->produces.count > 0 || core->others.count > 0 || core->subscriptions;
 }
 
-struct instant weir_core_deadline(const struct weir_core *core)
+struct instant core_deadline(const struct core *core)
 {
     if (core->err != 0) {
         return INSTANT_NEVER;
@@ -209,45 +208,45 @@ struct instant weir_core_deadline(const struct weir_core *core)
     return instant_add(is_pinged ? core->pinged : core->heard, core->silence);
 }
 
-void weir_core_tick(struct weir_core *core, struct instant now)
+void core_tick(struct core *core, struct instant now)
 {
-    if (!instant_reached(weir_core_deadline(core), now)) {
+    if (!instant_reached(core_deadline(core), now)) {
         return;
     }
     if (!core->is_ready) {
-        weir_core_fail(core, ERR_TIMEOUT, "the node did not answer hello in time");
+        core_fail(core, ERR_TIMEOUT, "the node did not answer hello in time");
         return;
     }
     if (core->pinged.ns != INSTANT_NEVER.ns) {
-        weir_core_fail(core, ERR_TIMEOUT, "nothing was heard of the node for too long");
+        core_fail(core, ERR_TIMEOUT, "nothing was heard of the node for too long");
         return;
     }
     struct request ping = {.kind = REQUEST_PING};
     struct pending_request own = {.is_own = true};
     int err = request_add(core, &core->others, &ping, &own, (struct bytes){0});
     if (err != 0) {
-        weir_core_fail(core, err, "no memory for a ping");
+        core_fail(core, err, "no memory for a ping");
         return;
     }
     core->pinged = now;
 }
 
-const char *weir_core_reason(const struct weir_core *core)
+const char *core_reason(const struct core *core)
 {
     return core->reason.text[0] ? core->reason.text : err_text(core->err);
 }
 
-uint64_t weir_core_data_bytes_max(const struct weir_core *core)
+uint64_t core_data_bytes_max(const struct core *core)
 {
     return core->data_bytes_max;
 }
 
-size_t weir_core_pending(const struct weir_core *core)
+size_t core_pending(const struct core *core)
 {
     return (size_t)core->produces.count + core->others.count;
 }
 
-int weir_refusal_err(uint32_t wire_error)
+int refusal_err(uint32_t wire_error)
 {
     switch ((enum wire_error)wire_error) {
     case WIRE_NOT_FOUND:
@@ -291,8 +290,8 @@ int weir_refusal_err(uint32_t wire_error)
     return ERR_INVALID;
 }
 
-int weir_core_produce(struct weir_core *core, const struct weir_batch *batch,
-                      const struct weir_produce_options *options, uint64_t tag)
+int core_produce(struct core *core, const struct batch *batch,
+                 const struct produce_options *options, uint64_t tag)
 {
     assert(batch->count > 0);
     struct request request = {
@@ -308,13 +307,13 @@ int weir_core_produce(struct weir_core *core, const struct weir_batch *batch,
     return request_add(core, &core->produces, &request, &entry, buffer_bytes(&batch->events));
 }
 
-int weir_core_request(struct weir_core *core, struct request *request, uint64_t tag)
+int core_request(struct core *core, struct request *request, uint64_t tag)
 {
     struct pending_request entry = {.tag = tag};
     return request_add(core, &core->others, request, &entry, (struct bytes){0});
 }
 
-int weir_core_subscribe(struct weir_core *core, struct request *request, uint64_t tag)
+int core_subscribe(struct core *core, struct request *request, uint64_t tag)
 {
     if (request->subscribe.credit_bytes == 0) {
         request->subscribe.credit_bytes = SUBSCRIPTION_CREDIT_BYTES_DEFAULT;
@@ -334,7 +333,7 @@ int weir_core_subscribe(struct weir_core *core, struct request *request, uint64_
     return 0;
 }
 
-static struct client_subscription *subscription_find(const struct weir_core *core, uint64_t id)
+static struct client_subscription *subscription_find(const struct core *core, uint64_t id)
 {
     struct client_subscription *subscription = core->subscriptions;
     while (subscription && subscription->id != id) {
@@ -343,12 +342,12 @@ static struct client_subscription *subscription_find(const struct weir_core *cor
     return subscription;
 }
 
-static int append_plain(struct weir_core *core, const struct request *request)
+static int append_plain(struct core *core, const struct request *request)
 {
     return core->err != 0 ? core->err : request_encode(request, &core->out);
 }
 
-int weir_core_stop(struct weir_core *core, uint64_t subscription_id)
+int core_stop(struct core *core, uint64_t subscription_id)
 {
     struct client_subscription *subscription = subscription_find(core, subscription_id);
     if (!subscription || subscription->is_ended) {
@@ -358,27 +357,26 @@ int weir_core_stop(struct weir_core *core, uint64_t subscription_id)
     return append_plain(core, &request);
 }
 
-const struct version_vector *weir_core_cursor(struct weir_core *core, uint64_t subscription_id)
+const struct version_vector *core_cursor(struct core *core, uint64_t subscription_id)
 {
     struct client_subscription *subscription = subscription_find(core, subscription_id);
     if (!subscription || !subscription->has_cursor) {
         return NULL;
     }
-    if (core->has_events && core->delivering == subscription &&
-        weir_events_settle(&core->events) != 0) {
+    if (core->has_events && core->delivering == subscription && events_settle(&core->events) != 0) {
         core->events.err = ERR_MEMORY;
         return NULL;
     }
     return &subscription->cursor;
 }
 
-static int protocol_error(struct weir_core *core, const char *text)
+static int protocol_error(struct core *core, const char *text)
 {
     return reason_set(&core->reason, ERR_INVALID, "the node does not speak this protocol: %s",
                       text);
 }
 
-static void drop_ended(struct weir_core *core)
+static void drop_ended(struct core *core)
 {
     struct client_subscription **link = &core->subscriptions;
     while (*link) {
@@ -393,14 +391,14 @@ static void drop_ended(struct weir_core *core)
 }
 
 // Finishes the notice that was handed out last.
-static int finish(struct weir_core *core)
+static int finish(struct core *core)
 {
     if (core->early.data) {
         buffer_deinit(&core->early);
     }
     if (core->has_events) {
         core->has_events = false;
-        if (weir_events_settle(&core->events) != 0) {
+        if (events_settle(&core->events) != 0) {
             core->events.err = ERR_MEMORY;
         }
         if (core->events.err != 0) {
@@ -425,11 +423,11 @@ static int finish(struct weir_core *core)
     return 0;
 }
 
-static void hand_out_events(struct weir_core *core, struct client_subscription *subscription,
-                            struct weir_notice *notice)
+static void hand_out_events(struct core *core, struct client_subscription *subscription,
+                            struct notice *notice)
 {
-    weir_events_init(&core->events, notice->reply.events, notice->reply.kind == DELIVERY_CHUNKS,
-                     &core->scratch, subscription ? &subscription->cursor : NULL);
+    events_init(&core->events, notice->reply.events, notice->reply.kind == DELIVERY_CHUNKS,
+                &core->scratch, subscription ? &subscription->cursor : NULL);
     core->has_events = true;
     core->delivering = subscription;
     core->delivering_bytes = notice->reply.events.length;
@@ -437,8 +435,8 @@ static void hand_out_events(struct weir_core *core, struct client_subscription *
 }
 
 // A message of an open subscription.
-static int on_subscription(struct weir_core *core, struct client_subscription *subscription,
-                           struct weir_notice *notice)
+static int on_subscription(struct core *core, struct client_subscription *subscription,
+                           struct notice *notice)
 {
     const struct reply *reply = &notice->reply;
     notice->tag = subscription->tag;
@@ -456,22 +454,22 @@ static int on_subscription(struct weir_core *core, struct client_subscription *s
     switch ((enum reply_kind)reply->kind) {
     case REPLY_SUBSCRIBED:
         subscription->is_subscribed = true;
-        notice->kind = WEIR_SUBSCRIBED;
+        notice->kind = NOTICE_SUBSCRIBED;
         return 0;
     case DELIVERY_CHUNKS:
     case DELIVERY_SLICES:
-        notice->kind = WEIR_EVENTS;
+        notice->kind = NOTICE_EVENTS;
         hand_out_events(core, subscription, notice);
         return 0;
     case DELIVERY_MARK:
-        notice->kind = WEIR_MARK;
+        notice->kind = NOTICE_MARK;
         return 0;
     case DELIVERY_END:
-        notice->kind = WEIR_END;
+        notice->kind = NOTICE_END;
         subscription->is_ended = true;
         return 0;
     case REPLY_ERROR:
-        notice->kind = WEIR_REFUSED;
+        notice->kind = NOTICE_REFUSED;
         subscription->is_ended = true;
         return 0;
     case REPLY_HELLO:
@@ -513,11 +511,11 @@ static uint32_t expected_reply(enum request_kind kind)
     return 0;
 }
 
-static int on_hello(struct weir_core *core, struct weir_notice *notice)
+static int on_hello(struct core *core, struct notice *notice)
 {
     const struct reply *reply = &notice->reply;
     if (reply->kind == REPLY_ERROR) {
-        return reason_set(&core->reason, weir_refusal_err(reply->error.code),
+        return reason_set(&core->reason, refusal_err(reply->error.code),
                           "the node refuses the connection: %.*s", (int)reply->error.text.length,
                           (const char *)reply->error.text.data);
     }
@@ -531,12 +529,11 @@ static int on_hello(struct weir_core *core, struct weir_notice *notice)
                                ? reply->hello.data_bytes_max
                                : EVENT_DATA_BYTES_CEILING;
     core->is_ready = true;
-    notice->kind = WEIR_READY;
+    notice->kind = NOTICE_READY;
     return 0;
 }
 
-static int on_answer(struct weir_core *core, struct pending_request *request,
-                     struct weir_notice *notice)
+static int on_answer(struct core *core, struct pending_request *request, struct notice *notice)
 {
     const struct reply *reply = &notice->reply;
     if (reply->kind != REPLY_ERROR && reply->kind != expected_reply(request->kind)) {
@@ -553,18 +550,18 @@ static int on_answer(struct weir_core *core, struct pending_request *request,
         return QUIET;
     }
     if (reply->kind == REPLY_ERROR) {
-        notice->kind = WEIR_REFUSED;
+        notice->kind = NOTICE_REFUSED;
     } else if (reply->kind == REPLY_EVENTS) {
-        notice->kind = WEIR_FOUND;
+        notice->kind = NOTICE_FOUND;
         hand_out_events(core, NULL, notice);
     } else {
-        notice->kind = WEIR_ANSWER;
+        notice->kind = NOTICE_ANSWER;
     }
     return 0;
 }
 
 // The oldest produce is answered by notice->reply.
-static int on_produced(struct weir_core *core, struct weir_notice *notice)
+static int on_produced(struct core *core, struct notice *notice)
 {
     struct pending_request *request = pending_first(&core->produces);
     const struct reply *reply = &notice->reply;
@@ -574,15 +571,15 @@ static int on_produced(struct weir_core *core, struct weir_notice *notice)
          reply->produced.first.counter > COUNTER_MAX - request->count)) {
         return protocol_error(core, "ids that do not fit what was produced");
     }
-    notice->kind = reply->kind == REPLY_ERROR ? WEIR_REFUSED : WEIR_PRODUCED;
+    notice->kind = reply->kind == REPLY_ERROR ? NOTICE_REFUSED : NOTICE_PRODUCED;
     notice->id = request->id;
     notice->tag = request->tag;
     pending_drop_first(&core->produces);
     return 0;
 }
 
-static int on_produce_reply(struct weir_core *core, struct pending_request *request,
-                            struct bytes message, struct weir_notice *notice)
+static int on_produce_reply(struct core *core, struct pending_request *request,
+                            struct bytes message, struct notice *notice)
 {
     if (notice->reply.kind != REPLY_PRODUCED && notice->reply.kind != REPLY_ERROR) {
         return protocol_error(core, "a reply of another kind than its request");
@@ -595,7 +592,7 @@ static int on_produce_reply(struct weir_core *core, struct pending_request *requ
     return err != 0 ? err : QUIET;
 }
 
-static int on_message(struct weir_core *core, struct bytes message, struct weir_notice *notice)
+static int on_message(struct core *core, struct bytes message, struct notice *notice)
 {
     int outcome = reply_decode(message, &notice->reply, &core->reason);
     if (outcome == MESSAGE_UNKNOWN_KIND) {
@@ -622,7 +619,7 @@ static int on_message(struct weir_core *core, struct bytes message, struct weir_
         return on_subscription(core, subscription, notice);
     }
     if (reply->kind == REPLY_ERROR && reply->id == 0) {
-        return reason_set(&core->reason, weir_refusal_err(reply->error.code), "the node says: %.*s",
+        return reason_set(&core->reason, refusal_err(reply->error.code), "the node says: %.*s",
                           (int)reply->error.text.length, (const char *)reply->error.text.data);
     }
     if (reply->kind == REPLY_ERROR && reply->id <= core->id_last) {
@@ -631,7 +628,7 @@ static int on_message(struct weir_core *core, struct bytes message, struct weir_
     return protocol_error(core, "a reply to nothing");
 }
 
-static int take(struct weir_core *core, struct weir_notice *notice)
+static int take(struct core *core, struct notice *notice)
 {
     struct pending_request *first = pending_first(&core->produces);
     if (first && first->is_answered) {
@@ -644,7 +641,7 @@ static int take(struct weir_core *core, struct weir_notice *notice)
         struct bytes message;
         int outcome = incoming_next(&core->incoming, &message);
         if (outcome == FRAME_INCOMPLETE) {
-            return WEIR_NOTHING;
+            return CORE_NOTHING;
         }
         if (outcome != 0) {
             return protocol_error(core, "a frame that is empty or too long");
@@ -656,17 +653,17 @@ static int take(struct weir_core *core, struct weir_notice *notice)
     }
 }
 
-int weir_core_next(struct weir_core *core, struct weir_notice *notice_out)
+int core_next(struct core *core, struct notice *notice_out)
 {
     if (core->err != 0 && !core->is_closing) {
         return core->err;
     }
     int outcome = finish(core);
     if (outcome == 0) {
-        *notice_out = (struct weir_notice){0};
+        *notice_out = (struct notice){0};
         outcome = take(core, notice_out);
     }
-    if (outcome == WEIR_NOTHING && core->is_closing) {
+    if (outcome == CORE_NOTHING && core->is_closing) {
         core->is_closing = false;
         return core->err;
     }

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct instant weir_clock_now(void)
+struct instant clock_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -25,7 +25,7 @@ struct instant weir_clock_now(void)
 
 static int wait_ms(struct instant until)
 {
-    int64_t left_ms = (until.ns - weir_clock_now().ns + 999999) / 1000000;
+    int64_t left_ms = (until.ns - clock_now().ns + 999999) / 1000000;
     return left_ms < 0 ? 0 : left_ms > 1000000 ? 1000000 : (int)left_ms;
 }
 
@@ -99,7 +99,7 @@ static int open_unix(const char *path, struct instant until, int wake_fd, int *f
     return 0;
 }
 
-static int open_tcp(const struct weir_address *where, struct instant until, int wake_fd,
+static int open_tcp(const struct dial_address *where, struct instant until, int wake_fd,
                     int *fd_out, struct reason *reason)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -115,7 +115,7 @@ static int open_tcp(const struct weir_address *where, struct instant until, int 
     }
     int error = 0;
     for (const struct addrinfo *each = found; each; each = each->ai_next, left--) {
-        struct instant now = weir_clock_now();
+        struct instant now = clock_now();
         int64_t share_ns = until.ns > now.ns ? (until.ns - now.ns) / left : 0;
         struct instant share = instant_add(now, (struct duration){.ns = share_ns});
         error = try_address(each->ai_addr, each->ai_addrlen, share, wake_fd, fd_out);
@@ -135,7 +135,7 @@ static int open_tcp(const struct weir_address *where, struct instant until, int 
     return 0;
 }
 
-int dial_open(const struct weir_address *address, struct instant until, int wake_fd, int *fd_out,
+int dial_open(const struct dial_address *address, struct instant until, int wake_fd, int *fd_out,
               struct reason *reason)
 {
     if (address->socket_path) {

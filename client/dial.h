@@ -7,7 +7,7 @@
 enum { DIAL_SOCKET_PATH_MAX = 107 };
 
 // Where a node is. socket_path counts when it is set.
-struct weir_address {
+struct dial_address {
     const char *host; // a name or an address, IPv4 or IPv6
     const char *port;
     const char *socket_path;
@@ -17,8 +17,8 @@ struct weir_address {
 // wait when it becomes readable (DIAL_WOKEN). ERR_CONNECT with a reason that says what to do;
 // ERR_INVALID when the address is none.
 enum { DIAL_WOKEN = 1 };
-int dial_open(const struct weir_address *address, struct instant until, int wake_fd, int *fd_out,
+int dial_open(const struct dial_address *address, struct instant until, int wake_fd, int *fd_out,
               struct reason *reason) MUST_CHECK;
 
 // The monotonic clock.
-struct instant weir_clock_now(void);
+struct instant clock_now(void);

@@ -9,10 +9,10 @@
 #include "proto/model/chunk.h"
 #include "proto/model/slice.h"
 
-void weir_events_init(struct weir_events *events, struct bytes message, bool is_chunks,
-                      struct buffer *scratch, struct version_vector *cursor)
+void events_init(struct events *events, struct bytes message, bool is_chunks,
+                 struct buffer *scratch, struct version_vector *cursor)
 {
-    *events = (struct weir_events){
+    *events = (struct events){
         .rest = message,
         .is_chunks = is_chunks,
         .scratch = scratch,
@@ -20,14 +20,14 @@ void weir_events_init(struct weir_events *events, struct bytes message, bool is_
     };
 }
 
-static int fail(struct weir_events *events, int err)
+static int fail(struct events *events, int err)
 {
     events->left = 0;
     events->err = err == ERR_MEMORY ? ERR_MEMORY : ERR_CORRUPT;
     return events->err;
 }
 
-int weir_events_settle(struct weir_events *events)
+int events_settle(struct events *events)
 {
     if (!events->cursor || events->next == 0) {
         return 0;
@@ -35,7 +35,7 @@ int weir_events_settle(struct weir_events *events)
     return version_vector_raise(events->cursor, events->actor, events->next - 1);
 }
 
-static int begin_chunk(struct weir_events *events)
+static int begin_chunk(struct events *events)
 {
     struct chunk_header header;
     struct bytes chunk;
@@ -56,7 +56,7 @@ static int begin_chunk(struct weir_events *events)
     return 0;
 }
 
-static int begin_slice(struct weir_events *events)
+static int begin_slice(struct events *events)
 {
     struct slice slice;
     int err = slice_next(&events->rest, &slice);
@@ -75,7 +75,7 @@ static int begin_slice(struct weir_events *events)
     return 0;
 }
 
-int weir_events_advance(struct weir_events *events)
+int events_advance(struct events *events)
 {
     if (events->err) {
         return events->err;
@@ -83,12 +83,12 @@ int weir_events_advance(struct weir_events *events)
     if (events->run.length != 0) {
         return fail(events, ERR_CORRUPT); // more bytes than events
     }
-    int err = weir_events_settle(events);
+    int err = events_settle(events);
     if (err != 0) {
         return fail(events, err);
     }
     if (events->rest.length == 0) {
-        return WEIR_EVENTS_END;
+        return EVENTS_END;
     }
     err = events->is_chunks ? begin_chunk(events) : begin_slice(events);
     return err != 0 ? fail(events, err) : 0;

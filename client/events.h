@@ -5,15 +5,15 @@
 #include "proto/model/event.h"
 #include "proto/model/version_vector.h"
 
-// Views point into the receive buffer: valid until the next weir_core_next.
-struct weir_event {
+// Views point into the receive buffer: valid until the next core_next.
+struct received_event {
     struct event_id id;
     uint64_t timestamp_ms;
     struct event fields; // namespace, data, attributes
 };
 
 // A walk. Only `taken` is for callers: how many events were handed out so far.
-struct weir_events {
+struct events {
     struct bytes rest; // chunks or slices not begun
     struct bytes run;  // events of the current one not taken
     uint64_t next;     // counter of the next of them
@@ -28,25 +28,24 @@ struct weir_events {
 };
 
 // Positive outcome: no event is left.
-enum { WEIR_EVENTS_END = 1 };
+enum { EVENTS_END = 1 };
 
 // `scratch` and `cursor` (may be NULL) stay the caller's and must outlive the walk.
-void weir_events_init(struct weir_events *events, struct bytes message, bool is_chunks,
-                      struct buffer *scratch, struct version_vector *cursor);
+void events_init(struct events *events, struct bytes message, bool is_chunks,
+                 struct buffer *scratch, struct version_vector *cursor);
 
 // Raises the cursor to what was taken. ERR_MEMORY.
-int weir_events_settle(struct weir_events *events) MUST_CHECK;
+int events_settle(struct events *events) MUST_CHECK;
 
-// Moves on to the next chunk or slice: what weir_events_next calls at the end of one.
-int weir_events_advance(struct weir_events *events) MUST_CHECK;
+// Moves on to the next chunk or slice: what events_next calls at the end of one.
+int events_advance(struct events *events) MUST_CHECK;
 
-// Takes the next event. 0, WEIR_EVENTS_END, ERR_CORRUPT (bytes that are not what the node should
+// Takes the next event. 0, EVENTS_END, ERR_CORRUPT (bytes that are not what the node should
 // send: the connection cannot be used further) or ERR_MEMORY.
-static inline int MUST_CHECK weir_events_next(struct weir_events *events,
-                                              struct weir_event *event_out)
+static inline int MUST_CHECK events_next(struct events *events, struct received_event *event_out)
 {
     if (events->left == 0) {
-        int outcome = weir_events_advance(events);
+        int outcome = events_advance(events);
         if (outcome != 0) {
             return outcome;
         }

@@ -8,72 +8,72 @@
 #include "client/core.h"
 #include "tests/fuzz/fuzz_target.h"
 
-static void request(struct weir_core *core, enum request_kind kind)
+static void request(struct core *core, enum request_kind kind)
 {
     struct request request = {.kind = kind};
     if (kind == REQUEST_GET) {
         request.get.event = (struct event_id){1, 1};
     }
-    int err = kind == REQUEST_SUBSCRIBE ? weir_core_subscribe(core, &request, 0)
-                                        : weir_core_request(core, &request, 0);
+    int err = kind == REQUEST_SUBSCRIBE ? core_subscribe(core, &request, 0)
+                                        : core_request(core, &request, 0);
     assert(err == 0);
 }
 
-static void produce(struct weir_core *core, uint32_t count)
+static void produce(struct core *core, uint32_t count)
 {
-    struct weir_batch batch = {0};
+    struct batch batch = {0};
     for (uint32_t i = 0; i < count; i++) {
-        int err = weir_batch_add_trusted(&batch, bytes_of_text("/a"), bytes_of_text("x"),
-                                         (struct bytes){0});
+        int err =
+            batch_add_trusted(&batch, bytes_of_text("/a"), bytes_of_text("x"), (struct bytes){0});
         assert(err == 0);
     }
-    int err = weir_core_produce(core, &batch, NULL, count);
+    int err = core_produce(core, &batch, NULL, count);
     assert(err == 0);
-    weir_batch_deinit(&batch);
+    batch_deinit(&batch);
 }
 
-static void walk(struct weir_events *events)
+static void walk(struct events *events)
 {
-    struct weir_event event;
+    struct received_event event;
     uint64_t taken = 0;
     int outcome;
-    while ((outcome = weir_events_next(events, &event)) == 0) {
+    while ((outcome = events_next(events, &event)) == 0) {
         assert(event.id.actor != 0 && event.id.counter != 0);
         taken++;
     }
-    assert(outcome == WEIR_EVENTS_END || outcome == ERR_CORRUPT);
+    assert(outcome == EVENTS_END || outcome == ERR_CORRUPT);
     assert(events->taken == taken);
 }
 
 // Everything there is; the error that ended it, or 0.
-static int drain(struct weir_core *core)
+static int drain(struct core *core)
 {
-    struct weir_notice notice;
+    struct notice notice;
     int outcome;
-    while ((outcome = weir_core_next(core, &notice)) == 0) {
-        (void)weir_core_cursor(core, notice.id);
+    while ((outcome = core_next(core, &notice)) == 0) {
+        (void)core_cursor(core, notice.id);
         if (notice.events && notice.id % 2 == 1) {
             walk(notice.events);
         }
-        (void)weir_core_cursor(core, notice.id);
+        (void)core_cursor(core, notice.id);
     }
-    if (outcome == WEIR_NOTHING) {
+    if (outcome == CORE_NOTHING) {
         return 0;
     }
-    assert(outcome < 0 && weir_core_reason(core)[0]);
-    assert(weir_core_next(core, &notice) == outcome);
+    assert(outcome < 0 && core_reason(core)[0]);
+    assert(core_next(core, &notice) == outcome);
     return outcome;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
-    struct weir_core_config config = {.name = "fuzz"};
+    struct core_config config = {.name = "fuzz"};
     struct instant now = {.ns = 1};
-    struct weir_core *core;
+    struct core *core;
     if (length == 0) {
         return 0;
     }
-    int err = weir_core_new(&config, now, &core);
+    int err = core_new(&config, now, &core);
     assert(err == 0);
     produce(core, 2);
     request(core, REQUEST_PING);
@@ -86,11 +86,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     size_t piece = data[0] == 0 ? length : data[0];
     for (size_t i = 1; i < length && err == 0; i += piece) {
         size_t more = length - i < piece ? length - i : piece;
-        err = weir_core_feed(core, bytes_of(data + i, more), now);
+        err = core_feed(core, bytes_of(data + i, more), now);
         assert(err == 0);
         err = drain(core);
     }
-    weir_core_sent(core, weir_core_output(core).length);
-    weir_core_free(core);
+    core_sent(core, core_output(core).length);
+    core_free(core);
     return 0;
 }

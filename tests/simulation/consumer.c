@@ -17,7 +17,7 @@ struct consumer {
     struct world *world;
     unsigned index;
     unsigned machine;
-    struct weir_core *core; // NULL: not connected
+    struct core *core; // NULL: not connected
     uint64_t subscription;
     const char *patterns[2]; // none: everything
     unsigned patterns_count;
@@ -99,7 +99,7 @@ static void check_stable(struct consumer *consumer, struct event_id id)
     }
 }
 
-static bool is_same(const struct history_event *known, const struct weir_event *event)
+static bool is_same(const struct history_event *known, const struct received_event *event)
 {
     bool has_mark = event->fields.data.length >= EVENT_MARK_LENGTH;
     return known->counter == event->id.counter &&
@@ -109,7 +109,7 @@ static bool is_same(const struct history_event *known, const struct weir_event *
              bytes_equal(event->fields.name, bytes_of_text(HISTORY_NAMES[known->name]))));
 }
 
-static void take_event(struct consumer *consumer, const struct weir_event *event)
+static void take_event(struct consumer *consumer, const struct received_event *event)
 {
     struct world *world = consumer->world;
     const struct history_event *next = next_match(consumer, event->id.actor);
@@ -174,10 +174,9 @@ static void take_start(struct consumer *consumer, struct bytes encoded)
 
 static void keep_cursor(struct consumer *consumer)
 {
-    const struct version_vector *cursor =
-        consumer->core && consumer->has_started
-            ? weir_core_cursor(consumer->core, consumer->subscription)
-            : NULL;
+    const struct version_vector *cursor = consumer->core && consumer->has_started
+                                              ? core_cursor(consumer->core, consumer->subscription)
+                                              : NULL;
     if (cursor) {
         check_cursor(consumer, cursor);
         memory_must(version_vector_copy(&consumer->cursor, cursor));
@@ -188,27 +187,27 @@ static void disconnect(struct consumer *consumer)
 {
     keep_cursor(consumer);
     network_close(&consumer->endpoint);
-    weir_core_free(consumer->core);
+    core_free(consumer->core);
     consumer->core = NULL;
     schedule_clear(&consumer->world->schedule, &consumer->tick);
     schedule_hasten(&consumer->world->schedule, &consumer->next,
                     world_after(consumer->world, world_between(consumer->world, 1000, 200000000)));
 }
 
-static void take_notice(struct consumer *consumer, const struct weir_notice *notice)
+static void take_notice(struct consumer *consumer, const struct notice *notice)
 {
     struct world *world = consumer->world;
-    struct weir_event event;
+    struct received_event event;
     switch (notice->kind) {
-    case WEIR_SUBSCRIBED:
+    case NOTICE_SUBSCRIBED:
         take_start(consumer, notice->reply.cursor);
         break;
-    case WEIR_EVENTS:
-        while (!world->violation.check && weir_events_next(notice->events, &event) == 0) {
+    case NOTICE_EVENTS:
+        while (!world->violation.check && events_next(notice->events, &event) == 0) {
             take_event(consumer, &event);
         }
         break;
-    case WEIR_REFUSED:
+    case NOTICE_REFUSED:
         world_trace(world, "not served", consumer->index, consumer->machine,
                     notice->reply.error.code);
         if (world->is_traced) {
@@ -221,12 +220,12 @@ static void take_notice(struct consumer *consumer, const struct weir_notice *not
                             notice->reply.error.text.data);
         }
         break;
-    case WEIR_READY:
-    case WEIR_ANSWER:
-    case WEIR_PRODUCED:
-    case WEIR_FOUND:
-    case WEIR_MARK:
-    case WEIR_END:
+    case NOTICE_READY:
+    case NOTICE_ANSWER:
+    case NOTICE_PRODUCED:
+    case NOTICE_FOUND:
+    case NOTICE_MARK:
+    case NOTICE_END:
         break;
     }
 }
@@ -234,37 +233,37 @@ static void take_notice(struct consumer *consumer, const struct weir_notice *not
 static void send_out(struct consumer *consumer)
 {
     struct bytes out;
-    while (consumer->core && (out = weir_core_output(consumer->core)).length > 0) {
+    while (consumer->core && (out = core_output(consumer->core)).length > 0) {
         size_t room = network_room(&consumer->endpoint);
         size_t length = out.length < room ? out.length : room;
         if (length == 0) {
             return;
         }
         network_write(&consumer->endpoint, bytes_of(out.data, length));
-        weir_core_sent(consumer->core, length);
+        core_sent(consumer->core, length);
     }
 }
 
 static void take_notices(struct consumer *consumer)
 {
-    struct weir_notice notice;
+    struct notice notice;
     bool is_over = false;
     int outcome = 0;
     while (!is_over && !consumer->world->violation.check &&
-           (outcome = weir_core_next(consumer->core, &notice)) == 0) {
+           (outcome = core_next(consumer->core, &notice)) == 0) {
         take_notice(consumer, &notice);
-        is_over = notice.kind == WEIR_END || notice.kind == WEIR_REFUSED;
+        is_over = notice.kind == NOTICE_END || notice.kind == NOTICE_REFUSED;
     }
     if (outcome < 0 && outcome != ERR_CLOSED && outcome != ERR_TIMEOUT) {
         world_violation(consumer->world, "subscription", "the connection of consumer %u ended: %s",
-                        consumer->index, weir_core_reason(consumer->core));
+                        consumer->index, core_reason(consumer->core));
     }
     if (is_over || outcome < 0) {
         disconnect(consumer);
         return;
     }
     send_out(consumer);
-    schedule_set(&consumer->world->schedule, &consumer->tick, weir_core_deadline(consumer->core));
+    schedule_set(&consumer->world->schedule, &consumer->tick, core_deadline(consumer->core));
 }
 
 static void on_readable(struct endpoint *endpoint)
@@ -273,11 +272,11 @@ static void on_readable(struct endpoint *endpoint)
     struct world *world = consumer->world;
     struct bytes bytes = network_readable(endpoint);
     if (bytes.length > 0) {
-        memory_must(weir_core_feed(consumer->core, bytes, world->schedule.now));
+        memory_must(core_feed(consumer->core, bytes, world->schedule.now));
         network_consume(endpoint, bytes.length);
     }
     if (network_has_ended(endpoint)) {
-        weir_core_fail(consumer->core, ERR_CLOSED, "closed");
+        core_fail(consumer->core, ERR_CLOSED, "closed");
     }
     take_notices(consumer);
 }
@@ -292,7 +291,7 @@ static const struct endpoint_ops CONSUMER_OPS = {.readable = on_readable, .writa
 static void on_tick(struct happening *happening)
 {
     struct consumer *consumer = container_of(happening, struct consumer, tick);
-    weir_core_tick(consumer->core, consumer->world->schedule.now);
+    core_tick(consumer->core, consumer->world->schedule.now);
     take_notices(consumer);
 }
 
@@ -317,7 +316,7 @@ static void subscribe(struct consumer *consumer)
     } else if (consumer->from_end) {
         request.subscribe.start = START_END;
     }
-    memory_must(weir_core_subscribe(consumer->core, &request, 1));
+    memory_must(core_subscribe(consumer->core, &request, 1));
     consumer->subscription = request.id;
     buffer_deinit(&cursor);
 }
@@ -336,7 +335,7 @@ static void start_over(struct consumer *consumer)
 static void connect_somewhere(struct consumer *consumer)
 {
     struct world *world = consumer->world;
-    const struct weir_core_config config = {
+    const struct core_config config = {
         .name = "consumer", .hello_timeout_ms = 2000, .silence_ms = 3000};
     consumer->machine = (unsigned)random_below(&world->random, world->machines_count);
     struct machine *machine = world->machines[consumer->machine];
@@ -347,7 +346,7 @@ static void connect_somewhere(struct consumer *consumer)
         !consumer->is_settled && world_chance(world, 30)) {
         start_over(consumer);
     }
-    memory_must(weir_core_new(&config, world->schedule.now, &consumer->core));
+    memory_must(core_new(&config, world->schedule.now, &consumer->core));
     world_trace(world, "consume", consumer->index, consumer->machine, consumer->received);
     subscribe(consumer);
     take_notices(consumer);
@@ -407,7 +406,7 @@ void consumer_free(struct consumer *consumer)
 {
     if (consumer->core) {
         network_close(&consumer->endpoint);
-        weir_core_free(consumer->core);
+        core_free(consumer->core);
     }
     schedule_clear(&consumer->world->schedule, &consumer->next);
     schedule_clear(&consumer->world->schedule, &consumer->tick);

@@ -20,7 +20,7 @@ static struct event encode(struct buffer *out, struct bytes name, struct bytes d
 // The printed line, without its newline.
 static struct bytes print(struct output *output, const struct event *fields)
 {
-    struct weir_event event = {.id = {7, 3}, .timestamp_ms = 1795226199123, .fields = *fields};
+    struct received_event event = {.id = {7, 3}, .timestamp_ms = 1795226199123, .fields = *fields};
     buffer_clear(&output->buffer);
     ck_assert_int_eq(print_event(output, FORMAT_JSON, &event), 0);
     struct bytes line = buffer_bytes(&output->buffer);

@@ -7,7 +7,7 @@ static void expect_printed(enum format format, bool is_terminal, struct bytes da
                            const char *expected)
 {
     struct output output = {.is_terminal = is_terminal};
-    struct weir_event event = {
+    struct received_event event = {
         .id = {1, 1},
         .timestamp_ms = 1795226199123,
         .fields = {.name = bytes_of_text("/a"), .data = data},
@@ -48,7 +48,7 @@ START_TEST(the_parent_is_shown_behind_the_id)
     struct buffer attributes = {0};
     struct output output = {0};
     ck_assert_int_eq(attributes_append(&attributes, NULL, 0, (struct event_id){3, 2}), 0);
-    struct weir_event event = {
+    struct received_event event = {
         .id = {1, 1},
         .fields = {.name = bytes_of_text("/a"), .attributes = buffer_bytes(&attributes)},
     };

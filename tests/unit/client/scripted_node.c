@@ -12,8 +12,8 @@
 void node_init(struct scripted_node *node, bool says_hello)
 {
     *node = (struct scripted_node){.now = {.ns = 1000}};
-    struct weir_core_config config = {.name = "test"};
-    ck_assert_int_eq(weir_core_new(&config, node->now, &node->core), 0);
+    struct core_config config = {.name = "test"};
+    ck_assert_int_eq(core_new(&config, node->now, &node->core), 0);
     if (!says_hello) {
         return;
     }
@@ -36,20 +36,20 @@ void node_init(struct scripted_node *node, bool says_hello)
     reply.cursor = buffer_bytes(&cursor);
     node_reply(node, &reply);
     buffer_deinit(&cursor);
-    expect_notice(node, WEIR_READY);
+    expect_notice(node, NOTICE_READY);
 }
 
 void node_deinit(struct scripted_node *node)
 {
-    weir_core_free(node->core);
+    core_free(node->core);
     buffer_deinit(&node->received);
 }
 
 static void receive(struct scripted_node *node)
 {
-    struct bytes output = weir_core_output(node->core);
+    struct bytes output = core_output(node->core);
     ck_assert_int_eq(buffer_append(&node->received, output), 0);
-    weir_core_sent(node->core, output.length);
+    core_sent(node->core, output.length);
 }
 
 bool node_has_request(struct scripted_node *node)
@@ -77,7 +77,7 @@ struct request node_take(struct scripted_node *node)
 
 void node_reply_bytes(struct scripted_node *node, struct bytes bytes)
 {
-    ck_assert_int_eq(weir_core_feed(node->core, bytes, node->now), 0);
+    ck_assert_int_eq(core_feed(node->core, bytes, node->now), 0);
 }
 
 void node_reply(struct scripted_node *node, const struct reply *reply)
@@ -151,34 +151,34 @@ void node_events(struct scripted_node *node, enum reply_kind kind, uint64_t id, 
     buffer_deinit(&cursor);
 }
 
-struct weir_notice expect_notice(struct scripted_node *node, enum weir_notice_kind kind)
+struct notice expect_notice(struct scripted_node *node, enum notice_kind kind)
 {
-    struct weir_notice notice;
-    int outcome = weir_core_next(node->core, &notice);
-    ck_assert_msg(outcome == 0, "outcome %d: %s", outcome, weir_core_reason(node->core));
+    struct notice notice;
+    int outcome = core_next(node->core, &notice);
+    ck_assert_msg(outcome == 0, "outcome %d: %s", outcome, core_reason(node->core));
     ck_assert_int_eq(notice.kind, kind);
     return notice;
 }
 
 void expect_nothing(struct scripted_node *node)
 {
-    struct weir_notice notice;
-    ck_assert_int_eq(weir_core_next(node->core, &notice), WEIR_NOTHING);
+    struct notice notice;
+    ck_assert_int_eq(core_next(node->core, &notice), CORE_NOTHING);
 }
 
 void expect_failure(struct scripted_node *node, int err)
 {
-    struct weir_notice notice;
-    ck_assert_int_eq(weir_core_next(node->core, &notice), err);
-    ck_assert_int_eq(weir_core_next(node->core, &notice), err); // it sticks
-    ck_assert_int_ne(weir_core_reason(node->core)[0], '\0');
+    struct notice notice;
+    ck_assert_int_eq(core_next(node->core, &notice), err);
+    ck_assert_int_eq(core_next(node->core, &notice), err); // it sticks
+    ck_assert_int_ne(core_reason(node->core)[0], '\0');
     struct request ping = {.kind = REQUEST_PING};
-    ck_assert_int_eq(weir_core_request(node->core, &ping, 0), err);
+    ck_assert_int_eq(core_request(node->core, &ping, 0), err);
 }
 
 char *node_cursor(struct scripted_node *node, uint64_t subscription)
 {
-    const struct version_vector *cursor = weir_core_cursor(node->core, subscription);
+    const struct version_vector *cursor = core_cursor(node->core, subscription);
     struct buffer text = {0};
     if (!cursor) {
         return NULL;
@@ -192,7 +192,7 @@ uint64_t node_subscribe(struct scripted_node *node, uint64_t credit_bytes)
 {
     struct request request = {.kind = REQUEST_SUBSCRIBE,
                               .subscribe = {.credit_bytes = credit_bytes}};
-    ck_assert_int_eq(weir_core_subscribe(node->core, &request, 77), 0);
+    ck_assert_int_eq(core_subscribe(node->core, &request, 77), 0);
     struct request sent = node_take(node);
     ck_assert_int_eq(sent.kind, REQUEST_SUBSCRIBE);
     ck_assert_uint_eq(sent.id, request.id);
@@ -245,12 +245,12 @@ void append_sample_slice(struct buffer *out, uint16_t actor, uint64_t first, uin
     buffer_deinit(&events);
 }
 
-void expect_event(struct weir_events *events, uint16_t actor, uint64_t counter)
+void expect_event(struct events *events, uint16_t actor, uint64_t counter)
 {
-    struct weir_event event;
+    struct received_event event;
     char name[32];
     snprintf(name, sizeof name, "/a/%" PRIu64, counter);
-    ck_assert_int_eq(weir_events_next(events, &event), 0);
+    ck_assert_int_eq(events_next(events, &event), 0);
     ck_assert_uint_eq(event.id.actor, actor);
     ck_assert_uint_eq(event.id.counter, counter);
     ck_assert_uint_eq(event.timestamp_ms, SAMPLE_TIMESTAMP_MS);

@@ -5,7 +5,7 @@
 #include "tests/unit/check_main.h"
 
 struct scripted_node {
-    struct weir_core *core;
+    struct core *core;
     struct instant now;
     struct buffer received; // from the core, not read yet
 };
@@ -31,7 +31,7 @@ void node_events(struct scripted_node *node, enum reply_kind kind, uint64_t id,
                  struct bytes events);
 
 // The core's next notice must be of this kind / must not exist yet / must be this error.
-struct weir_notice expect_notice(struct scripted_node *node, enum weir_notice_kind kind);
+struct notice expect_notice(struct scripted_node *node, enum notice_kind kind);
 void expect_nothing(struct scripted_node *node);
 void expect_failure(struct scripted_node *node, int err);
 
@@ -48,4 +48,4 @@ void append_sample_slice(struct buffer *out, uint16_t actor, uint64_t first, uin
 enum { SAMPLE_TIMESTAMP_MS = 1700000000 };
 
 // Checks that the next event of the walk is that one.
-void expect_event(struct weir_events *events, uint16_t actor, uint64_t counter);
+void expect_event(struct events *events, uint16_t actor, uint64_t counter);

@@ -9,21 +9,21 @@ static const int64_t SECOND_NS = 1000000000;
 
 static void produce(struct scripted_node *node, uint32_t count, uint64_t tag)
 {
-    struct weir_batch batch = {0};
+    struct batch batch = {0};
     for (uint32_t i = 0; i < count; i++) {
-        ck_assert_int_eq(weir_batch_add(&batch, bytes_of_text("/a"), bytes_of_text("x"),
-                                        (struct bytes){0}, 100, NULL),
+        ck_assert_int_eq(batch_add(&batch, bytes_of_text("/a"), bytes_of_text("x"),
+                                   (struct bytes){0}, 100, NULL),
                          0);
     }
-    ck_assert_int_eq(weir_core_produce(node->core, &batch, NULL, tag), 0);
-    weir_batch_deinit(&batch);
+    ck_assert_int_eq(core_produce(node->core, &batch, NULL, tag), 0);
+    batch_deinit(&batch);
 }
 
 START_TEST(says_hello_first_and_is_ready_when_it_is_answered)
 {
     struct scripted_node node;
     node_init(&node, true);
-    ck_assert_uint_eq(weir_core_data_bytes_max(node.core), 12345);
+    ck_assert_uint_eq(core_data_bytes_max(node.core), 12345);
     ck_assert(!node_has_request(&node));
     expect_nothing(&node);
     node_deinit(&node);
@@ -59,7 +59,7 @@ START_TEST(anything_before_hello_ends_it)
     struct scripted_node node;
     node_init(&node, false);
     struct request ping = {.kind = REQUEST_PING};
-    ck_assert_int_eq(weir_core_request(node.core, &ping, 0), 0);
+    ck_assert_int_eq(core_request(node.core, &ping, 0), 0);
     struct reply reply = {.kind = REPLY_PONG, .id = ping.id, .cursor = bytes_of("\x80", 1)};
     node_reply(&node, &reply);
     expect_failure(&node, ERR_INVALID);
@@ -73,17 +73,17 @@ START_TEST(answers_carry_the_tag_of_their_request)
     node_init(&node, true);
     struct request first = {.kind = REQUEST_PING};
     struct request second = {.kind = REQUEST_STATUS};
-    ck_assert_int_eq(weir_core_request(node.core, &first, 11), 0);
-    ck_assert_int_eq(weir_core_request(node.core, &second, 22), 0);
-    ck_assert_uint_eq(weir_core_pending(node.core), 2);
+    ck_assert_int_eq(core_request(node.core, &first, 11), 0);
+    ck_assert_int_eq(core_request(node.core, &second, 22), 0);
+    ck_assert_uint_eq(core_pending(node.core), 2);
     node_error(&node, second.id, WIRE_INTERNAL);
     struct reply pong = {.kind = REPLY_PONG, .id = first.id, .cursor = bytes_of("\x80", 1)};
     node_reply(&node, &pong);
-    struct weir_notice notice = expect_notice(&node, WEIR_REFUSED);
+    struct notice notice = expect_notice(&node, NOTICE_REFUSED);
     ck_assert_uint_eq(notice.tag, 22);
-    ck_assert_int_eq(weir_refusal_err(notice.reply.error.code), ERR_IO);
-    ck_assert_uint_eq(expect_notice(&node, WEIR_ANSWER).tag, 11);
-    ck_assert_uint_eq(weir_core_pending(node.core), 0);
+    ck_assert_int_eq(refusal_err(notice.reply.error.code), ERR_IO);
+    ck_assert_uint_eq(expect_notice(&node, NOTICE_ANSWER).tag, 11);
+    ck_assert_uint_eq(core_pending(node.core), 0);
     node_deinit(&node);
 }
 END_TEST
@@ -103,17 +103,17 @@ START_TEST(results_of_produce_come_in_the_order_of_the_requests)
     node_produced(&node, ids[3], 30, 4);
     expect_nothing(&node);
     node_produced(&node, ids[0], 10, 1);
-    struct weir_notice notice = expect_notice(&node, WEIR_PRODUCED);
+    struct notice notice = expect_notice(&node, NOTICE_PRODUCED);
     ck_assert_uint_eq(notice.tag, 0);
     ck_assert_uint_eq(notice.reply.produced.first.counter, 10);
-    notice = expect_notice(&node, WEIR_REFUSED);
+    notice = expect_notice(&node, NOTICE_REFUSED);
     ck_assert_uint_eq(notice.tag, 1);
     ck_assert_uint_eq(notice.reply.error.code, WIRE_INVALID_EVENT);
     ck_assert(bytes_equal(notice.reply.error.text, bytes_of_text("as scripted")));
     expect_nothing(&node);
     node_produced(&node, ids[2], 20, 3);
-    ck_assert_uint_eq(expect_notice(&node, WEIR_PRODUCED).tag, 2);
-    notice = expect_notice(&node, WEIR_PRODUCED);
+    ck_assert_uint_eq(expect_notice(&node, NOTICE_PRODUCED).tag, 2);
+    notice = expect_notice(&node, NOTICE_PRODUCED);
     ck_assert_uint_eq(notice.tag, 3);
     ck_assert_uint_eq(notice.reply.produced.first.counter, 30);
     expect_nothing(&node);
@@ -127,10 +127,10 @@ START_TEST(other_answers_do_not_wait_for_produce)
     node_init(&node, true);
     produce(&node, 1, 1);
     struct request ping = {.kind = REQUEST_PING};
-    ck_assert_int_eq(weir_core_request(node.core, &ping, 2), 0);
+    ck_assert_int_eq(core_request(node.core, &ping, 2), 0);
     struct reply pong = {.kind = REPLY_PONG, .id = ping.id, .cursor = bytes_of("\x80", 1)};
     node_reply(&node, &pong);
-    ck_assert_uint_eq(expect_notice(&node, WEIR_ANSWER).tag, 2);
+    ck_assert_uint_eq(expect_notice(&node, NOTICE_ANSWER).tag, 2);
     node_deinit(&node);
 }
 END_TEST
@@ -165,7 +165,7 @@ START_TEST(replies_to_nothing_or_of_another_kind_are_refused)
         struct scripted_node node;
         node_init(&node, true);
         struct request ping = {.kind = REQUEST_PING};
-        ck_assert_int_eq(weir_core_request(node.core, &ping, 0), 0);
+        ck_assert_int_eq(core_request(node.core, &ping, 0), 0);
         ck_assert_uint_eq(ping.id, 2);
         replies[i].hello.cluster = bytes_of("0123456789abcdef", 16);
         replies[i].hello.node = replies[i].hello.cluster;
@@ -214,7 +214,7 @@ START_TEST(an_error_about_the_connection_ends_it_with_its_text)
     node_init(&node, true);
     node_error(&node, 0, WIRE_SHUTTING_DOWN);
     expect_failure(&node, ERR_CLOSED);
-    ck_assert_ptr_nonnull(strstr(weir_core_reason(node.core), "as scripted"));
+    ck_assert_ptr_nonnull(strstr(core_reason(node.core), "as scripted"));
     node_deinit(&node);
 }
 END_TEST
@@ -225,10 +225,10 @@ START_TEST(what_came_before_the_end_is_still_handed_out)
     node_init(&node, true);
     produce(&node, 1, 0);
     node_produced(&node, node_take(&node).id, 1, 1);
-    weir_core_fail(node.core, ERR_CLOSED, "closed");
-    expect_notice(&node, WEIR_PRODUCED);
+    core_fail(node.core, ERR_CLOSED, "closed");
+    expect_notice(&node, NOTICE_PRODUCED);
     expect_failure(&node, ERR_CLOSED);
-    ck_assert_str_eq(weir_core_reason(node.core), "closed");
+    ck_assert_str_eq(core_reason(node.core), "closed");
     node_deinit(&node);
 }
 END_TEST
@@ -237,11 +237,11 @@ START_TEST(hello_has_a_time_limit)
 {
     struct scripted_node node;
     node_init(&node, false);
-    struct instant deadline = weir_core_deadline(node.core);
+    struct instant deadline = core_deadline(node.core);
     ck_assert_int_eq(deadline.ns, node.now.ns + 10 * SECOND_NS);
-    weir_core_tick(node.core, (struct instant){deadline.ns - 1});
+    core_tick(node.core, (struct instant){deadline.ns - 1});
     expect_nothing(&node);
-    weir_core_tick(node.core, deadline);
+    core_tick(node.core, deadline);
     expect_failure(&node, ERR_TIMEOUT);
     node_deinit(&node);
 }
@@ -251,12 +251,12 @@ START_TEST(silence_is_met_with_a_ping_and_then_with_an_error)
 {
     struct scripted_node node;
     node_init(&node, true);
-    ck_assert_int_eq(weir_core_deadline(node.core).ns, INSTANT_NEVER.ns); // nothing is awaited
+    ck_assert_int_eq(core_deadline(node.core).ns, INSTANT_NEVER.ns); // nothing is awaited
     produce(&node, 1, 0);
     uint64_t produce_id = node_take(&node).id;
-    struct instant deadline = weir_core_deadline(node.core);
+    struct instant deadline = core_deadline(node.core);
     ck_assert_int_eq(deadline.ns, node.now.ns + 10 * SECOND_NS);
-    weir_core_tick(node.core, deadline);
+    core_tick(node.core, deadline);
     struct request ping = node_take(&node);
     ck_assert_int_eq(ping.kind, REQUEST_PING);
 
@@ -265,16 +265,16 @@ START_TEST(silence_is_met_with_a_ping_and_then_with_an_error)
     struct reply pong = {.kind = REPLY_PONG, .id = ping.id, .cursor = bytes_of("\x80", 1)};
     node_reply(&node, &pong);
     expect_nothing(&node);
-    deadline = weir_core_deadline(node.core);
+    deadline = core_deadline(node.core);
     ck_assert_int_eq(deadline.ns, node.now.ns + 10 * SECOND_NS);
 
     // None: it is over.
-    weir_core_tick(node.core, deadline);
+    core_tick(node.core, deadline);
     ck_assert_int_eq(node_take(&node).kind, REQUEST_PING);
-    ck_assert_int_eq(weir_core_deadline(node.core).ns, deadline.ns + 10 * SECOND_NS);
-    weir_core_tick(node.core, weir_core_deadline(node.core));
+    ck_assert_int_eq(core_deadline(node.core).ns, deadline.ns + 10 * SECOND_NS);
+    core_tick(node.core, core_deadline(node.core));
     node_produced(&node, produce_id, 1, 1); // it came too late, but it came
-    expect_notice(&node, WEIR_PRODUCED);
+    expect_notice(&node, NOTICE_PRODUCED);
     expect_failure(&node, ERR_TIMEOUT);
     node_deinit(&node);
 }
@@ -286,11 +286,11 @@ START_TEST(too_many_requests_are_refused_and_leave_nothing)
     node_init(&node, true);
     struct request ping = {.kind = REQUEST_PING};
     for (size_t i = 0; i < SESSION_REQUESTS_MAX; i++) {
-        ck_assert_int_eq(weir_core_request(node.core, &ping, i), 0);
+        ck_assert_int_eq(core_request(node.core, &ping, i), 0);
     }
-    size_t length = weir_core_output(node.core).length;
-    ck_assert_int_eq(weir_core_request(node.core, &ping, 0), ERR_BUSY);
-    ck_assert_uint_eq(weir_core_output(node.core).length, length);
+    size_t length = core_output(node.core).length;
+    ck_assert_int_eq(core_request(node.core, &ping, 0), ERR_BUSY);
+    ck_assert_uint_eq(core_output(node.core).length, length);
     node_deinit(&node);
 }
 END_TEST
@@ -302,10 +302,10 @@ START_TEST(output_survives_any_way_of_sending_it)
     for (uint32_t i = 1; i <= 50; i++) {
         produce(&node, i, 0);
         for (uint32_t j = 0; j < i; j++) {
-            struct bytes output = weir_core_output(node.core);
+            struct bytes output = core_output(node.core);
             size_t length = output.length < 7 ? output.length : 7;
             ck_assert_int_eq(buffer_append(&node.received, bytes_of(output.data, length)), 0);
-            weir_core_sent(node.core, length);
+            core_sent(node.core, length);
         }
     }
     for (uint32_t i = 1; i <= 50; i++) {

@@ -20,7 +20,7 @@ static uint64_t subscribed(struct scripted_node *node, const char *cursor)
     node_init(node, true);
     uint64_t id = node_subscribe(node, 0);
     node_position(node, REPLY_SUBSCRIBED, id, cursor, 0);
-    expect_notice(node, WEIR_SUBSCRIBED);
+    expect_notice(node, NOTICE_SUBSCRIBED);
     return id;
 }
 
@@ -37,7 +37,7 @@ START_TEST(events_come_out_of_chunks_and_slices)
     append_sample_slice(&slices, 1, 65, 1);
     node_events(&node, DELIVERY_SLICES, id, buffer_bytes(&slices));
 
-    struct weir_notice notice = expect_notice(&node, WEIR_EVENTS);
+    struct notice notice = expect_notice(&node, NOTICE_EVENTS);
     ck_assert_uint_eq(notice.tag, 77);
     for (uint64_t counter = 1; counter <= 64; counter++) {
         expect_event(notice.events, 1, counter);
@@ -45,15 +45,15 @@ START_TEST(events_come_out_of_chunks_and_slices)
     for (uint64_t counter = 1000; counter <= 1002; counter++) {
         expect_event(notice.events, 2, counter);
     }
-    struct weir_event event;
-    ck_assert_int_eq(weir_events_next(notice.events, &event), WEIR_EVENTS_END);
-    ck_assert_int_eq(weir_events_next(notice.events, &event), WEIR_EVENTS_END);
+    struct received_event event;
+    ck_assert_int_eq(events_next(notice.events, &event), EVENTS_END);
+    ck_assert_int_eq(events_next(notice.events, &event), EVENTS_END);
     ck_assert_uint_eq(notice.events->taken, 67);
-    notice = expect_notice(&node, WEIR_EVENTS);
+    notice = expect_notice(&node, NOTICE_EVENTS);
     expect_event(notice.events, 3, 7);
     expect_event(notice.events, 3, 8);
     expect_event(notice.events, 1, 65);
-    ck_assert_int_eq(weir_events_next(notice.events, &event), WEIR_EVENTS_END);
+    ck_assert_int_eq(events_next(notice.events, &event), EVENTS_END);
     expect_cursor(&node, id, "@65.1,1002.2,8.3");
     expect_nothing(&node);
     buffer_deinit(&chunks);
@@ -72,7 +72,7 @@ START_TEST(the_cursor_counts_what_was_taken_and_no_more)
     append_sample_chunk(&chunks, 1, 9, 1, false);
     node_events(&node, DELIVERY_CHUNKS, id, buffer_bytes(&chunks));
     expect_cursor(&node, id, "@5.1,3.9");
-    struct weir_notice notice = expect_notice(&node, WEIR_EVENTS);
+    struct notice notice = expect_notice(&node, NOTICE_EVENTS);
     expect_cursor(&node, id, "@5.1,3.9");
     expect_event(notice.events, 1, 6);
     expect_cursor(&node, id, "@6.1,3.9");
@@ -95,14 +95,14 @@ START_TEST(marks_and_the_end_raise_the_cursor)
     struct buffer slices = {0};
     append_sample_slice(&slices, 1, 50, 1);
     node_events(&node, DELIVERY_SLICES, id, buffer_bytes(&slices));
-    struct weir_notice notice = expect_notice(&node, WEIR_EVENTS);
+    struct notice notice = expect_notice(&node, NOTICE_EVENTS);
     expect_event(notice.events, 1, 50);
     node_position(&node, DELIVERY_MARK, id, "@40.1,8.2", MARK_PROGRESS);
-    notice = expect_notice(&node, WEIR_MARK);
+    notice = expect_notice(&node, NOTICE_MARK);
     ck_assert_uint_eq(notice.reply.mark.kind, MARK_PROGRESS);
     expect_cursor(&node, id, "@50.1,8.2");
     node_position(&node, DELIVERY_END, id, "@60.1,8.2", END_REACHED);
-    notice = expect_notice(&node, WEIR_END);
+    notice = expect_notice(&node, NOTICE_END);
     ck_assert_uint_eq(notice.reply.end.reason, END_REACHED);
     expect_cursor(&node, id, "@60.1,8.2"); // until the next notice is asked for
     expect_nothing(&node);
@@ -122,7 +122,7 @@ START_TEST(the_cursor_is_unknown_until_the_node_says_it_unless_it_was_given)
         .kind = REQUEST_SUBSCRIBE,
         .subscribe = {.start = START_AT_CURSOR, .start_cursor = bytes_of("\x81\x01\x05", 3)},
     };
-    ck_assert_int_eq(weir_core_subscribe(node.core, &request, 0), 0);
+    ck_assert_int_eq(core_subscribe(node.core, &request, 0), 0);
     expect_cursor(&node, request.id, "@5.1");
     node_deinit(&node);
 }
@@ -137,20 +137,20 @@ START_TEST(credit_is_given_back_by_halves_of_what_was_taken)
     append_sample_chunk(&chunk, 1, 1, 10, false);
     uint64_t id = node_subscribe(&node, 4 * chunk.length);
     node_position(&node, REPLY_SUBSCRIBED, id, "@", 0);
-    expect_notice(&node, WEIR_SUBSCRIBED);
+    expect_notice(&node, NOTICE_SUBSCRIBED);
     for (int i = 0; i < 4; i++) {
         node_events(&node, DELIVERY_CHUNKS, id, buffer_bytes(&chunk));
     }
-    expect_notice(&node, WEIR_EVENTS);
+    expect_notice(&node, NOTICE_EVENTS);
     ck_assert(!node_has_request(&node));
-    expect_notice(&node, WEIR_EVENTS); // the first is done with
+    expect_notice(&node, NOTICE_EVENTS); // the first is done with
     ck_assert(!node_has_request(&node));
-    expect_notice(&node, WEIR_EVENTS); // half of the window
+    expect_notice(&node, NOTICE_EVENTS); // half of the window
     struct request credit = node_take(&node);
     ck_assert_int_eq(credit.kind, REQUEST_CREDIT);
     ck_assert_uint_eq(credit.id, id);
     ck_assert_uint_eq(credit.credit.bytes, 2 * chunk.length);
-    expect_notice(&node, WEIR_EVENTS);
+    expect_notice(&node, NOTICE_EVENTS);
     ck_assert(!node_has_request(&node));
     expect_nothing(&node);
     ck_assert_uint_eq(node_take(&node).credit.bytes, 2 * chunk.length);
@@ -163,14 +163,14 @@ START_TEST(stop_is_answered_by_the_end_and_late_errors_are_passed_over)
 {
     struct scripted_node node;
     uint64_t id = subscribed(&node, "@");
-    ck_assert_int_eq(weir_core_stop(node.core, id), 0);
+    ck_assert_int_eq(core_stop(node.core, id), 0);
     struct request stop = node_take(&node);
     ck_assert_int_eq(stop.kind, REQUEST_STOP);
     ck_assert_uint_eq(stop.id, id);
     node_position(&node, DELIVERY_END, id, "@", END_STOPPED);
-    expect_notice(&node, WEIR_END);
+    expect_notice(&node, NOTICE_END);
     expect_nothing(&node);
-    ck_assert_int_eq(weir_core_stop(node.core, id), 0);
+    ck_assert_int_eq(core_stop(node.core, id), 0);
     ck_assert(!node_has_request(&node));
     node_error(&node, id, WIRE_INVALID_ARGUMENT);
     expect_nothing(&node);
@@ -184,7 +184,7 @@ START_TEST(one_that_is_stopped_before_it_began_ends_without_a_place)
     node_init(&node, true);
     uint64_t id = node_subscribe(&node, 0);
     node_position(&node, DELIVERY_END, id, "@", END_STOPPED);
-    expect_notice(&node, WEIR_END);
+    expect_notice(&node, NOTICE_END);
     ck_assert_ptr_null(node_cursor(&node, id));
     node_deinit(&node);
 }
@@ -198,8 +198,8 @@ START_TEST(an_error_ends_a_subscription_alone)
     uint64_t other = node_subscribe(&node, 0);
     node_error(&node, refused, WIRE_INVALID_GLOB);
     node_position(&node, REPLY_SUBSCRIBED, other, "@", 0);
-    ck_assert_uint_eq(expect_notice(&node, WEIR_REFUSED).id, refused);
-    ck_assert_uint_eq(expect_notice(&node, WEIR_SUBSCRIBED).id, other);
+    ck_assert_uint_eq(expect_notice(&node, NOTICE_REFUSED).id, refused);
+    ck_assert_uint_eq(expect_notice(&node, NOTICE_SUBSCRIBED).id, other);
     node_deinit(&node);
 }
 END_TEST
@@ -224,11 +224,11 @@ START_TEST(answers_to_get_and_last_are_events)
     struct scripted_node node;
     node_init(&node, true);
     struct request request = {.kind = REQUEST_GET, .get = {.event = {5, 1}}};
-    ck_assert_int_eq(weir_core_request(node.core, &request, 3), 0);
+    ck_assert_int_eq(core_request(node.core, &request, 3), 0);
     struct buffer slices = {0};
     append_sample_slice(&slices, 1, 5, 1);
     node_events(&node, REPLY_EVENTS, request.id, buffer_bytes(&slices));
-    struct weir_notice notice = expect_notice(&node, WEIR_FOUND);
+    struct notice notice = expect_notice(&node, NOTICE_FOUND);
     ck_assert_uint_eq(notice.tag, 3);
     expect_event(notice.events, 1, 5);
     expect_nothing(&node);
@@ -238,12 +238,12 @@ START_TEST(answers_to_get_and_last_are_events)
 END_TEST
 
 // Walks to the end of the notice; what that said.
-static int walk(struct weir_notice *notice)
+static int walk(struct notice *notice)
 {
-    struct weir_event event;
+    struct received_event event;
     int outcome;
     do {
-        outcome = weir_events_next(notice->events, &event);
+        outcome = events_next(notice->events, &event);
     } while (outcome == 0);
     return outcome;
 }
@@ -253,7 +253,7 @@ static void expect_corrupt(enum reply_kind kind, struct bytes events, uint64_t t
     struct scripted_node node;
     uint64_t id = subscribed(&node, "@");
     node_events(&node, kind, id, events);
-    struct weir_notice notice = expect_notice(&node, WEIR_EVENTS);
+    struct notice notice = expect_notice(&node, NOTICE_EVENTS);
     ck_assert_int_eq(walk(&notice), ERR_CORRUPT);
     ck_assert_int_eq(walk(&notice), ERR_CORRUPT);
     ck_assert_uint_eq(notice.events->taken, taken);
@@ -334,11 +334,11 @@ static struct buffer conversation(uint64_t id)
 // Takes every notice there is; adds their events.
 static int drain(struct scripted_node *node, uint64_t *events)
 {
-    struct weir_notice notice;
+    struct notice notice;
     int outcome;
-    while ((outcome = weir_core_next(node->core, &notice)) == 0) {
+    while ((outcome = core_next(node->core, &notice)) == 0) {
         if (notice.events) {
-            ck_assert_int_eq(walk(&notice), WEIR_EVENTS_END);
+            ck_assert_int_eq(walk(&notice), EVENTS_END);
             *events += notice.events->taken;
         }
     }
@@ -357,9 +357,9 @@ START_TEST(a_conversation_may_be_cut_anywhere)
         struct buffer bytes = conversation(id);
         length = bytes.length;
         node_reply_bytes(&node, bytes_of(bytes.data, cut));
-        ck_assert_int_eq(drain(&node, &events), WEIR_NOTHING);
+        ck_assert_int_eq(drain(&node, &events), CORE_NOTHING);
         node_reply_bytes(&node, bytes_of(bytes.data + cut, length - cut));
-        ck_assert_int_eq(drain(&node, &events), WEIR_NOTHING);
+        ck_assert_int_eq(drain(&node, &events), CORE_NOTHING);
         ck_assert_uint_eq(events, EVENTS);
         buffer_deinit(&bytes);
         node_deinit(&node);
@@ -379,10 +379,10 @@ START_TEST(more_than_the_buffer_holds_passes_through_it)
     for (int i = 0; i < 10; i++) {
         node_events(&node, DELIVERY_CHUNKS, id, buffer_bytes(&chunks));
         if (i % 3 == 2) {
-            ck_assert_int_eq(drain(&node, &events), WEIR_NOTHING);
+            ck_assert_int_eq(drain(&node, &events), CORE_NOTHING);
         }
     }
-    ck_assert_int_eq(drain(&node, &events), WEIR_NOTHING);
+    ck_assert_int_eq(drain(&node, &events), CORE_NOTHING);
     ck_assert_uint_eq(events, (uint64_t)10 * 150 * 64);
     buffer_deinit(&chunks);
     node_deinit(&node);

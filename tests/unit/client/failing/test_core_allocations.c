@@ -70,46 +70,46 @@ static struct buffer node_side(void)
     return out;
 }
 
-static int ask(struct weir_core *core, struct weir_batch *batch)
+static int ask(struct core *core, struct batch *batch)
 {
     struct request request = {.kind = REQUEST_SUBSCRIBE, .subscribe = {.credit_bytes = 10}};
-    int err = weir_batch_add(batch, bytes_of_text("/a"), bytes_of_text("x"), (struct bytes){0}, 100,
-                             NULL);
-    err = err != 0 ? err : weir_core_produce(core, batch, NULL, 0);
-    err = err != 0 ? err : weir_core_produce(core, batch, NULL, 0);
-    return err != 0 ? err : weir_core_subscribe(core, &request, 0);
+    int err =
+        batch_add(batch, bytes_of_text("/a"), bytes_of_text("x"), (struct bytes){0}, 100, NULL);
+    err = err != 0 ? err : core_produce(core, batch, NULL, 0);
+    err = err != 0 ? err : core_produce(core, batch, NULL, 0);
+    return err != 0 ? err : core_subscribe(core, &request, 0);
 }
 
-static int listen(struct weir_core *core, uint64_t *events_out)
+static int listen(struct core *core, uint64_t *events_out)
 {
     for (;;) {
-        struct weir_notice notice;
-        struct weir_event event;
-        int outcome = weir_core_next(core, &notice);
+        struct notice notice;
+        struct received_event event;
+        int outcome = core_next(core, &notice);
         if (outcome != 0) {
             return outcome;
         }
-        while (notice.events && weir_events_next(notice.events, &event) == 0) {
+        while (notice.events && events_next(notice.events, &event) == 0) {
             ++*events_out;
         }
-        (void)weir_core_cursor(core, 4);
+        (void)core_cursor(core, 4);
     }
 }
 
 static int converse(struct bytes node, uint64_t *events_out)
 {
-    struct weir_core_config config = {.name = "test"};
-    struct weir_core *core;
-    struct weir_batch batch = {0};
-    int err = weir_core_new(&config, (struct instant){1}, &core);
+    struct core_config config = {.name = "test"};
+    struct core *core;
+    struct batch batch = {0};
+    int err = core_new(&config, (struct instant){1}, &core);
     if (err != 0) {
         return err;
     }
     err = ask(core, &batch);
-    err = err != 0 ? err : weir_core_feed(core, node, (struct instant){2});
+    err = err != 0 ? err : core_feed(core, node, (struct instant){2});
     err = err != 0 ? err : listen(core, events_out);
-    weir_batch_deinit(&batch);
-    weir_core_free(core);
+    batch_deinit(&batch);
+    core_free(core);
     return err;
 }
 
@@ -120,7 +120,7 @@ START_TEST(every_allocation_may_fail)
     uint64_t events = 0;
     allocations = 0;
     failing = 0;
-    ck_assert_int_eq(converse(buffer_bytes(&node), &events), WEIR_NOTHING);
+    ck_assert_int_eq(converse(buffer_bytes(&node), &events), CORE_NOTHING);
     ck_assert_uint_eq(events, EVENTS);
     uint64_t total = allocations;
     ck_assert_uint_ge(total, 10);
