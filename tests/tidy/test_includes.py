@@ -18,7 +18,14 @@ TABLE = {
     "replication": MODEL,
     "server/config": BASE,
     "server/log": BASE + ["server/node/node_env.h"],  # it implements the seam's log
-    "server/node": MODEL + ["storage/store.h", "storage/identity.h", "replication/replica.h"],
+    "server/group": MODEL,
+    "server/node": MODEL
+    + [
+        "storage/store.h",
+        "storage/identity.h",
+        "replication/replica.h",
+        "server/group/group.h",
+    ],
     "server/frontend": PROTO + ["server/node/peer.h", "server/node/service.h"],
     "server/net": BASE
     + [
