@@ -470,15 +470,18 @@ void joining_became(struct replica *replica)
     think_now(replica);
 }
 
-// Whether a member holds this node's admission, and this node all that the member had issued until
-// then: among it may be a retirement about which this node was not asked.
+// Whether a member holds this node's admission (the one that holds: another may have become void),
+// and this node all that the member had issued until then: among it may be a retirement about which
+// this node was not asked.
 static bool has_caught_up(struct replica *replica, struct link *link, const struct member *self)
 {
-    if (!link->knows_us && version_vector_covers(&link->held, self->admitted)) {
-        link->knows_us = true;
+    bool is_known = event_id_compare(link->knows_us, self->admitted) == 0;
+    if (!is_known && version_vector_covers(&link->held, self->admitted)) {
+        link->knows_us = self->admitted;
         link->knew_us_at = version_vector_get(&link->held, link->actor);
+        is_known = true;
     }
-    return link->knows_us && version_vector_get(&replica->held, link->actor) >= link->knew_us_at;
+    return is_known && version_vector_get(&replica->held, link->actor) >= link->knew_us_at;
 }
 
 // Whether everybody who must know of this node holds its admission. Members without a link are left

@@ -1,6 +1,6 @@
 // Few members and fewer changes: the table is an array that is sorted by actor, bisected by actor
-// and walked by node. Whether an admission is void depends on a seal that may come before or after
-// it, so that is worked out anew whenever something changed.
+// and walked by node. Which admission holds depends on seals that may come before or after it, so
+// all that may hold are kept, and that is worked out anew whenever something changed.
 
 #include "replication/membership.h"
 
@@ -10,6 +10,7 @@
 void membership_deinit(struct membership *membership)
 {
     free(membership->members);
+    free(membership->admissions);
     *membership = (struct membership){0};
 }
 
@@ -68,13 +69,13 @@ uint16_t membership_free_actor(const struct membership *membership)
     return actor <= ACTORS_MAX ? (uint16_t)actor : 0;
 }
 
-static void set_address(struct member *member, struct bytes address)
+static void set_address(char address_out[PEER_ADDRESS_BYTES_MAX + 1], struct bytes address)
 {
     if (address.length == 0 || address.length > PEER_ADDRESS_BYTES_MAX) {
         return;
     }
-    memcpy(member->address, address.data, address.length);
-    member->address[address.length] = '\0';
+    memcpy(address_out, address.data, address.length);
+    address_out[address.length] = '\0';
 }
 
 // The member of that actor, a blank one where there was none.
@@ -116,7 +117,8 @@ int membership_add_founder(struct membership *membership, uint16_t actor, const 
     }
     if (uuid_is_zero(&member->node)) {
         member->node = *node;
-        set_address(member, bytes_of_text(address));
+        member->claimed = *node;
+        set_address(member->address, bytes_of_text(address));
     }
     return 0;
 }
@@ -130,10 +132,52 @@ static int apply_maker(struct membership *membership, const struct member_event 
     if (err) {
         return err;
     }
-    bool is_claim = event_id_is_none(maker->admitted);
-    if (uuid_is_zero(&maker->node) || (is_claim && uuid_compare(&event->by, &maker->node) < 0)) {
-        maker->node = event->by;
+    if (uuid_is_zero(&maker->claimed) || uuid_compare(&event->by, &maker->claimed) < 0) {
+        maker->claimed = event->by;
     }
+    return 0;
+}
+
+static uint32_t find_admission(const struct membership *membership, uint16_t actor)
+{
+    uint32_t begin = 0;
+    uint32_t left = membership->admissions_count;
+    while (left > 0) {
+        uint32_t half = left / 2;
+        bool is_below = membership->admissions[begin + half].actor < actor;
+        begin = is_below ? begin + half + 1 : begin;
+        left = is_below ? left - half - 1 : half;
+    }
+    return begin;
+}
+
+static int admission_at(struct membership *membership, const struct member_event *event,
+                        struct member_admission **admission_out)
+{
+    uint32_t i = find_admission(membership, event->actor);
+    for (; i < membership->admissions_count && membership->admissions[i].actor == event->actor;
+         i++) {
+        if (membership->admissions[i].id.actor == event->id.actor) {
+            *admission_out = &membership->admissions[i];
+            return 0;
+        }
+    }
+    if (membership->admissions_count == membership->admissions_capacity) {
+        uint32_t capacity =
+            membership->admissions_capacity == 0 ? 4 : 2 * membership->admissions_capacity;
+        struct member_admission *admissions =
+            realloc(membership->admissions, capacity * sizeof *admissions);
+        if (!admissions) {
+            return ERR_MEMORY;
+        }
+        membership->admissions = admissions;
+        membership->admissions_capacity = capacity;
+    }
+    struct member_admission *at = membership->admissions + i;
+    memmove(at + 1, at, (membership->admissions_count - i) * sizeof *at);
+    *at = (struct member_admission){.actor = event->actor};
+    membership->admissions_count++;
+    *admission_out = at;
     return 0;
 }
 
@@ -141,22 +185,27 @@ static int apply_admitted(struct membership *membership, const struct member_eve
 {
     int err = apply_maker(membership, event);
     struct member *member = NULL;
+    struct member_admission *admission = NULL;
     err = err ? err : member_at(membership, event->actor, &member);
+    err = err ? err : admission_at(membership, event, &admission);
     if (err) {
         return err;
     }
-    bool has_admission = !event_id_is_none(member->admitted);
-    bool is_lower = !has_admission || event_id_compare(event->id, member->admitted) < 0;
+    bool is_first = event_id_is_none(admission->id);
     bool is_other = !uuid_is_zero(&member->node) && !uuid_equal(&member->node, &event->node);
-    if (is_lower) {
-        member->node = event->node;
-        member->admitted = event->id;
-        set_address(member, event->address);
+    bool is_news = is_first || event_id_compare(event->id, admission->id) < 0;
+    if (is_news) {
+        *admission = (struct member_admission){
+            .actor = event->actor,
+            .id = event->id,
+            .node = event->node,
+        };
+        set_address(admission->address, event->address);
     }
     if (is_other) {
         return MEMBERSHIP_CONFLICT;
     }
-    return is_lower ? 0 : MEMBERSHIP_SAME;
+    return is_news ? 0 : MEMBERSHIP_SAME;
 }
 
 static int apply_retired(struct membership *membership, const struct member_event *event)
@@ -180,14 +229,51 @@ static int apply_retired(struct membership *membership, const struct member_even
     return 0;
 }
 
-static void work_out_void(struct membership *membership)
+static bool is_void(const struct membership *membership, const struct member_admission *admission)
 {
+    const struct member *maker = membership_of_actor(membership, admission->id.actor);
+    return maker && maker->is_sealed && maker->seal < admission->id.counter;
+}
+
+// Takes over what gossip has not said better: an address stays as long as the admission does.
+static void take_admission(struct member *member, const struct member_admission *admission)
+{
+    if (event_id_compare(member->admitted, admission->id) == 0 &&
+        uuid_equal(&member->node, &admission->node)) {
+        return;
+    }
+    bool keeps_address =
+        admission->address[0] == '\0' && uuid_equal(&member->node, &admission->node);
+    member->node = admission->node;
+    member->admitted = admission->id;
+    if (!keeps_address) {
+        memcpy(member->address, admission->address, sizeof member->address);
+    }
+}
+
+// Which admission of each member holds: the lowest that is not void, else the lowest.
+static void work_out(struct membership *membership)
+{
+    uint32_t k = 0;
     for (uint32_t i = 0; i < membership->count; i++) {
         struct member *member = membership->members + i;
-        const struct member *maker = event_id_is_none(member->admitted)
-                                         ? NULL
-                                         : membership_of_actor(membership, member->admitted.actor);
-        member->is_void = maker && maker->is_sealed && maker->seal < member->admitted.counter;
+        const struct member_admission *holds = NULL;
+        member->is_void = false;
+        for (; k < membership->admissions_count && membership->admissions[k].actor == member->actor;
+             k++) {
+            const struct member_admission *admission = &membership->admissions[k];
+            bool is_this_void = is_void(membership, admission);
+            bool is_better = !holds || (is_this_void == member->is_void
+                                            ? event_id_compare(admission->id, holds->id) < 0
+                                            : member->is_void);
+            holds = is_better ? admission : holds;
+            member->is_void = is_better ? is_this_void : member->is_void;
+        }
+        if (holds) {
+            take_admission(member, holds);
+        } else if (!uuid_is_zero(&member->claimed)) {
+            member->node = member->claimed;
+        }
         member->is_retired = member->is_sealed || member->is_void;
     }
 }
@@ -206,6 +292,6 @@ int membership_apply(struct membership *membership, const struct member_event *e
     case MEMBER_FORGIVEN:
         return MEMBERSHIP_SAME;
     }
-    work_out_void(membership);
+    work_out(membership);
     return result;
 }

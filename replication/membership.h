@@ -1,7 +1,8 @@
 // The table of members, folded from the events of MEMBERS_NAMESPACE. The same events give the same
 // table in whatever order they come: of two admissions that give one actor to two nodes the one
-// with the lower id holds, and any against a member without one; of two seals the higher. A node
-// that was rescued has several actors.
+// with the lower id holds, and any against a member without one; of two seals the higher. What lies
+// behind the seal of the member that made it is void, for not every node gets it: it holds only
+// where nothing else does. A node that was rescued has several actors.
 #pragma once
 
 #include "proto/base/limits.h"
@@ -12,19 +13,32 @@ struct member {
     uint16_t actor;
     bool is_retired;          // sealed or void
     bool is_sealed;           // by an event
-    bool is_void;             // its admission lies beyond the seal of the member that made it
-    struct event_id admitted; // of the event; none for a founder
+    bool is_void;             // every admission of it lies beyond the seal of who made that
+    struct event_id admitted; // the event that holds; none for a founder
+    struct uuid claimed;      // the node of a founder; zero: it is none
     uint64_t seal;            // retired: last counter that counts
     struct hash128 seal_hash;
     bool is_forced;                           // retired without asking everybody
     char address[PEER_ADDRESS_BYTES_MAX + 1]; // the newest that is known, also from gossip
 };
 
-// Sorted by actor. Zero-initialised is empty.
+// An event that may hold: of those of one maker for one actor the lowest, for it is void only if
+// the others are.
+struct member_admission {
+    uint16_t actor;
+    struct event_id id;
+    struct uuid node;
+    char address[PEER_ADDRESS_BYTES_MAX + 1];
+};
+
+// Both sorted by actor. Zero-initialised is empty.
 struct membership {
     struct member *members;
     uint32_t count;
     uint32_t capacity;
+    struct member_admission *admissions;
+    uint32_t admissions_count;
+    uint32_t admissions_capacity;
 };
 
 void membership_deinit(struct membership *membership);

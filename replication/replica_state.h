@@ -57,7 +57,7 @@ struct link {
     uint32_t told_flags;            // the flags of the last note to it
     bool is_noted;                  // its whole note has come
     bool has_news;                  // its first promises were new to us: we believed it away
-    bool knows_us;                  // a newcomer's: its notes cover our admission
+    struct event_id knows_us;       // a newcomer's: the admission of ours that its notes cover
     uint64_t knew_us_at;            // its own strand's head then
     struct instant credited;        // when it last said that chunks of ours are durable there
     struct version_vector promised; // the promises that it was told, by actor
