@@ -139,7 +139,13 @@ static void alone_end(struct scenario *scenario)
     next_step(scenario, alone_begin, 1500);
 }
 
-// Who lags behind holds nobody back: what it hears of it promises, before it holds it.
+static bool reads_stable(const struct machine *machine)
+{
+    return machine->node && atomic_load(&machine->node->view.stable_readers) > 0;
+}
+
+// Who lags behind holds nobody back: what it hears of it promises, before it holds it; at once as
+// long as somebody else reads in stable order.
 static void judge_raise(struct scenario *scenario, uint64_t held)
 {
     struct world *world = scenario->world;
@@ -163,15 +169,20 @@ static void alone_watch(struct scenario *scenario)
     bool is_promised = instant_reached(scenario->until, world->schedule.now);
     uint16_t actor = scenario->other->identity.actor;
     uint64_t held = 0;
+    bool is_wanted = false;
     for (unsigned i = 0; i < world->machines_count; i++) {
         struct machine *machine = world->machines[i];
+        is_wanted |= machine != victim && reads_stable(machine);
         is_promised |= machine != victim && frontier_of(machine) >= scenario->leapt_to;
         if (machine != victim && machine != scenario->other && machine->is_up) {
             held = version_vector_get(&machine->store->published.vector, actor);
         }
     }
+    if (!is_wanted) {
+        scenario->leap_held = INSTANT_NEVER;
+    }
     if (!is_promised) {
-        judge_raise(scenario, held);
+        judge_raise(scenario, is_wanted ? held : 0);
         next_step(scenario, alone_watch, 1);
         return;
     }
