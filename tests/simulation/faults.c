@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "replication/replica_state.h"
+#include "server/node/cluster_state.h"
 #include "tests/simulation/admin.h"
 #include "tests/simulation/hostile.h"
 #include "tests/simulation/machine.h"
@@ -137,6 +139,19 @@ static void fault_disk(struct faults *faults)
     }
 }
 
+// With the disk of the only member a cluster is gone, also for those that it had begun to admit.
+static bool is_only_member(const struct world *world, const struct machine *machine)
+{
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        const struct machine *other = world->machines[i];
+        if (other != machine && other->is_up &&
+            joining_is_member(other->service->cluster->replica)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // A disk is lost: the operator retires the actor that was on it.
 static void wipe(struct faults *faults, struct machine *machine)
 {
@@ -156,7 +171,8 @@ static void fault_wipe(struct faults *faults)
     struct machine *machine = any_machine(faults->world);
     // of two that are lost at once each is asked when the other is retired: that takes --force
     bool is_only = admin_is_idle(faults->world->admin);
-    if (is_only && machine->is_up && machine->index != 0 && machine->disk_life == 0) {
+    if (is_only && machine->is_up && machine->index != 0 && machine->disk_life == 0 &&
+        !is_only_member(faults->world, machine)) {
         wipe(faults, machine);
     }
 }
@@ -222,7 +238,8 @@ static bool fault_clone(struct faults *faults)
     struct world *world = faults->world;
     struct machine *from = any_machine(world);
     struct machine *to = any_machine(world);
-    if (faults->was_cloned || faults->was_restored || from == to || !is_sound(faults)) {
+    if (faults->was_cloned || faults->was_restored || from == to || !is_sound(faults) ||
+        is_only_member(world, to)) {
         return false;
     }
     uint16_t lost = to->identity.actor;
