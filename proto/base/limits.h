@@ -61,6 +61,9 @@
 #define COUNTER_JUMP_ALARM ((uint64_t)1 << 40)
 #define COUNTER_JUMP_MAX ((uint64_t)1 << 48)
 
+// Durable subscriptions and groups (docs/subscriptions.md)
+#define SUBSCRIPTION_EVENT_BYTES_MAX (1 * MIB) // of what it is, or how far it has got
+
 static_assert(PRODUCE_BYTES_MAX <= EVENT_BYTES_MAX, "a frame holds any produce");
 static_assert(EVENT_BYTES_MAX + KIB < FRAME_BYTES_MAX, "a frame holds its message head");
 static_assert(PRODUCE_BYTES_MAX <= SESSION_APPEND_BYTES_MAX, "a session can always produce");
