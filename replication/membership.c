@@ -1,6 +1,7 @@
-// Few members and fewer changes: the table is an array that is sorted by actor, bisected by actor
-// and walked by node. Which admission holds depends on seals that may come before or after it, so
-// all that may hold are kept, and that is worked out anew whenever something changed.
+// Few changes: the table is an array that is sorted by actor, beside it one of nodes and actors
+// that is sorted by node; both are bisected. Which admission holds depends on seals that may come
+// before or after it, so all that may hold are kept. That is worked out anew for the members that
+// an admission names, and for all after a seal.
 
 #include "replication/membership.h"
 
@@ -10,8 +11,9 @@
 void membership_deinit(struct membership *membership)
 {
     free(membership->members);
+    free(membership->nodes);
     free(membership->admissions);
-    *membership = (struct membership){0};
+    *membership = (struct membership){.version = membership->version + 1};
 }
 
 // The index of the first member whose actor is not below `actor`.
@@ -35,14 +37,51 @@ struct member *membership_of_actor(const struct membership *membership, uint16_t
     return is_there ? membership->members + i : NULL;
 }
 
+// The index of the first entry that is not below the node and actor.
+static uint32_t find_node(const struct membership *membership, const struct uuid *node,
+                          uint16_t actor)
+{
+    uint32_t begin = 0;
+    uint32_t left = membership->nodes_count;
+    while (left > 0) {
+        uint32_t half = left / 2;
+        const struct member_node *entry = &membership->nodes[begin + half];
+        int order = uuid_compare(&entry->node, node);
+        bool is_below = order < 0 || (order == 0 && entry->actor < actor);
+        begin = is_below ? begin + half + 1 : begin;
+        left = is_below ? left - half - 1 : half;
+    }
+    return begin;
+}
+
+// Cannot fail: there is room for one entry of each member.
+static void set_node(struct membership *membership, struct member *member, const struct uuid *node)
+{
+    if (uuid_equal(&member->node, node)) {
+        return;
+    }
+    if (!uuid_is_zero(&member->node)) {
+        uint32_t i = find_node(membership, &member->node, member->actor);
+        membership->nodes_count--;
+        memmove(membership->nodes + i, membership->nodes + i + 1,
+                (membership->nodes_count - i) * sizeof *membership->nodes);
+    }
+    if (!uuid_is_zero(node)) {
+        uint32_t i = find_node(membership, node, member->actor);
+        memmove(membership->nodes + i + 1, membership->nodes + i,
+                (membership->nodes_count - i) * sizeof *membership->nodes);
+        membership->nodes[i] = (struct member_node){.node = *node, .actor = member->actor};
+        membership->nodes_count++;
+    }
+    member->node = *node;
+}
+
 struct member *membership_of_node(const struct membership *membership, const struct uuid *node)
 {
     struct member *found = NULL;
-    for (uint32_t i = 0; i < membership->count && !uuid_is_zero(node); i++) {
-        struct member *member = membership->members + i;
-        if (!uuid_equal(&member->node, node)) {
-            continue;
-        }
+    for (uint32_t i = find_node(membership, node, 0);
+         i < membership->nodes_count && uuid_equal(&membership->nodes[i].node, node); i++) {
+        struct member *member = membership_of_actor(membership, membership->nodes[i].actor);
         bool is_better = !found || (found->is_retired && !member->is_retired) ||
                          (found->is_retired == member->is_retired &&
                           event_id_compare(member->admitted, found->admitted) > 0);
@@ -78,6 +117,29 @@ static void set_address(char address_out[PEER_ADDRESS_BYTES_MAX + 1], struct byt
     address_out[address.length] = '\0';
 }
 
+static int reserve_member(struct membership *membership)
+{
+    if (membership->count == MEMBERS_MAX) {
+        return ERR_LIMIT;
+    }
+    if (membership->count < membership->capacity) {
+        return 0;
+    }
+    uint32_t capacity = membership->capacity == 0 ? 4 : 2 * membership->capacity;
+    struct member_node *nodes = realloc(membership->nodes, capacity * sizeof *nodes);
+    if (!nodes) {
+        return ERR_MEMORY;
+    }
+    membership->nodes = nodes;
+    struct member *members = realloc(membership->members, capacity * sizeof *members);
+    if (!members) {
+        return ERR_MEMORY;
+    }
+    membership->members = members;
+    membership->capacity = capacity;
+    return 0;
+}
+
 // The member of that actor, a blank one where there was none.
 static int member_at(struct membership *membership, uint16_t actor, struct member **member_out)
 {
@@ -87,17 +149,9 @@ static int member_at(struct membership *membership, uint16_t actor, struct membe
         *member_out = membership->members + i;
         return 0;
     }
-    if (membership->count == MEMBERS_MAX) {
-        return ERR_LIMIT;
-    }
-    if (membership->count == membership->capacity) {
-        uint32_t capacity = membership->capacity == 0 ? 4 : 2 * membership->capacity;
-        struct member *members = realloc(membership->members, capacity * sizeof *members);
-        if (!members) {
-            return ERR_MEMORY;
-        }
-        membership->members = members;
-        membership->capacity = capacity;
+    int err = reserve_member(membership);
+    if (err) {
+        return err;
     }
     struct member *at = membership->members + i;
     memmove(at + 1, at, (membership->count - i) * sizeof *at);
@@ -116,10 +170,11 @@ int membership_add_founder(struct membership *membership, uint16_t actor, const 
         return err;
     }
     if (uuid_is_zero(&member->node)) {
-        member->node = *node;
+        set_node(membership, member, node);
         member->claimed = *node;
         set_address(member->address, bytes_of_text(address));
     }
+    membership->version++;
     return 0;
 }
 
@@ -236,7 +291,8 @@ static bool is_void(const struct membership *membership, const struct member_adm
 }
 
 // Takes over what gossip has not said better: an address stays as long as the admission does.
-static void take_admission(struct member *member, const struct member_admission *admission)
+static void take_admission(struct membership *membership, struct member *member,
+                           const struct member_admission *admission)
 {
     if (event_id_compare(member->admitted, admission->id) == 0 &&
         uuid_equal(&member->node, &admission->node)) {
@@ -244,37 +300,42 @@ static void take_admission(struct member *member, const struct member_admission 
     }
     bool keeps_address =
         admission->address[0] == '\0' && uuid_equal(&member->node, &admission->node);
-    member->node = admission->node;
+    set_node(membership, member, &admission->node);
     member->admitted = admission->id;
     if (!keeps_address) {
         memcpy(member->address, admission->address, sizeof member->address);
     }
 }
 
-// Which admission of each member holds: the lowest that is not void, else the lowest.
-static void work_out(struct membership *membership)
+// Which admission of a member holds: the lowest that is not void, else the lowest.
+static void work_out(struct membership *membership, struct member *member)
 {
-    uint32_t k = 0;
-    for (uint32_t i = 0; i < membership->count; i++) {
-        struct member *member = membership->members + i;
-        const struct member_admission *holds = NULL;
-        member->is_void = false;
-        for (; k < membership->admissions_count && membership->admissions[k].actor == member->actor;
-             k++) {
-            const struct member_admission *admission = &membership->admissions[k];
-            bool is_this_void = is_void(membership, admission);
-            bool is_better = !holds || (is_this_void == member->is_void
-                                            ? event_id_compare(admission->id, holds->id) < 0
-                                            : member->is_void);
-            holds = is_better ? admission : holds;
-            member->is_void = is_better ? is_this_void : member->is_void;
-        }
-        if (holds) {
-            take_admission(member, holds);
-        } else if (!uuid_is_zero(&member->claimed)) {
-            member->node = member->claimed;
-        }
-        member->is_retired = member->is_sealed || member->is_void;
+    const struct member_admission *holds = NULL;
+    member->is_void = false;
+    for (uint32_t i = find_admission(membership, member->actor);
+         i < membership->admissions_count && membership->admissions[i].actor == member->actor;
+         i++) {
+        const struct member_admission *admission = &membership->admissions[i];
+        bool is_this_void = is_void(membership, admission);
+        bool is_better = !holds || (is_this_void == member->is_void
+                                        ? event_id_compare(admission->id, holds->id) < 0
+                                        : member->is_void);
+        holds = is_better ? admission : holds;
+        member->is_void = is_better ? is_this_void : member->is_void;
+    }
+    if (holds) {
+        take_admission(membership, member, holds);
+    } else if (!uuid_is_zero(&member->claimed)) {
+        set_node(membership, member, &member->claimed);
+    }
+    member->is_retired = member->is_sealed || member->is_void;
+}
+
+static void work_out_actor(struct membership *membership, uint16_t actor)
+{
+    struct member *member = membership_of_actor(membership, actor);
+    if (member) {
+        work_out(membership, member);
     }
 }
 
@@ -284,14 +345,19 @@ int membership_apply(struct membership *membership, const struct member_event *e
     switch (event->kind) {
     case MEMBER_ADMITTED:
         result = apply_admitted(membership, event);
+        work_out_actor(membership, event->id.actor);
+        work_out_actor(membership, event->actor);
         break;
     case MEMBER_RETIRED:
         result = apply_retired(membership, event);
+        for (uint32_t i = 0; i < membership->count; i++) {
+            work_out(membership, &membership->members[i]);
+        }
         break;
     case MEMBER_LOST:
     case MEMBER_FORGIVEN:
-        return MEMBERSHIP_SAME;
+        break;
     }
-    work_out(membership);
+    membership->version++;
     return result;
 }

@@ -31,14 +31,23 @@ struct member_admission {
     char address[PEER_ADDRESS_BYTES_MAX + 1];
 };
 
-// Both sorted by actor. Zero-initialised is empty.
+// A member, found by its node.
+struct member_node {
+    struct uuid node;
+    uint16_t actor;
+};
+
+// Members and admissions are sorted by actor, nodes by node and actor. Zero-initialised is empty.
 struct membership {
     struct member *members;
     uint32_t count;
-    uint32_t capacity;
+    uint32_t capacity; // of nodes too
+    struct member_node *nodes;
+    uint32_t nodes_count;
     struct member_admission *admissions;
     uint32_t admissions_count;
     uint32_t admissions_capacity;
+    uint64_t version; // rises when something of it changes
 };
 
 void membership_deinit(struct membership *membership);

@@ -40,10 +40,35 @@ static struct member_event retired(uint64_t counter, uint16_t by_actor, uint16_t
     };
 }
 
+// By a walk over the table.
+static const struct member *walk_to(const struct membership *membership, const struct uuid *node)
+{
+    const struct member *found = NULL;
+    for (uint32_t i = 0; i < membership->count; i++) {
+        const struct member *member = &membership->members[i];
+        bool is_better = !found || found->is_retired > member->is_retired ||
+                         (found->is_retired == member->is_retired &&
+                          event_id_compare(member->admitted, found->admitted) > 0);
+        found = uuid_equal(&member->node, node) && is_better ? member : found;
+    }
+    return found;
+}
+
+static void assert_found_by_node(const struct membership *membership)
+{
+    for (unsigned i = 0; i < NODES + 2; i++) {
+        struct uuid node = uuid_of(i);
+        ck_assert_ptr_eq(membership_of_node(membership, &node), walk_to(membership, &node));
+    }
+}
+
 static void fold(struct membership *membership, const struct member_event *events, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
+        uint64_t version = membership->version;
         ck_assert_int_ge(membership_apply(membership, &events[i]), 0);
+        ck_assert_uint_gt(membership->version, version);
+        assert_found_by_node(membership);
     }
 }
 
