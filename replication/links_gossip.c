@@ -25,10 +25,13 @@ void gossip_address(struct replica *replica, const struct uuid *node, struct byt
                     uint64_t run)
 {
     struct target *target = target_of_node(replica, node);
-    struct member *member = membership_of_node(&replica->members, node);
-    if (!target || !member || address.length == 0 || address.length > PEER_ADDRESS_BYTES_MAX ||
+    if (!target || address.length == 0 || address.length > PEER_ADDRESS_BYTES_MAX ||
         run < target->address_run || memchr(address.data, 0, address.length) ||
         (run == target->address_run && target->address[0] != 0)) {
+        return;
+    }
+    struct member *member = membership_of_node(&replica->members, node);
+    if (!member) {
         return;
     }
     target->address_run = run;
@@ -69,8 +72,11 @@ static bool send(struct replica *replica, struct link *link)
     uint32_t filled = 0;
     for (uint32_t i = 0; i < state->members_count && filled < count; i++) {
         const struct target *target = &state->members[i];
+        if (target->version <= link->members_version) {
+            continue;
+        }
         const struct member *member = membership_of_node(&replica->members, &target->node);
-        if (target->version <= link->members_version || !member) {
+        if (!member) {
             continue;
         }
         struct link *other = link_of_node(replica, &target->node);

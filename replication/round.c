@@ -1,5 +1,5 @@
-// The list of members is compared with the table at every tick: who was admitted meanwhile is asked
-// too, and nobody waits for who was retired.
+// The list of members is compared with the table whenever that has changed: who was admitted
+// meanwhile is asked too, and nobody waits for who was retired.
 
 #include "replication/round.h"
 
@@ -64,6 +64,9 @@ static bool is_left_out(const struct replica *replica, const struct round *round
 
 static int follow(struct replica *replica, struct round *round)
 {
+    if (round->is_followed && round->members_version == replica->members.version) {
+        return 0;
+    }
     for (uint32_t i = 0; i < round->count;) {
         const struct member *member =
             membership_of_actor(&replica->members, round->members[i].actor);
@@ -86,6 +89,8 @@ static int follow(struct replica *replica, struct round *round)
             return err;
         }
     }
+    round->is_followed = true;
+    round->members_version = replica->members.version;
     return 0;
 }
 
@@ -195,11 +200,11 @@ void round_missing(const struct replica *replica, const struct round *round, str
         if (asked->is_answered || asked->is_optional) {
             continue;
         }
-        const struct member *member = membership_of_actor(&replica->members, asked->actor);
-        bool has_address = member && member->address[0] != '\0';
         if (++named > MISSING_NAMED_MAX) {
             continue;
         }
+        const struct member *member = membership_of_actor(&replica->members, asked->actor);
+        bool has_address = member && member->address[0] != '\0';
         char text[64 + PEER_ADDRESS_BYTES_MAX];
         (void)snprintf(text, sizeof text, "%sactor %u%s%.60s%s", named > 1 ? ", " : "",
                        (unsigned)asked->actor, has_address ? " (" : "",

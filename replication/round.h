@@ -20,6 +20,8 @@ struct round {
     struct round_member *members;
     uint32_t count;
     uint32_t capacity;
+    bool is_followed;         // members are those of the table
+    uint64_t members_version; // of the table, then
     bool is_open;
     struct instant since;
     struct instant due; // of the next round_tick

@@ -13,15 +13,16 @@ enum {
     RUN_VALUE_BYTES = 32,
 };
 
+static uint32_t run_index(const struct starting_state *state, uint16_t actor)
+{
+    return actor_index(state->runs, sizeof *state->runs, state->runs_count, actor);
+}
+
 static struct known_run *run_entry(const struct replica *replica, uint16_t actor)
 {
     const struct starting_state *state = replica->starting;
-    for (uint32_t i = 0; i < state->runs_count; i++) {
-        if (state->runs[i].actor == actor) {
-            return &state->runs[i];
-        }
-    }
-    return NULL;
+    uint32_t i = run_index(state, actor);
+    return i < state->runs_count && state->runs[i].actor == actor ? &state->runs[i] : NULL;
 }
 
 // NULL: none is known of that actor, or it was another node's.
@@ -55,8 +56,10 @@ static bool run_set(struct replica *replica, uint16_t actor, const struct uuid *
         state->runs = runs;
         state->runs_capacity = capacity;
     }
-    state->runs[state->runs_count++] =
-        (struct known_run){.actor = actor, .node = *node, .run = run};
+    struct known_run *at = &state->runs[run_index(state, actor)];
+    memmove(at + 1, at, (size_t)(state->runs + state->runs_count - at) * sizeof *at);
+    *at = (struct known_run){.actor = actor, .node = *node, .run = run};
+    state->runs_count++;
     return true;
 }
 

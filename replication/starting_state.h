@@ -22,7 +22,7 @@ enum { CONTESTS_MAX = LINKS_MAX };
 enum starting_phase { STARTING_DONE, STARTING_COMPARING, STARTING_PULLING };
 
 struct starting_state {
-    struct known_run *runs; // sorted by nothing: few
+    struct known_run *runs; // sorted by actor
     uint32_t runs_count;
     uint32_t runs_capacity;
     struct contest contests[CONTESTS_MAX];
