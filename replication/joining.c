@@ -296,6 +296,7 @@ static void admitted(struct replica *replica, const struct peer_answer *answer)
         .cluster = answer->cluster,
         .actor = answer->actor,
         .clock = answer->counter > replica->clock ? answer->counter : replica->clock,
+        .must_be_idle = replica->actor != 0 && !(state->is_again && state->is_rescue),
     };
     if (answer->text.length > 0) {
         memcpy(become.cluster_name, answer->text.data, answer->text.length);
@@ -310,13 +311,14 @@ static void admitted(struct replica *replica, const struct peer_answer *answer)
     alarm_clear(replica, "actor_taken", 0);
 }
 
-bool joining_again(struct replica *replica)
+bool joining_again(struct replica *replica, bool is_rescue)
 {
     struct joining_state *state = replica->joining;
     if (state->is_again && state->phase != JOINING_NOT) {
         return false;
     }
     state->is_again = true;
+    state->is_rescue = is_rescue;
     state->alone = 0;
     state->phase = JOINING_ASKING;
     state->become = (struct replica_become){0};
@@ -324,18 +326,23 @@ bool joining_again(struct replica *replica)
     return true;
 }
 
+static void raise_taken(struct replica *replica)
+{
+    alarm_raise(replica, "actor_taken", replica->actor,
+                "actor %u, which this node has, is not its own in this cluster: its events are "
+                "safe on this node. Give it another actor: weir cluster rescue",
+                (unsigned)replica->actor);
+}
+
 // This node's actor was given to another, or its admission lies beyond the seal of its maker.
 static void lose_actor(struct replica *replica)
 {
     bool has_issued = version_vector_get(&replica->held, replica->actor) != 0;
     if (has_issued) {
-        alarm_raise(replica, "actor_taken", replica->actor,
-                    "actor %u, which this node has, is not its own in this cluster: its events are "
-                    "safe on this node. Give it another actor: weir cluster rescue",
-                    (unsigned)replica->actor);
+        raise_taken(replica);
         return;
     }
-    if (joining_again(replica)) {
+    if (joining_again(replica, false)) {
         push_report(replica, SEVERITY_WARNING,
                     "the admission of this node as actor %u does not hold: it asks for another",
                     (unsigned)replica->actor);
@@ -465,6 +472,26 @@ void joining_became(struct replica *replica)
     replica->clock = become->clock > replica->clock ? become->clock : replica->clock;
     state->phase = state->is_founding ? JOINING_NOT : JOINING_TELLING;
     state->is_founding = false;
+    know_founder(replica);
+    greet_again(replica);
+    think_now(replica);
+}
+
+// A produce that was accepted before this node gave way, or lost its actor, has been committed.
+void joining_kept(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    if (state->phase != JOINING_BECOMING || state->is_founding) {
+        return;
+    }
+    bool is_taken = state->is_again;
+    forget_joining(replica);
+    if (is_taken) {
+        raise_taken(replica);
+    } else {
+        push_report(replica, SEVERITY_WARNING,
+                    "this node does not give way to the other cluster: it has stored events");
+    }
     know_founder(replica);
     greet_again(replica);
     think_now(replica);
@@ -622,6 +649,15 @@ void joining_start(struct replica *replica)
         promises_forget(replica);
         state->phase = is_admitted ? JOINING_SETTLING : JOINING_TELLING;
         raise_clock(replica, is_admitted ? self->admitted.counter : 0);
+        return;
+    }
+    bool is_changing = state->become.actor != 0 && state->become.actor != replica->actor &&
+                       uuid_equal(&state->become.cluster, &replica->cluster);
+    bool is_member = self && uuid_equal(&self->node, &replica->config.node) &&
+                     (!self->is_void || self->is_sealed);
+    if (is_changing && !is_member) {
+        // the process died before its identity was written: what it was to have given up is not its
+        (void)joining_again(replica, false);
         return;
     }
     state->become = (struct replica_become){0};

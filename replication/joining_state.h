@@ -59,6 +59,7 @@ struct joining_state {
     struct replica_become become; // BECOMING and later; actor 0: none
     bool is_founding;
     bool is_again;         // a member that needs another actor
+    bool is_rescue;        // then: although something was issued under the one it has
     uint16_t alone;        // this actor has said that it was alone before this node came; 0: none
     uint16_t actor_before; // then: the one it had
     link_id asked_link;    // 0: no question is open

@@ -349,6 +349,9 @@ static int dispatch(struct replica *replica, const struct replica_event *event)
         links_became(replica);
         promises_membership_changed(replica);
         return 0;
+    case REPLICA_KEPT:
+        joining_kept(replica);
+        return 0;
     case REPLICA_RAISED:
         if (event->raised > replica->clock) {
             replica->clock = event->raised;

@@ -82,6 +82,7 @@ enum replica_event_kind {
     REPLICA_PROMISED,     // the commit has made a promise: `promised`
     REPLICA_SAVED,        // the record with `saved.key` is durable
     REPLICA_BECAME,       // REPLICA_BECOME is done: identity on the disk, the store has the actor
+    REPLICA_KEPT,         // REPLICA_BECOME was refused: something was issued under the old actor
     REPLICA_RAISED,       // REPLICA_RAISE_CLOCK is done for at least this counter
     REPLICA_REISSUED,     // REPLICA_REISSUE is done
     REPLICA_FOUND,        // what REPLICA_LOOK_UP asked for: `found`
@@ -209,6 +210,9 @@ struct replica_become {
     char cluster_name[NAME_BYTES_MAX + 1];
     uint16_t actor;
     uint64_t clock; // ids go on above it
+    // Only if nothing was issued under the actor that this node has, in what the driver has taken
+    // from clients neither: from before the identity is written none of that may be any more.
+    bool must_be_idle;
 };
 
 struct replica_action {

@@ -314,6 +314,7 @@ void joining_answer(struct replica *replica, struct link *link, const struct ask
 void joining_saved(struct replica *replica, struct bytes key);
 void joining_member_event(struct replica *replica, const struct member_event *event);
 void joining_became(struct replica *replica);
+void joining_kept(struct replica *replica);
 bool joining_may_produce(const struct replica *replica, struct reason *why);
 bool joining_is_member(const struct replica *replica); // admitted, and everybody who must know does
 // Whether the table is as large as it ever was; if not, its members are not all there are.
@@ -324,8 +325,9 @@ bool joining_is_settling(const struct replica *replica);
 bool joining_may_pull_from(const struct replica *replica, uint16_t actor);
 const char *joining_phase(const struct replica *replica); // for replica_phase
 // A member that needs another actor id asks to be admitted again; see joining_is_member, joining_
-// became. False: it is being admitted already.
-bool joining_again(struct replica *replica);
+// became. If it is no rescue the actor it has is kept where something was issued under it. False:
+// it is being admitted already.
+bool joining_again(struct replica *replica, bool is_rescue);
 
 int starting_new(struct replica *replica) MUST_CHECK;
 void starting_free(struct replica *replica);

@@ -54,7 +54,7 @@ static void start(struct replica *replica, uint64_t command, uint64_t common)
         .common = common,
         .command = command,
     };
-    if (!save(replica) || !joining_again(replica)) {
+    if (!save(replica) || !joining_again(replica, true)) {
         *rescue = (struct rescue){0};
         push_answer(replica, command, ERR_BUSY, "no new actor can be asked for now: try again");
         return;

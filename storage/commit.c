@@ -126,6 +126,8 @@ static int builder_add(struct builder *builder, struct append *append)
         return builder_add_promise(builder, append);
     case APPEND_ACTOR:
         return builder_add_actor(builder, append);
+    case APPEND_YIELD:
+        return builder_add_yield(builder, append);
     case APPEND_REPAIR:
         return builder_add_repair(builder, append);
     case APPEND_HOLLOW:

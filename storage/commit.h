@@ -52,6 +52,7 @@ int builder_add_chunks(struct builder *builder, struct append *append) MUST_CHEC
 int builder_add_records(struct builder *builder, struct append *append) MUST_CHECK;
 int builder_add_promise(struct builder *builder, struct append *append) MUST_CHECK;
 int builder_add_actor(struct builder *builder, struct append *append) MUST_CHECK;
+int builder_add_yield(struct builder *builder, struct append *append) MUST_CHECK;
 
 // --- commit_repair.c ---------------------------------------------------------------------------
 

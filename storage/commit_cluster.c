@@ -82,3 +82,24 @@ int builder_add_actor(struct builder *builder, struct append *append)
     }
     return result;
 }
+
+// Nothing of it is written: after a crash the node has the actor that its identity names.
+int builder_add_yield(struct builder *builder, struct append *append)
+{
+    struct store *store = builder->store;
+    if (store->config.actor == 0) {
+        return 0;
+    }
+    int result = builder_close_chunk(builder, 0);
+    const struct head *head =
+        result == 0 ? heads_get(&store->commit.heads, store->config.actor) : NULL;
+    if (head == NULL) {
+        return result != 0 ? result : ERR_MEMORY;
+    }
+    if (head->last != 0) {
+        append->result = STORE_ISSUED;
+        return 0;
+    }
+    actor_set(store, 0);
+    return 0;
+}

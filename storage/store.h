@@ -103,6 +103,7 @@ enum append_kind {
     APPEND_PROMISE, // -> `first`: never again will a counter up to it be issued; `head`: where the
                     // strand up to it ends. Below the lease on the disk, after all before it.
     APPEND_ACTOR,   // this node has `actor` from now on, and ids above `first`; the lease is synced
+    APPEND_YIELD,   // this node has no actor any more, if nothing was issued under the one it has
     APPEND_REPAIR,  // `bytes`: one chunk, to take the place of a damaged or missing one
     APPEND_HOLLOW,  // `actor`, `first`, `last`: lost everywhere; the strand goes on behind it.
                     // `bytes`: 16, the hash that the next chunk names; or none, for a range that
@@ -131,8 +132,9 @@ struct append {
     uint32_t records_count;
     void *owner; // the submitter's
     // results
-    int result;     // 0, STORE_DUPLICATE, STORE_GAP, STORE_FORK; ERR_FULL, ERR_UNKNOWN, ERR_CLOSED,
-                    // ERR_LIMIT (counters from nowhere, or used up), ERR_INVALID
+    int result;     // 0, STORE_DUPLICATE, STORE_GAP, STORE_FORK, STORE_ISSUED; ERR_FULL,
+                    // ERR_UNKNOWN, ERR_CLOSED, ERR_LIMIT (counters from nowhere, or used up),
+                    // ERR_INVALID; PRODUCE, SYSTEM: ERR_INVALID without an actor alone
     uint64_t first; // PRODUCE: counter of the first event, the others follow by 1; PROMISE
     uint64_t head;  // PROMISE
 };
@@ -141,8 +143,9 @@ struct append {
 // first; it is not the chunk that was there (not of that place at all: ERR_INVALID). HOLLOW: it is
 // held whole; it begins behind the head; its bounds or its hash are not the strand's. CHUNKS: all
 // of them are held; something before them is not held; they contradict what is held (a chunk that
-// overlaps, or whose `prev_hash` is not the hash of the chunk that it follows).
-enum { STORE_DUPLICATE = 1, STORE_GAP = 2, STORE_FORK = 4 };
+// overlaps, or whose `prev_hash` is not the hash of the chunk that it follows). YIELD: something
+// was issued, here or in front of it.
+enum { STORE_DUPLICATE = 1, STORE_GAP = 2, STORE_FORK = 4, STORE_ISSUED = 8 };
 
 // Queues it; it is handed to the commit with the next store_port_flush at the latest.
 void store_append(struct store_port *port, struct append *append);

@@ -13,6 +13,7 @@ struct deferred {
     struct replica_action action;
     struct peer_parcel *parcel; // SEND
     struct buffer bytes;        // RECORD: key and value; SYSTEM_EVENT: the event
+    bool has_yielded;           // BECOME: the store has given the old actor up
 };
 
 static void deferred_free(struct cluster *cluster, struct deferred *deferred)
@@ -227,9 +228,15 @@ static void try_again_later(struct cluster *cluster, const char *what, int err)
     cluster_log(cluster, LOG_WARNING, "%s (%s): tried again", what, err_text(err));
 }
 
-// The file first: an actor that issues ids must be known after a crash.
-static bool become_submit(struct cluster *cluster, const struct replica_become *become)
+// The file first: an actor that issues ids must be known after a crash. Before that the store gives
+// up the old actor, where it may: produces of all loops may be on their way to it.
+static bool become_submit(struct cluster *cluster, const struct deferred *deferred)
 {
+    const struct replica_become *become = &deferred->action.become;
+    if (become->must_be_idle && !deferred->has_yielded) {
+        cluster->durable.append = (struct append){.kind = APPEND_YIELD};
+        return true;
+    }
     struct identity identity = identity_after(cluster, become);
     int err = cluster->config.save_identity
                   ? cluster->config.save_identity(cluster->config.save_context, &identity)
@@ -252,7 +259,7 @@ static void durable_submit(struct cluster *cluster, const struct deferred *defer
         records_submit(cluster);
     } else if (deferred->action.kind == REPLICA_SYSTEM_EVENT) {
         event_submit(cluster, deferred);
-    } else if (!become_submit(cluster, &deferred->action.become)) {
+    } else if (!become_submit(cluster, deferred)) {
         return;
     }
     cluster->is_waiting = true;
@@ -285,8 +292,18 @@ static void end_handshakes(struct cluster *cluster)
     }
 }
 
-static void become_done(struct cluster *cluster, struct deferred *deferred)
+static void become_done(struct cluster *cluster, struct deferred *deferred, bool is_kept)
 {
+    if (is_kept) {
+        struct replica_event kept = {.kind = REPLICA_KEPT};
+        deferred_free(cluster, deferred);
+        cluster_tell_surely(cluster, &kept);
+        return;
+    }
+    if (deferred->action.become.must_be_idle && !deferred->has_yielded) {
+        deferred->has_yielded = true; // the rest follows
+        return;
+    }
     struct identity identity = identity_after(cluster, &deferred->action.become);
     struct replica_event event = {.kind = REPLICA_BECAME};
     if (node_become(cluster->node, &identity)) {
@@ -305,7 +322,8 @@ static void durable_completed(struct cluster_append *done)
     if (cluster->is_over) {
         return;
     }
-    if (done->append.result != 0) {
+    bool is_kept = done->append.kind == APPEND_YIELD && done->append.result == STORE_ISSUED;
+    if (done->append.result != 0 && !is_kept) {
         cluster->is_waiting = false;
         try_again_later(cluster, "the log does not take what the cluster needs",
                         done->append.result);
@@ -318,7 +336,7 @@ static void durable_completed(struct cluster_append *done)
     } else if (first->action.kind == REPLICA_SYSTEM_EVENT) {
         deferred_free(cluster, first);
     } else {
-        become_done(cluster, first);
+        become_done(cluster, first, is_kept);
     }
     cluster->is_waiting = false;
     cluster_go_on(cluster);

@@ -138,14 +138,24 @@ static bool events_validate(struct session *session, const struct request *reque
     return true;
 }
 
-// Whether this node may produce, and as many nodes as are asked for exist.
-static bool cluster_allows(struct session *session, const struct request *request)
+// Whether this node may produce; if not, the request is answered.
+static bool node_may_produce(struct session *session, uint64_t id)
 {
     const struct cluster_view *view = &session->service->node->view;
     if (!atomic_load_explicit(&view->may_produce, memory_order_relaxed)) {
         struct reason why = {0};
         cluster_why_not(session->service->node, &why);
-        session_answer_error(session, request->id, WIRE_NOT_MEMBER, "%s", why.text);
+        session_answer_error(session, id, WIRE_NOT_MEMBER, "%s", why.text);
+        return false;
+    }
+    return true;
+}
+
+// The same, and whether as many nodes as are asked for exist.
+static bool cluster_allows(struct session *session, const struct request *request)
+{
+    const struct cluster_view *view = &session->service->node->view;
+    if (!node_may_produce(session, request->id)) {
         return false;
     }
     uint32_t members = atomic_load_explicit(&view->members, memory_order_relaxed);
@@ -278,6 +288,16 @@ static void produce_launch(struct produce *produce)
     store_append(produce->session->service->port, &produce->append);
 }
 
+// While it waited the node may have been retired, or have become another.
+static void produce_launch_late(struct produce *produce)
+{
+    if (node_may_produce(produce->session, produce->id)) {
+        produce_launch(produce);
+    } else {
+        produce_end(produce);
+    }
+}
+
 // How many nodes are known to hold it, this one included.
 static uint32_t nodes_durable(const struct produce *produce)
 {
@@ -379,6 +399,10 @@ void produce_completed(struct append *append)
         session_answer_error(session, produce->id, WIRE_UNKNOWN_OUTCOME,
                              "the log failed while it stored this: the events may or may not be "
                              "there after the restart");
+    } else if (append->result == ERR_INVALID) {
+        session_answer_error(session, produce->id, WIRE_NOT_MEMBER,
+                             "nothing was stored: this node is just joining a cluster; produce on "
+                             "another node, or wait");
     } else {
         session_answer_error(session, produce->id, wire_error_of(append->result),
                              "nothing was stored: %s", err_text(append->result));
@@ -421,7 +445,7 @@ static void produce_resolved(struct waiter *waiter, int result)
     struct produce *produce = wait->produce;
     struct session *session = produce->session;
     if (wait_is_settled(produce, result)) {
-        produce_launch(produce);
+        produce_launch_late(produce);
     }
     produces_advance(session);
 }
@@ -450,7 +474,7 @@ static void produces_advance(struct session *session)
                 continue;
             }
         }
-        produce_launch(produce);
+        produce_launch_late(produce);
     }
 }
 

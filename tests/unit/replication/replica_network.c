@@ -126,15 +126,6 @@ static void connect_node(struct network *network, int node, uint64_t dial, const
 
 // --- Chunks ------------------------------------------------------------------------------------
 
-struct hash128 network_hash(uint16_t actor, uint64_t counter, uint8_t branch)
-{
-    struct hash128 hash = {{0}};
-    store_be64(hash.bytes, counter);
-    store_be16(hash.bytes + 8, actor);
-    hash.bytes[15] = (uint8_t)(branch + 1);
-    return hash;
-}
-
 uint64_t network_held(const struct network *network, int node, uint16_t actor)
 {
     uint32_t count = network->nodes[node].held[actor];
@@ -328,6 +319,15 @@ static void keep_record(struct network *network, int node, const struct replica_
 static void become(struct network *network, int node, const struct replica_become *become)
 {
     struct network_node *self = &network->nodes[node];
+    if (self->has_produce) {
+        self->has_produce = false;
+        network_produce(network, node, NULL);
+        struct replica_event kept = {.kind = REPLICA_KEPT};
+        if (become->must_be_idle) {
+            network_step(network, node, &kept);
+            return;
+        }
+    }
     self->cluster = become->cluster;
     self->actor = become->actor;
     self->clock = become->clock > self->clock ? become->clock : self->clock;

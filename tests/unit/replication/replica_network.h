@@ -47,6 +47,7 @@ struct network_node {
     struct promise promise; // the last it made
     uint16_t wanted;        // the actor that it asks for
     bool bootstrap;
+    bool has_produce;        // of a client's, on its way to the log when it is to become another
     uint16_t reissued;       // the actor whose branch it issued again
     uint64_t reissued_above; // this counter
     uint32_t hollowed;       // how often it was to give up a range

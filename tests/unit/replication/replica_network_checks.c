@@ -35,3 +35,12 @@ bool network_is_meshed(struct network *network)
     }
     return true;
 }
+
+struct hash128 network_hash(uint16_t actor, uint64_t counter, uint8_t branch)
+{
+    struct hash128 hash = {{0}};
+    store_be64(hash.bytes, counter);
+    store_be16(hash.bytes + 8, actor);
+    hash.bytes[15] = (uint8_t)(branch + 1);
+    return hash;
+}

@@ -137,6 +137,33 @@ START_TEST(founder_without_events_gives_way)
 }
 END_TEST
 
+START_TEST(founder_with_an_event_on_its_way_does_not_give_way)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    for (int i = 0; i < 2; i++) {
+        network->nodes[i].bootstrap = true;
+        network->nodes[i].wanted = (uint16_t)(i + 1);
+    }
+    network_block(network, 0, 1, true);
+    network_start_all(network);
+    network_run(network, 1000);
+    struct uuid clusters[] = {network->nodes[0].cluster, network->nodes[1].cluster};
+    int higher = uuid_compare(&network->nodes[0].node, &network->nodes[1].node) > 0 ? 0 : 1;
+    network->nodes[higher].has_produce = true;
+    network_block(network, 0, 1, false);
+    network_run(network, 10000);
+    ck_assert(!network->nodes[higher].has_produce);
+    ck_assert(uuid_equal(&network->nodes[higher].cluster, &clusters[higher]));
+    ck_assert_uint_eq(network->nodes[higher].actor, higher + 1);
+    ck_assert(may_produce(network, higher));
+    network_stop(network, higher);
+    network_start(network, higher);
+    network_run(network, 10000);
+    ck_assert(may_produce(network, higher));
+    network_free(network);
+}
+END_TEST
+
 START_TEST(cluster_with_events_does_not_give_way)
 {
     struct network *network = network_new(2, test_seed(), false);
@@ -408,6 +435,7 @@ int main(void)
     suite_add(suite, fresh_node_alone_says_for_whom_it_waits);
     suite_add(suite, bootstrap_founds_at_once);
     suite_add(suite, founder_without_events_gives_way);
+    suite_add(suite, founder_with_an_event_on_its_way_does_not_give_way);
     suite_add(suite, cluster_with_events_does_not_give_way);
     suite_add(suite, taken_actor_is_refused_by_name);
     suite_add(suite, every_member_consents_before_an_admission);

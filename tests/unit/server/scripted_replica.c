@@ -189,6 +189,7 @@ int replica_step(struct replica *replica, const struct replica_event *event,
     case REPLICA_RECORD_FOUND:
     case REPLICA_PROMISED:
     case REPLICA_BECAME:
+    case REPLICA_KEPT:
     case REPLICA_RAISED:
     case REPLICA_COMMAND:
     case REPLICA_WANTS:

@@ -1,6 +1,7 @@
 // Produce: what is stored and answered, what is refused, what waits for what.
 
 #include "proto/base/limits.h"
+#include "server/node/cluster_view.h"
 #include "tests/unit/check_main.h"
 #include "tests/unit/server/node_fixture.h"
 
@@ -406,6 +407,32 @@ START_TEST(those_behind_a_waiting_produce_stay_behind_it)
 }
 END_TEST
 
+START_TEST(produce_that_waited_is_refused_where_the_node_may_not_any_more)
+{
+    begin();
+    clear();
+    add_with("/b", "", 0, next_id(1000));
+    for (uint64_t id = 1; id <= 2; id++) { // the second waits behind the first
+        struct request request = produce_request(id);
+        client_submit(&client, &request);
+    }
+    node_settle(&fixture);
+    cluster_set_why_not(fixture.node, "it is another now");
+    node_pass_ms(&fixture, NODE_AFTER_TIMEOUT_MS);
+    client_run(&client);
+    for (uint64_t id = 1; id <= 2; id++) {
+        const struct answer_copy *answer = client_answer(&client, id);
+        ck_assert_ptr_nonnull(answer);
+        ck_assert_uint_eq(answer->kind, REPLY_ERROR);
+        ck_assert_uint_eq(answer->code, WIRE_NOT_MEMBER);
+    }
+    uint32_t count;
+    (void)store_port_ends(fixture.log.port, &count);
+    ck_assert_uint_eq(count, 0);
+    end();
+}
+END_TEST
+
 START_TEST(full_disk_refuses_produce_and_recovers_by_itself)
 {
     node_fixture_begin(&fixture, 1);
@@ -472,6 +499,7 @@ int main(void)
     suite_add(suite, parents_of_very_many_actors_are_not_all_awaited);
     suite_add(suite, after_that_does_not_come_is_a_timeout);
     suite_add(suite, those_behind_a_waiting_produce_stay_behind_it);
+    suite_add(suite, produce_that_waited_is_refused_where_the_node_may_not_any_more);
     suite_add(suite, full_disk_refuses_produce_and_recovers_by_itself);
     suite_add(suite, failed_sync_is_an_unknown_outcome_and_fatal);
     return check_main(suite);

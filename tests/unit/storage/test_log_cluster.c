@@ -163,6 +163,45 @@ START_TEST(a_node_without_an_actor_gets_one_later)
 }
 END_TEST
 
+START_TEST(an_actor_is_given_up_only_if_nothing_was_issued)
+{
+    struct log_fixture fixture;
+    setup(&fixture);
+    struct append first = {.kind = APPEND_YIELD};
+    ck_assert_int_eq(fixture_submit(&fixture, &first), 0);
+    struct buffer bytes = {0};
+    ck_assert_int_eq(
+        event_append(&bytes, bytes_of_text("/a"), bytes_of_text("x"), bytes_of(NULL, 0)), 0);
+    struct append_run run = {.length = (uint32_t)bytes.length, .count = 1};
+    struct append produce = {.kind = APPEND_PRODUCE,
+                             .bytes = buffer_bytes(&bytes),
+                             .runs = &run,
+                             .runs_count = 1,
+                             .events = 1};
+    struct append late = produce;
+    ck_assert_int_eq(fixture_submit(&fixture, &late), ERR_INVALID);
+    struct append again = {.kind = APPEND_YIELD};
+    ck_assert_int_eq(fixture_submit(&fixture, &again), 0);
+    struct append actor = {.kind = APPEND_ACTOR, .actor = 3};
+    ck_assert_int_eq(fixture_submit(&fixture, &actor), 0);
+    // in one commit with what is issued in front of it
+    struct append yield = {.kind = APPEND_YIELD};
+    store_append(fixture.port, &produce);
+    store_append(fixture.port, &yield);
+    store_port_flush(fixture.port);
+    ck_assert(store_step_commit(fixture.store, fixture.now_ms));
+    store_port_refresh(fixture.port);
+    ck_assert_int_eq(produce.result, 0);
+    ck_assert_int_eq(yield.result, STORE_ISSUED);
+    while (store_port_take_append(fixture.port) != NULL) {
+    }
+    fixture.config.actor = 3;
+    ck_assert_uint_eq(fixture_produce(&fixture, 1), produce.first + 1);
+    buffer_deinit(&bytes);
+    teardown(&fixture);
+}
+END_TEST
+
 // --- Chunks of others ----------------------------------------------------------------------------
 
 // Appends a chunk of actor 9 with one event to `out`; `last` and `hash`: of the chunk before.
@@ -556,6 +595,7 @@ int main(void)
     suite_add(suite, no_counter_is_issued_at_or_below_a_promise_not_even_after_a_crash);
     suite_add(suite, a_promise_speaks_for_what_was_handed_over_before_it);
     suite_add(suite, a_node_without_an_actor_gets_one_later);
+    suite_add(suite, an_actor_is_given_up_only_if_nothing_was_issued);
     suite_add(suite, a_fork_is_told_from_a_gap_and_from_a_repeat);
     suite_add(suite, counters_from_nowhere_are_refused_and_leave_the_clock_alone);
     suite_add(suite, counters_end_below_the_ceiling);

@@ -84,6 +84,70 @@ START_TEST(three_fresh_nodes_become_one_cluster)
 }
 END_TEST
 
+// Each has founded a cluster of its own. The second is the one to give way, and has a produce on
+// its way to the log when it would.
+START_TEST(a_founder_with_a_produce_on_its_way_does_not_give_way)
+{
+    static struct cluster_fixture fixture;
+    cluster_fixture_init(&fixture, 2, test_seed());
+    fixture.nodes[0].identity.node.bytes[0] = 1;
+    fixture.nodes[1].identity.node.bytes[0] = 2;
+    fixture.nodes_count = 1;
+    cluster_node_open(&fixture, 0, 0, SECRET);
+    fixture.nodes_count = 2;
+    cluster_part(&fixture, 0, 1, true);
+    cluster_node_open(&fixture, 1, 7, SECRET);
+    await_members(&fixture);
+    struct uuid cluster = fixture.nodes[1].identity.cluster;
+    fixture.nodes[0].is_store_frozen = true; // it is asked, and cannot answer yet
+    cluster_part(&fixture, 0, 1, false);
+    for (unsigned waited = 0; may_produce(&fixture, 1); waited++) {
+        ck_assert_uint_lt(waited, 3000);
+        cluster_pass_ms(&fixture, 1);
+    }
+    cluster_produce(&fixture, 1, 1, 10);
+    cluster_pass_ms(&fixture, 10);
+    ck_assert_uint_eq(fixture.nodes[1].refused, 1);
+    // another loop has looked just before
+    fixture.nodes[1].is_store_frozen = true;
+    atomic_store(&fixture.nodes[1].node->view.may_produce, true);
+    cluster_produce(&fixture, 1, 3, 10);
+    fixture.nodes[0].is_store_frozen = false;
+    cluster_pass_ms(&fixture, 10);
+    fixture.nodes[1].is_store_frozen = false;
+    cluster_pass_ms(&fixture, 3000);
+    ck_assert_uint_eq(fixture.nodes[1].produced, 1);
+    ck_assert(uuid_equal(&fixture.nodes[1].identity.cluster, &cluster));
+    ck_assert_uint_eq(fixture.nodes[1].identity.actor, 7);
+    ck_assert_uint_eq(node_actor(fixture.nodes[1].node), 7);
+    await_members(&fixture);
+    cluster_produce(&fixture, 1, 1, 10);
+    cluster_pass_ms(&fixture, 10);
+    ck_assert_uint_eq(fixture.nodes[1].produced, 2);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
+START_TEST(an_idle_founder_gives_way)
+{
+    static struct cluster_fixture fixture;
+    cluster_fixture_init(&fixture, 2, test_seed());
+    fixture.nodes[0].identity.node.bytes[0] = 1;
+    fixture.nodes[1].identity.node.bytes[0] = 2;
+    fixture.nodes_count = 1;
+    cluster_node_open(&fixture, 0, 0, SECRET);
+    fixture.nodes_count = 2;
+    cluster_node_open(&fixture, 1, 7, SECRET);
+    cluster_pass_ms(&fixture, 3000);
+    await_members(&fixture);
+    ck_assert(uuid_equal(&fixture.nodes[1].identity.cluster, &fixture.nodes[0].identity.cluster));
+    cluster_produce(&fixture, 1, 3, 10);
+    await_equal(&fixture);
+    ck_assert_uint_eq(fixture.nodes[1].produced, 1);
+    cluster_fixture_deinit(&fixture);
+}
+END_TEST
+
 START_TEST(a_part_that_was_alone_goes_on_and_comes_back)
 {
     static struct cluster_fixture fixture;
@@ -225,6 +289,8 @@ int main(void)
     Suite *suite = suite_create("cluster");
     suite_add(suite, one_node_founds_its_cluster_at_once);
     suite_add(suite, three_fresh_nodes_become_one_cluster);
+    suite_add(suite, a_founder_with_a_produce_on_its_way_does_not_give_way);
+    suite_add(suite, an_idle_founder_gives_way);
     suite_add(suite, a_part_that_was_alone_goes_on_and_comes_back);
     suite_add(suite, a_node_that_starts_again_catches_up);
     suite_add(suite, a_request_is_answered_once_also_at_the_end);
