@@ -14,6 +14,7 @@ enum { AHEAD_MS = 1000 }; // how long a peer must hold more of our own strand th
 struct notes_state {
     struct instant due;         // the next changes; NEVER: nothing has changed
     struct instant ahead_since; // somebody holds more of this node's strand; NEVER: nobody
+    bool is_cut;                // a note was too long: the rest follows at once
 };
 
 int notes_new(struct replica *replica)
@@ -60,7 +61,7 @@ static uint32_t changed_count(const struct replica *replica, const struct link *
                        link->told.entries[k].counter == entry->counter;
         count += !is_told;
     }
-    return count < PEER_ENTRIES_MAX ? count : PEER_ENTRIES_MAX;
+    return count;
 }
 
 static uint32_t fill(const struct replica *replica, const struct link *link, uint32_t count,
@@ -89,6 +90,8 @@ static bool send(struct replica *replica, struct link *link, uint32_t flags)
     if (count == 0 && flags == link->told_flags) {
         return true;
     }
+    bool is_cut = count > PEER_ENTRIES_MAX;
+    count = is_cut ? PEER_ENTRIES_MAX : count;
     struct note_entry *entries = step_alloc(replica, (count + 1) * sizeof *entries);
     if (!entries) {
         return false;
@@ -99,6 +102,10 @@ static bool send(struct replica *replica, struct link *link, uint32_t flags)
         .note = {.flags = flags, .entries = entries, .count = count},
     };
     push_send(replica, link, &message);
+    if (is_cut) {
+        replica->notes->is_cut = true;
+        replica->notes->due = replica->now;
+    }
     bool is_remembered = true;
     for (uint32_t i = 0; i < count && is_remembered; i++) {
         // What is not remembered as told is told again: no harm.
@@ -158,6 +165,7 @@ void notes_tick(struct replica *replica)
     struct notes_state *state = replica->notes;
     bool is_due = instant_reached(state->due, replica->now);
     bool is_done = true;
+    state->is_cut = false;
     for (uint32_t i = 0; i < replica->links_count; i++) {
         struct link *link = &replica->links[i];
         if (link->is_ended) {
@@ -174,7 +182,7 @@ void notes_tick(struct replica *replica)
         }
     }
     if (is_due) {
-        state->due = is_done ? INSTANT_NEVER : replica->now;
+        state->due = is_done && !state->is_cut ? INSTANT_NEVER : replica->now;
     }
     if (instant_reached(instant_add(state->ahead_since, duration_ms(AHEAD_MS)), replica->now)) {
         look_ahead(replica);
@@ -255,7 +263,8 @@ static bool take(struct replica *replica, struct link *link, const struct note_e
     return true;
 }
 
-// Whatever a whole note does not name is not held. Both are sorted.
+// Whatever a whole note does not name is not held. Both are sorted. One that is full may have been
+// cut: it says nothing of the actors behind its last.
 static void forget_unnamed(struct replica *replica, struct link *link, const struct peer_note *note)
 {
     if (IS_PLANTED(PLANTED_NOTE_NEVER_LOWER)) {
@@ -263,12 +272,14 @@ static void forget_unnamed(struct replica *replica, struct link *link, const str
     }
     uint32_t kept = 0;
     uint32_t k = 0;
+    bool is_full = note->count == PEER_ENTRIES_MAX;
+    uint16_t end = is_full ? note->entries[note->count - 1].actor : UINT16_MAX;
     for (uint32_t i = 0; i < link->held.count; i++) {
         uint16_t actor = link->held.entries[i].actor;
         while (k < note->count && note->entries[k].actor < actor) {
             k++;
         }
-        if (k < note->count && note->entries[k].actor == actor) {
+        if ((k < note->count && note->entries[k].actor == actor) || actor > end) {
             link->held.entries[kept] = link->held.entries[i];
             link->hashes[kept++] = link->hashes[i];
         }

@@ -1,6 +1,7 @@
 // Notes: what peers say of themselves is believed, less than before too; contradictions are
 // noticed; counters from nowhere are not believed.
 
+#include "proto/base/limits.h"
 #include "tests/unit/check_main.h"
 #include "tests/unit/replication/replica_network.h"
 
@@ -92,6 +93,118 @@ START_TEST(less_than_before_is_believed)
 }
 END_TEST
 
+enum { OWN_ACTOR = 5000, HEADS = 4500 };
+
+static void step(struct replica *replica, struct replica_event *event,
+                 struct replica_actions *actions)
+{
+    event->now = (struct instant){.ns = 1000000000};
+    ck_assert_int_eq(replica_step(replica, event, actions), 0);
+}
+
+// Actor 5000, which holds the first so many actors too and has just been linked to actor 1.
+static struct replica *replica_of_many(uint32_t heads_count, struct replica_actions *actions)
+{
+    static struct strand_head heads[HEADS];
+    for (uint32_t i = 0; i < heads_count; i++) {
+        heads[i] = (struct strand_head){.actor = (uint16_t)(i + 1), .last = 1};
+    }
+    const struct replica_config config = {
+        .now = {.ns = 1000000000},
+        .node = {{1}},
+        .cluster = {{7}},
+        .actor = OWN_ACTOR,
+        .run = {.number = 1, .random = 1},
+        .heads = heads,
+        .heads_count = heads_count,
+        .clock = 20,
+    };
+    struct replica *replica = NULL;
+    ck_assert_int_eq(replica_new(&config, &replica), 0);
+    struct replica_event event = {.kind = REPLICA_MEMBER_EVENT};
+    event.member = (struct member_event){
+        .kind = MEMBER_ADMITTED,
+        .id = {.counter = 1, .actor = OWN_ACTOR},
+        .actor = 1,
+        .node = {{2}},
+        .by = config.node,
+    };
+    step(replica, &event, actions);
+    event = (struct replica_event){.kind = REPLICA_START};
+    step(replica, &event, actions);
+    const struct peer_hello hello = {
+        .version_min = 1,
+        .version_max = 1,
+        .abilities = PEER_ABILITIES,
+        .cluster = config.cluster,
+        .node = {{2}},
+        .actor = 1,
+    };
+    event = (struct replica_event){.kind = REPLICA_LINK_UP, .link_up = {.id = 1, .hello = &hello}};
+    step(replica, &event, actions);
+    return replica;
+}
+
+static const struct peer_note *note_sent(const struct replica_actions *actions, uint32_t nth)
+{
+    for (uint32_t i = 0; i < actions->count; i++) {
+        const struct replica_action *action = &actions->items[i];
+        if (action->kind == REPLICA_SEND && action->send.message.kind == PEER_NOTE && nth-- == 0) {
+            return &action->send.message.note;
+        }
+    }
+    return NULL;
+}
+
+START_TEST(a_note_that_is_too_long_is_sent_in_two)
+{
+    static struct replica_actions actions;
+    struct replica *replica = replica_of_many(HEADS, &actions);
+    const struct peer_note *note = note_sent(&actions, 0);
+    ck_assert_ptr_nonnull(note);
+    ck_assert_uint_eq(note->flags, NOTE_WHOLE);
+    ck_assert_uint_eq(note->count, PEER_ENTRIES_MAX);
+    note = note_sent(&actions, 1);
+    ck_assert_ptr_nonnull(note);
+    ck_assert_uint_eq(note->flags, 0);
+    ck_assert_uint_eq(note->count, HEADS - PEER_ENTRIES_MAX);
+    ck_assert_uint_eq(note->entries[0].actor, PEER_ENTRIES_MAX + 1);
+    struct replica_event event = {.kind = REPLICA_TICK};
+    step(replica, &event, &actions);
+    ck_assert_ptr_null(note_sent(&actions, 0));
+    replica_free(replica);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_a_note_is_not_taken_for_lost)
+{
+    static struct replica_actions actions;
+    static struct note_entry entries[PEER_ENTRIES_MAX];
+    struct replica *replica = replica_of_many(0, &actions);
+    struct strand_head head = {.actor = OWN_ACTOR, .last = 9};
+    struct replica_event event = {.kind = REPLICA_COMMITTED,
+                                  .committed = {.heads = &head, .count = 1, .clock = 20}};
+    step(replica, &event, &actions);
+    struct note_entry own = {.actor = OWN_ACTOR, .counter = 9};
+    struct peer_message message = {.kind = PEER_NOTE, .note = {.entries = &own, .count = 1}};
+    event = (struct replica_event){.kind = REPLICA_MESSAGE,
+                                   .message = {.link = 1, .message = &message}};
+    step(replica, &event, &actions);
+    ck_assert_uint_eq(replica_held_by(replica, 2), 9);
+    for (uint32_t i = 0; i < PEER_ENTRIES_MAX; i++) {
+        entries[i] = (struct note_entry){.actor = (uint16_t)(i + 1), .counter = 1};
+    }
+    message.note =
+        (struct peer_note){.flags = NOTE_WHOLE, .entries = entries, .count = PEER_ENTRIES_MAX};
+    step(replica, &event, &actions);
+    ck_assert_uint_eq(replica_held_by(replica, 2), 9);
+    message.note.count--;
+    step(replica, &event, &actions);
+    ck_assert_uint_eq(replica_held_by(replica, 2), 0);
+    replica_free(replica);
+}
+END_TEST
+
 START_TEST(equal_counters_with_other_hashes_are_divergence)
 {
     struct network *network = running(3, 3000);
@@ -175,6 +288,8 @@ int main(void)
     suite_add(suite, members_that_hold_the_same_are_seen_as_equal);
     suite_add(suite, changes_are_told_once_in_a_while_however_many_there_are);
     suite_add(suite, less_than_before_is_believed);
+    suite_add(suite, a_note_that_is_too_long_is_sent_in_two);
+    suite_add(suite, what_does_not_fit_a_note_is_not_taken_for_lost);
     suite_add(suite, equal_counters_with_other_hashes_are_divergence);
     suite_add(suite, a_counter_from_nowhere_is_refused_and_leaves_the_clock_alone);
     suite_add(suite, a_counter_far_ahead_is_believed_with_an_alarm);
