@@ -49,7 +49,7 @@ static void on_next(struct happening *happening)
 static bool is_well(const struct machine *machine)
 {
     return machine->is_up && !happening_is_set(&machine->crash) && !machine_is_frozen(machine) &&
-           machine->identity.actor != 0;
+           joining_is_member(machine->service->cluster->replica);
 }
 
 static bool are_all_well(const struct world *world)
@@ -61,7 +61,7 @@ static bool are_all_well(const struct world *world)
     return are_well;
 }
 
-// A newcomer takes no strand from its owner, so where few see each other it may have to wait.
+// A newcomer takes no strand from its owner: where few see each other it may have to wait.
 static bool has_newcomer(const struct world *world)
 {
     for (unsigned i = 0; i < world->machines_count; i++) {
@@ -421,7 +421,7 @@ static void mesh_note(struct scenario *scenario)
     for (unsigned i = 0; i < count; i++) {
         version_vector_deinit(&scenario->targets[i]);
     }
-    if (!are_all_well(world) || has_newcomer(world)) {
+    if (!are_all_well(world)) {
         mesh_judge(scenario);
         return;
     }
