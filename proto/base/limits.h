@@ -62,7 +62,10 @@
 #define COUNTER_JUMP_MAX ((uint64_t)1 << 48)
 
 // Durable subscriptions and groups (docs/subscriptions.md)
+#define SUBSCRIPTIONS_MAX 65536                // of a cluster
 #define SUBSCRIPTION_EVENT_BYTES_MAX (1 * MIB) // of what it is, or how far it has got
+#define GROUP_CONSUMERS_MAX 1024               // the most that `concurrency` can be
+#define GROUP_IN_FLIGHT_MAX 16384              // events of one consumer
 
 static_assert(PRODUCE_BYTES_MAX <= EVENT_BYTES_MAX, "a frame holds any produce");
 static_assert(EVENT_BYTES_MAX + KIB < FRAME_BYTES_MAX, "a frame holds its message head");
@@ -70,3 +73,5 @@ static_assert(PRODUCE_BYTES_MAX <= SESSION_APPEND_BYTES_MAX, "a session can alwa
 static_assert(CHUNK_BODY_BYTES_CLOSE <= BLOCK_BYTES_MAX, "a block holds a usual chunk");
 static_assert(SESSION_OUT_BYTES_MAX >= BLOCK_BYTES_MAX, "a session can hold a block");
 static_assert(PRODUCE_BYTES_MAX <= COMMIT_BYTES_MAX, "a commit holds any produce");
+static_assert(SUBSCRIPTIONS_MAX * KIB <= MEMORY_BYTES_MIN, "all subscriptions fit into memory");
+static_assert(SUBSCRIPTION_EVENT_BYTES_MAX <= EVENT_DATA_BYTES_DEFAULT, "it is an event");

@@ -10,8 +10,9 @@ struct subscription_fold;
 int subscription_fold_new(struct subscription_fold **fold_out) MUST_CHECK;
 void subscription_fold_free(struct subscription_fold *fold);
 
-// Takes one event, copied; one that was taken before changes nothing. ERR_MEMORY leaves it as it
-// was.
+// Takes one event that was decoded, copied; one that was taken before changes nothing. ERR_LIMIT:
+// one of a definition that is longer than SUBSCRIPTION_EVENT_BYTES_MAX. It and ERR_MEMORY leave it
+// as it was.
 int subscription_fold_add(struct subscription_fold *fold,
                           const struct subscription_event *event) MUST_CHECK;
 
@@ -19,12 +20,13 @@ int subscription_fold_add(struct subscription_fold *fold,
 // (event_id_is_none), also when the last word is DELETED.
 struct event_id subscription_fold_generation(const struct subscription_fold *fold);
 
-// Of the generation; views into the fold until the next add. Only while there is one.
-const struct subscription_definition *
-subscription_fold_definition(const struct subscription_fold *fold);
+// Of the generation; views into the fold until the next add. Only while there is one. (The fold
+// keeps its bytes alone: there are many folds.)
+void subscription_fold_definition(const struct subscription_fold *fold,
+                                  struct subscription_definition *definition_out);
 
 // The start, and the last checkpoint of each writer in this generation, united. Only while there
-// is one; `position` must be empty. ERR_INVALID: a checkpoint that does not decode was left out.
+// is one; `position` must be empty. ERR_MEMORY: it has a part of it.
 int subscription_fold_position(const struct subscription_fold *fold,
                                struct position *position) MUST_CHECK;
 

@@ -374,11 +374,31 @@ static bool take_map(struct bytes *rest, uint64_t *count_out)
     return (lead == 0xde || lead == 0xdf) && take_wide(rest, lead == 0xde ? 2 : 4, count_out);
 }
 
+// The head of a map: how many entries follow.
+static bool take_count(struct bytes *rest, uint64_t *count_out)
+{
+    return take_map(rest, count_out) && *count_out <= ACTORS_MAX &&
+           *count_out <= rest->length / ENTRY_ENCODED_MIN;
+}
+
+// The next entry; that before it was of the actor `before`.
+static bool take_entry(struct bytes *rest, uint16_t before, struct version_entry *entry_out)
+{
+    uint64_t actor;
+    uint64_t counter;
+    if (!take_uint(rest, ACTORS_MAX, &actor) || !take_uint(rest, COUNTER_MAX, &counter) ||
+        actor <= before) {
+        return false;
+    }
+    *entry_out = (struct version_entry){.counter = counter, .actor = (uint16_t)actor};
+    return true;
+}
+
 int version_vector_decode(struct bytes *rest, struct version_vector *out)
 {
     struct bytes left = *rest;
     uint64_t count;
-    if (!take_map(&left, &count) || count > ACTORS_MAX || count > left.length / ENTRY_ENCODED_MIN) {
+    if (!take_count(&left, &count)) {
         return ERR_INVALID;
     }
     struct version_vector decoded = {0};
@@ -386,19 +406,34 @@ int version_vector_decode(struct bytes *rest, struct version_vector *out)
     if (err) {
         return err;
     }
+    uint16_t before = 0;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t actor;
-        uint64_t counter;
-        if (!take_uint(&left, ACTORS_MAX, &actor) || !take_uint(&left, COUNTER_MAX, &counter) ||
-            (i > 0 && decoded.entries[i - 1].actor >= actor)) {
+        if (!take_entry(&left, before, &decoded.entries[i])) {
             version_vector_deinit(&decoded);
             return ERR_INVALID;
         }
-        decoded.entries[i] = (struct version_entry){.counter = counter, .actor = (uint16_t)actor};
+        before = decoded.entries[i].actor;
     }
     decoded.count = (uint32_t)count;
     version_vector_deinit(out);
     *out = decoded;
+    *rest = left;
+    return 0;
+}
+
+int version_vector_skip(struct bytes *rest)
+{
+    struct bytes left = *rest;
+    uint64_t count;
+    struct version_entry entry = {0};
+    if (!take_count(&left, &count)) {
+        return ERR_INVALID;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        if (!take_entry(&left, entry.actor, &entry)) {
+            return ERR_INVALID;
+        }
+    }
     *rest = left;
     return 0;
 }

@@ -66,3 +66,6 @@ int version_vector_parse(struct bytes text, struct version_vector *out,
 // claimed count is checked against the bytes that are there. ERR_INVALID, ERR_MEMORY.
 int version_vector_encode(const struct version_vector *vector, struct buffer *out) MUST_CHECK;
 int version_vector_decode(struct bytes *rest, struct version_vector *out) MUST_CHECK;
+
+// Passes over one as version_vector_decode, without keeping it. ERR_INVALID.
+int version_vector_skip(struct bytes *rest) MUST_CHECK;

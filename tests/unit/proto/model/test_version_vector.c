@@ -193,7 +193,10 @@ static int decode_hex(const char *hex, struct version_vector *vector, size_t *le
     append_hex(&buffer, hex);
     struct bytes copy = exact_copy(buffer_bytes(&buffer));
     struct bytes rest = copy;
+    struct bytes skipped = rest;
     int err = version_vector_decode(&rest, vector);
+    ck_assert_int_eq(version_vector_skip(&skipped), err);
+    ck_assert_uint_eq(skipped.length, rest.length);
     *left_out = rest.length;
     exact_free(copy);
     buffer_deinit(&buffer);
