@@ -14,6 +14,7 @@
 #include "client/client_subscription.h"
 #include "client/incoming.h"
 #include "client/pending.h"
+#include "client/stash.h"
 #include "proto/base/limits.h"
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
@@ -40,6 +41,7 @@ struct core {
     size_t delivering_bytes;
     struct buffer scratch;
     struct buffer early; // the message, handed out last, that had waited for its turn
+    struct stash stash;  // what core_next_urgent has passed
 
     struct duration silence; // half of it
     struct instant hello_until;
@@ -124,6 +126,7 @@ void core_free(struct core *core)
         client_subscription_free(subscription);
     }
     incoming_deinit(&core->incoming);
+    stash_deinit(&core->stash);
     buffer_deinit(&core->out);
     buffer_deinit(&core->scratch);
     buffer_deinit(&core->early);
@@ -396,6 +399,8 @@ static int finish(struct core *core)
     if (core->early.data) {
         buffer_deinit(&core->early);
     }
+    incoming_unpin(&core->incoming);
+    stash_release(&core->stash);
     if (core->has_events) {
         core->has_events = false;
         if (events_settle(&core->events) != 0) {
@@ -428,6 +433,7 @@ static void hand_out_events(struct core *core, struct client_subscription *subsc
 {
     events_init(&core->events, notice->reply.events, notice->reply.kind == DELIVERY_CHUNKS,
                 &core->scratch, subscription ? &subscription->cursor : NULL);
+    incoming_pin(&core->incoming);
     core->has_events = true;
     core->delivering = subscription;
     core->delivering_bytes = notice->reply.events.length;
@@ -628,23 +634,46 @@ static int on_message(struct core *core, struct bytes message, struct notice *no
     return protocol_error(core, "a reply to nothing");
 }
 
-static int take(struct core *core, struct notice *notice)
+// What was kept, then what is received. CORE_NOTHING, or that it is no frame.
+static int next_message(struct core *core, struct bytes *message_out)
+{
+    if (stash_take(&core->stash, message_out)) {
+        return 0;
+    }
+    int outcome = incoming_next(&core->incoming, message_out);
+    if (outcome == FRAME_INCOMPLETE) {
+        return CORE_NOTHING;
+    }
+    return outcome == 0 ? 0 : protocol_error(core, "a frame that is empty or too long");
+}
+
+// The oldest produce, whose answer came before its turn.
+static int take_early(struct core *core, struct notice *notice)
 {
     struct pending_request *first = pending_first(&core->produces);
-    if (first && first->is_answered) {
-        core->early = first->message;
-        first->message = (struct buffer){0};
-        int err = reply_decode(buffer_bytes(&core->early), &notice->reply, &core->reason);
-        return err != 0 ? err : on_produced(core, notice);
+    buffer_deinit(&core->early);
+    core->early = first->message;
+    first->message = (struct buffer){0};
+    int err = reply_decode(buffer_bytes(&core->early), &notice->reply, &core->reason);
+    return err != 0 ? err : on_produced(core, notice);
+}
+
+static bool has_early(struct core *core)
+{
+    struct pending_request *first = pending_first(&core->produces);
+    return first && first->is_answered;
+}
+
+static int take(struct core *core, struct notice *notice)
+{
+    if (has_early(core)) {
+        return take_early(core, notice);
     }
     for (;;) {
         struct bytes message;
-        int outcome = incoming_next(&core->incoming, &message);
-        if (outcome == FRAME_INCOMPLETE) {
-            return CORE_NOTHING;
-        }
+        int outcome = next_message(core, &message);
         if (outcome != 0) {
-            return protocol_error(core, "a frame that is empty or too long");
+            return outcome;
         }
         outcome = on_message(core, message, notice);
         if (outcome != QUIET) {
@@ -674,4 +703,73 @@ int core_next(struct core *core, struct notice *notice_out)
         core->delivering = NULL;
     }
     return outcome;
+}
+
+// A node that sends more than it was granted would fill the memory of a program that waits.
+static size_t stash_bytes_max(const struct core *core)
+{
+    size_t bytes = FRAME_BYTES_MAX + MIB;
+    for (const struct client_subscription *each = core->subscriptions; each; each = each->next) {
+        bytes += each->window_bytes;
+    }
+    return bytes;
+}
+
+static int take_urgent(struct core *core, struct notice *notice)
+{
+    if (has_early(core)) {
+        return take_early(core, notice);
+    }
+    for (;;) {
+        struct bytes message;
+        int outcome = incoming_next(&core->incoming, &message);
+        if (outcome == FRAME_INCOMPLETE) {
+            return CORE_NOTHING;
+        }
+        if (outcome != 0) {
+            return protocol_error(core, "a frame that is empty or too long");
+        }
+        struct reply reply;
+        struct reason ignored;
+        outcome = reply_decode(message, &reply, &ignored);
+        bool is_urgent = outcome == 0 && (!core->is_ready || reply.kind == REPLY_HELLO ||
+                                          pending_find(&core->produces, reply.id));
+        if (is_urgent) {
+            outcome = on_message(core, message, notice);
+        } else if (core->stash.bytes + message.length > stash_bytes_max(core)) {
+            return protocol_error(core, "more than was granted");
+        } else {
+            outcome = stash_add(&core->stash, message);
+            outcome = outcome == 0 ? QUIET : outcome;
+        }
+        if (outcome != QUIET) {
+            return outcome;
+        }
+    }
+}
+
+int core_next_urgent(struct core *core, struct notice *notice_out)
+{
+    if (core->err != 0 && !core->is_closing) {
+        return CORE_NOTHING;
+    }
+    *notice_out = (struct notice){0};
+    int outcome = take_urgent(core, notice_out);
+    if (outcome < 0) {
+        incoming_clear(&core->incoming);
+        core->err = outcome;
+        core->is_closing = true;
+        return CORE_NOTHING;
+    }
+    return outcome;
+}
+
+int core_err(const struct core *core)
+{
+    return core->err;
+}
+
+bool core_has_rest(const struct core *core)
+{
+    return core->has_events || core->stash.first;
 }

@@ -78,6 +78,17 @@ enum { CORE_NOTHING = 1 };
 int core_next(struct core *core, struct notice *notice_out) MUST_CHECK;
 const char *core_reason(const struct core *core);
 
+// The next notice of those that no program waits with: READY, and the answers to produce requests.
+// Other messages before it are kept for core_next; the notice that this returned last stays as it
+// is. CORE_NOTHING, also when the connection is over: core_next says so behind all that is kept.
+int core_next_urgent(struct core *core, struct notice *notice_out) MUST_CHECK;
+
+// Why the connection is over, even if core_next has not come to that yet; 0: it is not.
+int core_err(const struct core *core);
+
+// Whether core_next_urgent has kept messages for core_next, or events handed out are not all taken.
+bool core_has_rest(const struct core *core);
+
 // The largest event data the node accepts, as it said in hello; a default before.
 uint64_t core_data_bytes_max(const struct core *core);
 

@@ -1,7 +1,8 @@
 // Room is made at the end; only when that is used up, the unfinished frame moves to the front. So
 // a stream of frames of 256 KiB copies a fraction of itself, inside the cache, and views of frames
 // stay put until more is received. It grows by doubling, with what came and not with what a frame
-// claims, so a lying length costs nothing.
+// claims, so a lying length costs nothing. Where views must stay although more is received, the
+// piece of memory is left to them, and another one is begun.
 
 #include "client/incoming.h"
 
@@ -14,12 +15,54 @@
 void incoming_deinit(struct incoming *incoming)
 {
     free(incoming->data);
+    free(incoming->pinned);
     *incoming = (struct incoming){0};
+}
+
+void incoming_pin(struct incoming *incoming)
+{
+    incoming->is_pinned = true;
+}
+
+void incoming_unpin(struct incoming *incoming)
+{
+    incoming->is_pinned = false;
+    free(incoming->pinned);
+    incoming->pinned = NULL;
+}
+
+void incoming_clear(struct incoming *incoming)
+{
+    incoming->start = incoming->end;
+}
+
+// Leaves the memory to the views and goes on in another piece.
+static int leave_pinned(struct incoming *incoming)
+{
+    size_t length = incoming->end - incoming->start;
+    uint8_t *data = malloc(incoming->capacity);
+    if (!data) {
+        return ERR_MEMORY;
+    }
+    memcpy(data, incoming->data + incoming->start, length);
+    assert(!incoming->pinned);
+    incoming->pinned = incoming->data;
+    incoming->is_pinned = false;
+    incoming->data = data;
+    incoming->start = 0;
+    incoming->end = length;
+    return 0;
 }
 
 int incoming_space(struct incoming *incoming, uint8_t **space_out, size_t *length_out)
 {
-    if (incoming->start == incoming->end) {
+    if (incoming->is_pinned && incoming->capacity - incoming->end < INCOMING_SPACE_MIN) {
+        int err = leave_pinned(incoming);
+        if (err != 0) {
+            return err;
+        }
+    }
+    if (incoming->start == incoming->end && !incoming->is_pinned) {
         incoming->start = 0;
         incoming->end = 0;
     }

@@ -127,8 +127,8 @@ struct weir_event {
     struct weir_bytes attributes; // encoded, see below; the parent is among them, with key "p"
 };
 
-// Takes the attributes one after the other: *position is 0 at first. WEIR_NOTHING: no more;
-// WEIR_ERR_CORRUPT.
+// Takes the attributes one after the other: *position is 0 at first, and stays the library's.
+// WEIR_NOTHING: no more; WEIR_ERR_CORRUPT.
 WEIR_API int weir_event_attribute(const struct weir_event *event, size_t *position,
                                   struct weir_attribute *attribute_out) WEIR_MUST_CHECK;
 
@@ -252,8 +252,8 @@ WEIR_API int weir_respond(struct weir *weir, const struct weir_event *event,
                           const struct weir_produce_options *options,
                           uint64_t *ticket_out) WEIR_MUST_CHECK;
 
-// Closes the batch: it goes out as soon as the connection takes it. WEIR_ERR_MEMORY.
-WEIR_API int weir_flush(struct weir *weir) WEIR_MUST_CHECK;
+// Closes the batch: it goes out as soon as the connection takes it.
+WEIR_API void weir_flush(struct weir *weir);
 
 // How many events have no result yet, those whose result was not handed out included.
 WEIR_API uint64_t weir_pending(const struct weir *weir);
@@ -384,7 +384,7 @@ struct weir_connection {
 };
 
 // Only what belongs to its kind is set. Everything in it is valid until the next call of weir_next,
-// weir_space, weir_feed, weir_disconnected, a wait, or weir_free.
+// weir_wait_next or weir_free, whatever else is called in between.
 struct weir_notice {
     enum weir_notice_kind kind;
     uint64_t subscription; // EVENT, SUBSCRIBED, MARK, END
@@ -492,9 +492,12 @@ WEIR_API int weir_wait_next(struct weir *weir, int64_t timeout_ms,
 WEIR_API int weir_wait_produced(struct weir *weir, uint64_t ticket, int64_t timeout_ms,
                                 struct weir_produced *produced_out) WEIR_MUST_CHECK;
 
-// Sends the batch and waits until every produce has its result; calls callbacks, keeps notices.
-// WEIR_LATE, WEIR_WOKEN, or the errors of weir_next.
-WEIR_API int weir_wait_settled(struct weir *weir, int64_t timeout_ms) WEIR_MUST_CHECK;
+// Sends the batch and waits until at most `events_max` produced events have no result (0: all have
+// one). Callbacks are called; results without one are taken here: if one says that its events are
+// not stored, this returns its err as soon as it comes, and weir_reason_text says why. Notices that
+// come meanwhile wait for weir_wait_next. WEIR_LATE, WEIR_WOKEN, or the errors of weir_next.
+WEIR_API int weir_wait_settled(struct weir *weir, uint64_t events_max,
+                               int64_t timeout_ms) WEIR_MUST_CHECK;
 
 // The clock of the blocking layer: CLOCK_MONOTONIC in nanoseconds.
 WEIR_API int64_t weir_clock(void);
