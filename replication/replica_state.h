@@ -350,7 +350,9 @@ bool starting_may_produce(const struct replica *replica, struct reason *why);
 // on a copy, which issues nothing any more.
 bool starting_pulls_own(const struct replica *replica);
 bool starting_is_copy(const struct replica *replica); // this node is one
-void starting_became(struct replica *replica);        // another actor: nothing to compare
+// What this disk has lost of its own strand is held by nobody that it has a link to.
+bool starting_is_stuck(const struct replica *replica);
+void starting_became(struct replica *replica); // another actor: nothing to compare
 
 int retiring_new(struct replica *replica) MUST_CHECK;
 void retiring_free(struct replica *replica);

@@ -77,7 +77,8 @@ void rescuing_command(struct replica *replica, const struct replica_command *com
         rescue->command = command->token;
         return;
     }
-    if (!quarantine && !starting_is_copy(replica) && !is_lost) {
+    bool is_sound = !quarantine && !starting_is_copy(replica) && !starting_is_stuck(replica);
+    if (is_sound && !is_lost) {
         push_answer(replica, command->token, ERR_INVALID,
                     "nothing is to be rescued: the strand of this node, actor %u, is sound",
                     (unsigned)replica->actor);

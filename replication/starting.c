@@ -110,6 +110,7 @@ void starting_answer(struct replica *replica, struct link *link, const struct as
     }
     if (answer->counter > held && answer->counter > state->wanted) {
         state->wanted = answer->counter;
+        state->holder = link->actor;
         push_report(replica, SEVERITY_WARNING,
                     "actor %u holds this node's own events up to %llu, this disk up to %llu: they "
                     "are fetched back",
@@ -193,6 +194,42 @@ bool starting_is_copy(const struct replica *replica)
     return replica->starting->is_copy;
 }
 
+bool starting_is_stuck(const struct replica *replica)
+{
+    if (replica->starting->phase != STARTING_PULLING) {
+        return false;
+    }
+    uint64_t held = version_vector_get(&replica->held, replica->actor);
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        const struct link *link = &replica->links[i];
+        if (!link->is_ended && version_vector_get(&link->held, replica->actor) > held) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// For what it waits, and what to do where nobody can send it.
+static void say_pulling(const struct replica *replica, struct reason *why)
+{
+    const struct starting_state *state = replica->starting;
+    const struct member *holder = membership_of_actor(&replica->members, state->holder);
+    unsigned long long wanted = state->wanted;
+    unsigned actor = state->holder;
+    if (!starting_is_stuck(replica)) {
+        (void)reason_set(why, ERR_BUSY,
+                         "this node fetches back events of its own up to %llu that its disk has "
+                         "lost, which actor %u holds; produce on another node, or wait",
+                         wanted, actor);
+        return;
+    }
+    (void)reason_set(why, ERR_BUSY,
+                     "this disk has lost events of its own up to %llu; actor %u (%.60s) holds "
+                     "them: start it. If it is gone for good: weir cluster retire %u, then weir "
+                     "cluster rescue on this node",
+                     wanted, actor, holder ? holder->address : "", actor);
+}
+
 bool starting_may_produce(const struct replica *replica, struct reason *why)
 {
     const struct starting_state *state = replica->starting;
@@ -217,10 +254,7 @@ bool starting_may_produce(const struct replica *replica, struct reason *why)
         return false;
     }
     case STARTING_PULLING:
-        (void)reason_set(why, ERR_BUSY,
-                         "this node fetches back events of its own up to %llu that its disk has "
-                         "lost; produce on another node, or wait",
-                         (unsigned long long)state->wanted);
+        say_pulling(replica, why);
         return false;
     }
     return true;

@@ -32,6 +32,7 @@ struct starting_state {
     enum starting_phase phase;
     struct round round;
     uint64_t wanted; // of this node's own strand, which somebody holds
+    uint16_t holder; // who said so
     bool has_answer;
     struct instant since;
 };

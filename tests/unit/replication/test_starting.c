@@ -88,6 +88,56 @@ START_TEST(lost_tail_is_fetched_back_before_produce)
 }
 END_TEST
 
+// What only a member held that is gone again since it said so.
+START_TEST(lost_tail_that_nobody_can_send_is_given_up_by_rescue)
+{
+    struct network *network = network_of(3);
+    network_block(network, 1, 0, true);
+    network_block(network, 0, 2, true);
+    network_run(network, 5000);
+    for (int i = 0; i < 3; i++) {
+        network_produce(network, 1, NULL);
+    }
+    network_run(network, 1000);
+    ck_assert_uint_eq(network->nodes[2].held[2], 3);
+    ck_assert_uint_eq(network->nodes[0].held[2], 0);
+    network_stop(network, 1);
+    network->nodes[1].held[2] = 1;
+    network_block(network, 1, 0, false);
+    network->is_dark[2][1] = true;
+    network_start(network, 1);
+    network_run(network, 8000);
+    struct reason why = {0};
+    ck_assert(!replica_may_produce(network->nodes[1].replica, &why));
+    ck_assert_msg(strstr(why.text, "actor 3") && strstr(why.text, "wait"), "%s", why.text);
+    struct replica_event event = {.kind = REPLICA_COMMAND,
+                                  .command = {.token = 1, .kind = COMMAND_RESCUE}};
+    network_step(network, 1, &event);
+    ck_assert_int_eq(network->nodes[1].answer, ERR_INVALID); // it can still come
+    network_stop(network, 2);
+    network_run(network, 8000);
+    ck_assert(!replica_may_produce(network->nodes[1].replica, &why));
+    ck_assert_msg(strstr(why.text, "node:2") && strstr(why.text, "start it") &&
+                      strstr(why.text, "weir cluster retire 3, then weir cluster rescue"),
+                  "%s", why.text);
+    struct replica_event retire = {
+        .kind = REPLICA_COMMAND,
+        .command = {.token = 2, .kind = COMMAND_RETIRE, .actor = 3, .is_forced = true}};
+    network_step(network, 0, &retire);
+    network_run(network, 8000);
+    ck_assert_msg(network->nodes[0].answer == 0, "%s", network->nodes[0].answer_text.text);
+    event.command.token = 3;
+    network_step(network, 1, &event);
+    ck_assert(network_run_until(network, all_produce, 60000));
+    ck_assert_uint_eq(network->nodes[1].actor, 4);
+    network_produce(network, 1, NULL);
+    network_run(network, 8000);
+    ck_assert_msg(network->nodes[1].answer == 0, "%s", network->nodes[1].answer_text.text);
+    ck_assert_uint_eq(network_held(network, 0, 4), network_held(network, 1, 4));
+    network_free(network);
+}
+END_TEST
+
 START_TEST(every_member_is_compared)
 {
     struct network *network = network_of(3);
@@ -264,6 +314,7 @@ int main(void)
     suite_add(suite, first_start_of_all_compares_and_produces);
     suite_add(suite, node_alone_produces_after_start_wait);
     suite_add(suite, lost_tail_is_fetched_back_before_produce);
+    suite_add(suite, lost_tail_that_nobody_can_send_is_given_up_by_rescue);
     suite_add(suite, every_member_is_compared);
     suite_add(suite, clock_goes_above_the_promise_that_others_remember);
     suite_add(suite, restarts_are_no_copies);
