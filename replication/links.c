@@ -151,9 +151,6 @@ static bool make_room(struct replica *replica, const struct replica_link_up *up)
 static bool beats(const struct replica *replica, const struct replica_link_up *up,
                   const struct link *old)
 {
-    if (IS_PLANTED(PLANTED_OLD_CONNECTION_WINS)) {
-        return false;
-    }
     struct instant silent = instant_add(old->heard, duration_ms(LINK_REPLACED_MS));
     if (instant_reached(silent, replica->now)) {
         return true;

@@ -247,10 +247,6 @@ static bool take(struct replica *replica, struct link *link, const struct note_e
         !counters_believe(replica, link, entry->actor, entry->counter, true)) {
         return false;
     }
-    if (IS_PLANTED(PLANTED_NOTE_NEVER_LOWER) &&
-        entry->counter < version_vector_get(&link->held, entry->actor)) {
-        return true;
-    }
     if (strands_set(&link->held, &link->hashes, &link->hashes_capacity, entry->actor,
                     entry->counter, &entry->hash)) {
         push_drop(replica, link->id, 0, "out of memory for what the other side holds");
@@ -267,9 +263,6 @@ static bool take(struct replica *replica, struct link *link, const struct note_e
 // cut: it says nothing of the actors behind its last.
 static void forget_unnamed(struct replica *replica, struct link *link, const struct peer_note *note)
 {
-    if (IS_PLANTED(PLANTED_NOTE_NEVER_LOWER)) {
-        return;
-    }
     uint32_t kept = 0;
     uint32_t k = 0;
     bool is_full = note->count == PEER_ENTRIES_MAX;
