@@ -416,9 +416,11 @@ struct instant forking_deadline(const struct replica *replica)
 
 uint64_t forking_limit(const struct replica *replica, uint16_t actor)
 {
+    const struct rescue *rescue = &replica->forking->rescue;
     uint64_t common = 0;
-    if (forking_rescued(replica, &common) == actor && actor != 0) {
-        return common;
+    bool is_given_up = rescue->phase != RESCUE_NOT && rescue->actor == actor;
+    if (actor != 0 && (is_given_up || forking_rescued(replica, &common) == actor)) {
+        return rescue->common;
     }
     const struct quarantine *quarantine = quarantine_of(replica, actor);
     return quarantine ? quarantine->common : UINT64_MAX;
