@@ -1,7 +1,9 @@
 // Before a node that was a member produces, it asks the others what they hold of its own strand:
 // a disk may have lost what was acknowledged, and ids must not be issued twice. What they hold
 // beyond it is pulled back first; the clock goes above everything they remember. Who does not
-// answer within start_wait is not waited for: a node that is alone is available.
+// answer within start_wait is not waited for: a node that is alone is available. One that knows of
+// no other member may have been restored from a time when there was none: it waits as long for the
+// peers that it was given.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +31,40 @@ void starting_record(struct replica *replica, struct bytes key, struct bytes val
     runs_record(replica, key, value);
 }
 
+static bool is_alone(const struct replica *replica)
+{
+    return membership_active_count(&replica->members) <= 1 && joining_knows_members(replica);
+}
+
+// Whether a configured peer may yet turn out to be a member: only one that is fresh cannot.
+static bool awaits_peers(const struct replica *replica)
+{
+    const struct replica_config *config = &replica->config;
+    for (uint32_t i = 0; i < config->peers_count; i++) {
+        const struct uuid *node = &replica->peer_nodes[i];
+        bool is_answered = uuid_equal(node, &config->node) ||
+                           strcmp(replica->peers[i].text, config->advertise.text) == 0;
+        for (uint32_t k = 0; !is_answered && k < replica->links_count; k++) {
+            const struct link *link = &replica->links[k];
+            is_answered = !link->is_ended && link->is_newcomer && uuid_equal(&link->node, node);
+        }
+        if (!is_answered) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void starting_start(struct replica *replica)
 {
     struct starting_state *state = replica->starting;
     runs_start(replica);
     const struct member *self = membership_of_actor(&replica->members, replica->actor);
     bool is_retired = self && self->is_retired;
-    bool is_alone =
-        membership_active_count(&replica->members) <= 1 && joining_knows_members(replica);
     // One that is being admitted has a strand too, if the disk has lost that it was done.
     bool is_member = joining_is_member(replica);
-    if (replica->actor == 0 || is_retired || (is_member && is_alone)) {
+    if (replica->actor == 0 || is_retired ||
+        (is_member && is_alone(replica) && !awaits_peers(replica))) {
         return;
     }
     state->phase = STARTING_COMPARING;
@@ -142,6 +167,15 @@ void starting_committed(struct replica *replica)
     }
 }
 
+static void say_missing(const struct replica *replica, struct reason *out)
+{
+    if (is_alone(replica)) {
+        (void)reason_set(out, 0, "the peers that are configured");
+    } else {
+        round_missing(replica, &replica->starting->round, out);
+    }
+}
+
 void starting_tick(struct replica *replica)
 {
     struct starting_state *state = replica->starting;
@@ -158,14 +192,15 @@ void starting_tick(struct replica *replica)
         return;
     }
     struct instant patience = instant_add(state->since, replica->config.start_wait);
-    bool is_enough = round_is_complete(replica, &state->round, false) ||
-                     (IS_PLANTED(PLANTED_ONLY_FIRST_PEER_AT_START) && state->has_answer);
+    bool is_all = round_is_complete(replica, &state->round, false) &&
+                  !(is_alone(replica) && awaits_peers(replica));
+    bool is_enough = is_all || (IS_PLANTED(PLANTED_ONLY_FIRST_PEER_AT_START) && state->has_answer);
     if (!is_enough && !instant_reached(patience, replica->now)) {
         return;
     }
     if (!is_enough) {
         struct reason missing = {0};
-        round_missing(replica, &state->round, &missing);
+        say_missing(replica, &missing);
         push_report(replica, SEVERITY_INFO,
                     "produces without having compared its events with %.180s", missing.text);
     }
@@ -246,7 +281,7 @@ bool starting_may_produce(const struct replica *replica, struct reason *why)
         return true;
     case STARTING_COMPARING: {
         struct reason missing = {0};
-        round_missing(replica, &state->round, &missing);
+        say_missing(replica, &missing);
         (void)reason_set(why, ERR_BUSY,
                          "this node has just started and compares what it holds with %.120s; it "
                          "produces when they have answered, or after start_wait",

@@ -1,6 +1,7 @@
 // What a node asks before it produces again, and how copies of a node are found.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/check_main.h"
@@ -60,6 +61,61 @@ START_TEST(node_alone_produces_after_start_wait)
     ck_assert(!may_produce(network, 0));
     network_run(network, 300);
     ck_assert(may_produce(network, 0));
+    network_free(network);
+}
+END_TEST
+
+START_TEST(founder_with_peers_tries_them_for_start_wait)
+{
+    for (int count = 1; count <= 2; count++) {
+        struct network *network = network_new(count, test_seed(), false);
+        network->nodes[0].bootstrap = true;
+        network_start(network, 0);
+        network_run(network, 100);
+        ck_assert(may_produce(network, 0)); // it has nothing to compare
+        network_produce(network, 0, NULL);
+        network_stop(network, 0);
+        network_start(network, 0);
+        network_run(network, 4900);
+        ck_assert_int_eq(may_produce(network, 0), count == 1);
+        network_run(network, 300);
+        ck_assert(may_produce(network, 0));
+        network_free(network);
+    }
+}
+END_TEST
+
+START_TEST(founder_restored_from_when_it_was_alone_does_not_produce)
+{
+    struct network *network = network_new(2, test_seed(), false);
+    struct network_node *founder = &network->nodes[0];
+    founder->bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_produce(network, 0, NULL);
+    network_stop(network, 0);
+    struct network_node backup = *founder;
+    network_start(network, 0);
+    network_start(network, 1);
+    ck_assert(network_run_until(network, all_produce, 20000));
+    network_produce(network, 0, NULL);
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    network_stop(network, 0);
+    memcpy(founder->held, backup.held, sizeof founder->held);
+    memcpy(founder->runs, backup.runs, sizeof founder->runs);
+    founder->run = backup.run;
+    founder->runs_count = backup.runs_count;
+    founder->clock = backup.clock;
+    while (founder->records_count > 0) {
+        free(founder->records[--founder->records_count].value);
+    }
+    network_start(network, 0);
+    network_run(network, 0);
+    ck_assert(!may_produce(network, 0));
+    network_run(network, 10000);
+    ck_assert(!may_produce(network, 0));
+    ck_assert(has_alarm(network, 0, "copy"));
+    ck_assert(network_is_level(network));
     network_free(network);
 }
 END_TEST
@@ -313,6 +369,8 @@ int main(void)
     Suite *suite = suite_create("starting");
     suite_add(suite, first_start_of_all_compares_and_produces);
     suite_add(suite, node_alone_produces_after_start_wait);
+    suite_add(suite, founder_with_peers_tries_them_for_start_wait);
+    suite_add(suite, founder_restored_from_when_it_was_alone_does_not_produce);
     suite_add(suite, lost_tail_is_fetched_back_before_produce);
     suite_add(suite, lost_tail_that_nobody_can_send_is_given_up_by_rescue);
     suite_add(suite, every_member_is_compared);
