@@ -145,6 +145,7 @@ void history_add_chunk(struct history *history, const struct chunk_header *heade
         .hash = chunk_hash(chunk.data),
         .event_first = strand->events_count,
         .is_complete = header->open == 0,
+        .first_at = history->world->schedule.now,
     };
     strand->events = memory_grow(strand->events, &strand->events_capacity,
                                  strand->events_count + header->count, sizeof *strand->events);

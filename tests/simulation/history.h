@@ -4,6 +4,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/base/hash.h"
+#include "proto/base/instant.h"
 #include "proto/model/block.h"
 #include "proto/model/chunk.h"
 #include "proto/model/event_id.h"
@@ -27,8 +28,11 @@ struct history_chunk {
     uint64_t first;
     uint64_t last;
     struct hash128 hash;
-    uint32_t event_first; // index into the strand's events
-    bool is_complete;     // a produce ends here
+    uint32_t event_first;    // index into the strand's events
+    bool is_complete;        // a produce ends here
+    struct instant first_at; // when its owner published it
+    struct instant last_at;  // and the last machine that did
+    uint32_t machines;       // that did
 };
 
 struct history_strand {

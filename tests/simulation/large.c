@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "proto/model/member_event.h"
+#include "proto/model/peer_message.h"
 #include "tests/simulation/checks.h"
 #include "tests/simulation/disk_copy.h"
 #include "tests/simulation/machine.h"
@@ -16,7 +17,11 @@
 #include "tests/simulation/producer.h"
 #include "tests/simulation/world_run.h"
 
-enum { SETTLE_MS = 10000, LOAD_MS = 3000, PARTED_MS = 4000, CONVERGE_MS = 60000 };
+// What design and arithmetic say of 1000 nodes with 6 links in steady state (replication.md).
+enum { MODEL_MS = 8 };
+#define MODEL_COPIES 1.00
+
+enum { SETTLE_MS = 5000, LOAD_MS = 2000, PARTED_MS = 3000, CONVERGE_MS = 60000 };
 
 static void wake_nobody(void *context)
 {
@@ -103,18 +108,96 @@ static void found(struct world *world)
     }
 }
 
+// --- What is measured --------------------------------------------------------------------------
+
 struct measured {
+    struct instant at;
     uint64_t bytes;
     uint64_t events;
     struct copies copies;
+    struct messages_sent sent;
 };
 
 static struct measured measure(const struct world *world)
 {
-    return (struct measured){.bytes = world->network.bytes_between_hosts,
+    return (struct measured){.at = world->schedule.now,
+                             .bytes = world->network.bytes_between_hosts,
                              .events = world->history.events,
-                             .copies = check_copies(world)};
+                             .copies = check_copies(world),
+                             .sent = world->sent};
 }
+
+static int compare_ns(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// From the commit of a chunk until every machine had it.
+static void print_lag(const struct world *world, struct instant begun)
+{
+    const struct history *history = &world->history;
+    int64_t *lags = NULL;
+    uint32_t capacity = 0;
+    uint32_t count = 0;
+    for (uint32_t actor = 0; actor < history->strands_count; actor++) {
+        const struct history_strand *strand = history->strands[actor];
+        for (uint32_t i = 0; strand && i < strand->chunks_count; i++) {
+            const struct history_chunk *chunk = &strand->chunks[i];
+            if (chunk->first_at.ns >= begun.ns && chunk->machines == world->machines_count) {
+                lags = memory_grow(lags, &capacity, count + 1, sizeof *lags);
+                lags[count++] = chunk->last_at.ns - chunk->first_at.ns;
+            }
+        }
+    }
+    if (count > 0) {
+        qsort(lags, count, sizeof *lags, compare_ns);
+        printf("  a chunk is everywhere after %.1f ms (half of them), %.1f ms (9 of 10), %.1f ms "
+               "(all); model: %d ms\n",
+               (double)lags[count / 2] / 1e6, (double)lags[(uint64_t)count * 9 / 10] / 1e6,
+               (double)lags[count - 1] / 1e6, MODEL_MS);
+    }
+    free(lags);
+}
+
+static void print_sent(const struct world *world, const struct measured *before,
+                       const struct measured *now)
+{
+    static const struct {
+        const char *name;
+        enum peer_message_kind kind;
+    } kinds[] = {
+        {"chunks", PEER_CHUNKS},   {"promises", PEER_PROMISES}, {"notes", PEER_NOTE},
+        {"members", PEER_MEMBERS}, {"greetings", PEER_HELLO},   {"credit", PEER_CREDIT},
+    };
+    double node_seconds =
+        (double)world->machines_count * (double)(now->at.ns - before->at.ns) / 1e9;
+    uint64_t messages = 0;
+    for (unsigned i = 0; i < MESSAGE_KINDS; i++) {
+        messages += now->sent.messages[i] - before->sent.messages[i];
+    }
+    printf("  each node sends %.0f bytes and %.0f messages a second:",
+           (double)(now->bytes - before->bytes) / node_seconds, (double)messages / node_seconds);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        uint64_t bytes = now->sent.bytes[kinds[i].kind] - before->sent.bytes[kinds[i].kind];
+        printf("%s %s %.0f", i > 0 ? "," : "", kinds[i].name, (double)bytes / node_seconds);
+    }
+    printf("\n");
+}
+
+static void print_measured(const struct world *world, const struct measured *before)
+{
+    struct measured now = measure(world);
+    uint64_t applied = now.copies.applied - before->copies.applied;
+    uint64_t duplicate = now.copies.duplicate - before->copies.duplicate;
+    printf("  %.3f copies per event and node; model: %.2f\n",
+           applied > 0 ? (double)(applied + duplicate) / (double)applied : 0, MODEL_COPIES);
+    print_lag(world, before->at);
+    print_sent(world, before, &now);
+}
+
+// --- The course --------------------------------------------------------------------------------
 
 static bool load(struct world *world, const char *what)
 {
@@ -129,15 +212,9 @@ static bool load(struct world *world, const char *what)
         producer_stop(world->producers[i]);
     }
     int64_t ms = world_pass_until(world, check_is_converged, CONVERGE_MS, 1);
-    struct measured now = measure(world);
-    uint64_t events = now.events - before.events;
-    uint64_t applied = now.copies.applied - before.copies.applied;
-    uint64_t duplicate = now.copies.duplicate - before.copies.duplicate;
-    printf("%s: %" PRIu64 " events, converged %" PRId64 " ms after the last, %.3f copies per event "
-           "and node, %.0f bytes per node and second\n",
-           what, events, ms, applied > 0 ? (double)(applied + duplicate) / (double)applied : 0,
-           (double)(now.bytes - before.bytes) / world->machines_count /
-               ((double)(LOAD_MS + (ms > 0 ? ms : 0)) / 1000));
+    printf("%s: %" PRIu64 " events, converged %" PRId64 " ms after the last\n", what,
+           world->history.events - before.events, ms);
+    print_measured(world, &before);
     if (ms < 0) {
         check_convergence_failed(world, CONVERGE_MS);
     }

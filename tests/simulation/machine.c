@@ -314,7 +314,7 @@ static void open_cluster(struct machine *machine)
     struct replica_address peers[PEER_ADDRESSES_MAX];
     struct cluster_config config = {
         .identity = machine->identity,
-        .start_wait_ms = 5000,
+        .start_wait_ms = world->options.start_wait_ms,
         .peers = peers,
         .secret = world->options.has_secret ? bytes_of_text("a secret of the simulation")
                                             : bytes_of(NULL, 0),

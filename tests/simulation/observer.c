@@ -100,6 +100,8 @@ static void take_chunk(struct machine *machine, const struct chunk_header *heade
                         machine->index, machine->store->config.actor, header->first, header->actor);
         return;
     }
+    strand->chunks[*held].last_at = world->schedule.now;
+    strand->chunks[*held].machines++;
     (*held)++;
 }
 

@@ -78,13 +78,17 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
     options->has_secret = chance(&random, 30);
     options->recent_bytes = chance(&random, 80) ? 1 * MIB : 4 * MIB;
     options->walk_bytes = 1 * MIB;
+    options->start_wait_ms = 5000;
     if (options->is_large) {
+        // every event is applied by every machine: more machines, fewer events
+        options->think_ms *= options->nodes > 100 ? (options->nodes + 99) / 100 : 1;
         options->producers = 20;
         options->consumers = 0;
         options->batch_max = 4;
         options->event_bytes_max = 60;
         options->has_secret = false;
         options->recent_bytes = 256 * KIB;
+        options->start_wait_ms = 1000; // it is waited for in full: nobody has links to all members
     } else {
         choose_faults(options, &random);
         choose_scenario(options);

@@ -28,6 +28,7 @@ struct options {
     unsigned batch_max; // events
     unsigned event_bytes_max;
     unsigned stable_percent; // of consumers
+    int64_t start_wait_ms;
     bool compress;
     bool has_secret;
     bool is_large; // many nodes: convergence is measured, there are no faults

@@ -37,6 +37,10 @@ static void take_frame(struct tap *tap, struct world *world, const struct tap_st
 {
     size_t at = FIELDS_AT;
     uint8_t kind = stream->front[FRAME_HEADER_LENGTH + 1];
+    if (stream == &tap->out && kind < MESSAGE_KINDS) {
+        world->sent.messages[kind]++;
+        world->sent.bytes[kind] += FRAME_HEADER_LENGTH + stream->length;
+    }
     if (world->is_traced && stream == &tap->out) {
         printf("%12.6f    m%u sends %u:", (double)world->schedule.now.ns / 1e9, tap->machine, kind);
         for (unsigned i = FRAME_HEADER_LENGTH + 2; i < stream->front_length; i++) {
@@ -74,7 +78,7 @@ static void listen(struct tap *tap, struct world *world, struct tap_stream *stre
         stream->front_length += kept;
         bytes = bytes_of(bytes.data + step, bytes.length - step);
         if (is_in_head && stream->front_length == FRAME_HEADER_LENGTH) {
-            stream->left = load_be32(stream->front);
+            stream->left = stream->length = load_be32(stream->front);
         } else if (!is_in_head) {
             stream->left -= step;
         }

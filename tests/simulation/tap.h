@@ -11,6 +11,7 @@ struct tap_stream {
     uint8_t front[TAP_FRONT];
     size_t front_length;
     size_t left; // of the frame, not looked at
+    size_t length;
 };
 
 // Zero-initialised listens from the first byte on.

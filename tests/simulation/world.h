@@ -13,6 +13,14 @@ struct producer;
 struct consumer;
 struct admin;
 
+enum { MESSAGE_KINDS = 128 };
+
+// What members said to each other, by kind (enum peer_kind).
+struct messages_sent {
+    uint64_t messages[MESSAGE_KINDS];
+    uint64_t bytes[MESSAGE_KINDS]; // of whole frames
+};
+
 struct violation {
     const char *check; // NULL: none
     struct instant at;
@@ -32,6 +40,7 @@ struct world {
     unsigned consumers_count;
     struct admin *admin;
     struct history history;
+    struct messages_sent sent;
     struct violation violation;
     bool is_calm;     // no more faults, everything is healed
     bool is_traced;   // printed as it happens
