@@ -303,9 +303,9 @@ uint64_t replica_frontier(const struct replica *replica);
 // The member that holds the frontier back, 0: none; for `consume -v` and status.
 uint16_t replica_frontier_waits_for(const struct replica *replica);
 
-// The highest counter of this node's own strand that at least `nodes` nodes hold, itself included.
-// 1 <= nodes <= REPLICAS_MAX.
-uint64_t replica_held_by(const struct replica *replica, uint32_t nodes);
+// The highest counter of this node's own strand that at least one node, two nodes and so on hold,
+// itself included.
+void replica_held_by(const struct replica *replica, uint64_t held_out[REPLICAS_MAX]);
 
 // What every member reads: bodies and formats outside of it are not written.
 uint32_t replica_abilities(const struct replica *replica);
@@ -344,6 +344,7 @@ struct replica_member {
     uint16_t diverged_actor;
     const char *server_version; // "" when not known
 };
+uint32_t replica_active_count(const struct replica *replica); // members that are not gone
 uint32_t replica_members_count(const struct replica *replica);
 void replica_member_at(const struct replica *replica, uint32_t index,
                        struct replica_member *member_out);

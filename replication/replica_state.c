@@ -99,10 +99,9 @@ uint16_t replica_frontier_waits_for(const struct replica *replica)
     return waits_for;
 }
 
-uint64_t replica_held_by(const struct replica *replica, uint32_t nodes)
+// How far each of the others holds this node's own strand, the furthest first. Returns how many.
+static uint32_t holders(const struct replica *replica, uint64_t counters_out[LINKS_MAX])
 {
-    assert(nodes >= 1 && nodes <= REPLICAS_MAX);
-    uint64_t counters[LINKS_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; replica->actor != 0 && i < replica->links_count; i++) {
         const struct link *link = &replica->links[i];
@@ -116,21 +115,24 @@ uint64_t replica_held_by(const struct replica *replica, uint32_t nodes)
         }
         uint64_t counter = version_vector_get(&link->held, replica->actor);
         uint32_t at = count++;
-        for (; at > 0 && counters[at - 1] < counter; at--) {
-            counters[at] = counters[at - 1];
+        for (; at > 0 && counters_out[at - 1] < counter; at--) {
+            counters_out[at] = counters_out[at - 1];
         }
-        counters[at] = counter;
+        counters_out[at] = counter;
     }
+    return count;
+}
+
+void replica_held_by(const struct replica *replica, uint64_t held_out[REPLICAS_MAX])
+{
+    uint64_t counters[LINKS_MAX];
+    uint32_t count = holders(replica, counters);
     uint64_t own = version_vector_get(&replica->held, replica->actor);
-    uint32_t others = nodes - 1;
-    if (IS_PLANTED(PLANTED_REPLICAS_COUNT_SELF_TWICE) && others > 0) {
-        others--;
+    for (uint32_t i = 0; i < REPLICAS_MAX; i++) {
+        uint32_t others = IS_PLANTED(PLANTED_REPLICAS_COUNT_SELF_TWICE) && i > 0 ? i - 1 : i;
+        uint64_t held = others == 0 ? own : others <= count ? counters[others - 1] : 0;
+        held_out[i] = held < own ? held : own;
     }
-    if (others == 0) {
-        return own;
-    }
-    uint64_t held = others <= count ? counters[others - 1] : 0;
-    return held < own ? held : own;
 }
 
 uint32_t replica_abilities(const struct replica *replica)
@@ -154,6 +156,11 @@ struct replica_counts replica_counts(const struct replica *replica)
 }
 
 // --- Members -----------------------------------------------------------------------------------
+
+uint32_t replica_active_count(const struct replica *replica)
+{
+    return membership_active_count(&replica->members);
+}
 
 uint32_t replica_members_count(const struct replica *replica)
 {

@@ -345,21 +345,18 @@ void cluster_alarms(struct node *node, struct buffer *out)
 
 static uint32_t active_members(const struct cluster *cluster)
 {
-    uint32_t active = 0;
-    for (uint32_t i = 0; i < replica_members_count(cluster->replica); i++) {
-        struct replica_member member;
-        replica_member_at(cluster->replica, i, &member);
-        active += member.state != MEMBER_GONE;
-    }
+    uint32_t active = replica_active_count(cluster->replica);
     return active > 0 ? active : 1;
 }
 
 static bool publish_held_by(struct cluster *cluster, uint32_t members)
 {
     struct cluster_view *view = &cluster->node->view;
+    uint64_t counters[REPLICAS_MAX];
     bool has_changed = false;
+    replica_held_by(cluster->replica, counters);
     for (uint32_t nodes = 1; nodes <= REPLICAS_MAX; nodes++) {
-        uint64_t held = nodes <= members ? replica_held_by(cluster->replica, nodes) : 0;
+        uint64_t held = nodes <= members ? counters[nodes - 1] : 0;
         if (held != atomic_load_explicit(&view->held_by[nodes], memory_order_relaxed)) {
             atomic_store(&view->held_by[nodes], held);
             has_changed = true;

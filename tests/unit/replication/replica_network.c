@@ -132,6 +132,13 @@ uint64_t network_held(const struct network *network, int node, uint16_t actor)
     return count > 0 ? network->strands[actor].counters[count - 1] : 0;
 }
 
+uint64_t counter_held_by(const struct replica *replica, uint32_t nodes)
+{
+    uint64_t held[REPLICAS_MAX];
+    replica_held_by(replica, held);
+    return held[nodes - 1];
+}
+
 static struct hash128 hash_at(const struct network_node *node, uint16_t actor, uint64_t counter)
 {
     bool is_common = counter <= node->common[actor];

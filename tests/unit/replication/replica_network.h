@@ -112,6 +112,8 @@ void network_block(struct network *network, int a, int b, bool is_blocked); // b
 void network_send(struct network *network, int from, int to, const struct peer_message *message);
 
 uint64_t network_held(const struct network *network, int node, uint16_t actor); // the counter
+// The highest counter of the replica's own strand that so many nodes hold.
+uint64_t counter_held_by(const struct replica *replica, uint32_t nodes);
 struct hash128 network_hash(uint16_t actor, uint64_t counter, uint8_t branch);
 bool network_is_level(struct network *network); // all that run hold the same
 bool network_is_meshed(struct network *network);

@@ -82,13 +82,13 @@ START_TEST(less_than_before_is_believed)
     network_produce(network, 0, NULL);
     network_run(network, 300);
     uint64_t counter = network_held(network, 0, 1);
-    ck_assert_uint_eq(replica_held_by(network->nodes[0].replica, 3), counter);
+    ck_assert_uint_eq(counter_held_by(network->nodes[0].replica, 3), counter);
     send_note(network, 1, 0, 0, 1, counter - 1, 0);
-    ck_assert_uint_eq(replica_held_by(network->nodes[0].replica, 3), counter - 1);
+    ck_assert_uint_eq(counter_held_by(network->nodes[0].replica, 3), counter - 1);
     ck_assert_int_eq(member_of(network, 0, 2).verified, VERIFIED_BEHIND);
     send_note(network, 1, 0, NOTE_WHOLE, 0, 0, 0);
-    ck_assert_uint_eq(replica_held_by(network->nodes[0].replica, 3), 0);
-    ck_assert_uint_eq(replica_held_by(network->nodes[0].replica, 2), counter);
+    ck_assert_uint_eq(counter_held_by(network->nodes[0].replica, 3), 0);
+    ck_assert_uint_eq(counter_held_by(network->nodes[0].replica, 2), counter);
     network_free(network);
 }
 END_TEST
@@ -190,17 +190,17 @@ START_TEST(what_does_not_fit_a_note_is_not_taken_for_lost)
     event = (struct replica_event){.kind = REPLICA_MESSAGE,
                                    .message = {.link = 1, .message = &message}};
     step(replica, &event, &actions);
-    ck_assert_uint_eq(replica_held_by(replica, 2), 9);
+    ck_assert_uint_eq(counter_held_by(replica, 2), 9);
     for (uint32_t i = 0; i < PEER_ENTRIES_MAX; i++) {
         entries[i] = (struct note_entry){.actor = (uint16_t)(i + 1), .counter = 1};
     }
     message.note =
         (struct peer_note){.flags = NOTE_WHOLE, .entries = entries, .count = PEER_ENTRIES_MAX};
     step(replica, &event, &actions);
-    ck_assert_uint_eq(replica_held_by(replica, 2), 9);
+    ck_assert_uint_eq(counter_held_by(replica, 2), 9);
     message.note.count--;
     step(replica, &event, &actions);
-    ck_assert_uint_eq(replica_held_by(replica, 2), 0);
+    ck_assert_uint_eq(counter_held_by(replica, 2), 0);
     replica_free(replica);
 }
 END_TEST

@@ -193,20 +193,20 @@ START_TEST(how_many_hold_an_event_is_known)
     network_produce(network, 0, NULL);
     const struct replica *replica = network->nodes[0].replica;
     uint64_t counter = network_held(network, 0, 1);
-    ck_assert_uint_eq(replica_held_by(replica, 1), counter);
-    ck_assert_uint_lt(replica_held_by(replica, 2), counter);
+    ck_assert_uint_eq(counter_held_by(replica, 1), counter);
+    ck_assert_uint_lt(counter_held_by(replica, 2), counter);
     network_run(network, 100);
     for (uint32_t nodes = 1; nodes <= 5; nodes++) {
-        ck_assert_uint_eq(replica_held_by(replica, nodes), counter);
+        ck_assert_uint_eq(counter_held_by(replica, nodes), counter);
     }
-    ck_assert_uint_eq(replica_held_by(replica, 6), 0);
+    ck_assert_uint_eq(counter_held_by(replica, 6), 0);
     network_stop(network, 3);
     network_stop(network, 4);
     network_run(network, 100);
     network_produce(network, 0, NULL);
     network_run(network, 100);
-    ck_assert_uint_gt(replica_held_by(replica, 3), counter);
-    ck_assert_uint_eq(replica_held_by(replica, 4), 0);
+    ck_assert_uint_gt(counter_held_by(replica, 3), counter);
+    ck_assert_uint_eq(counter_held_by(replica, 4), 0);
     network_free(network);
 }
 END_TEST

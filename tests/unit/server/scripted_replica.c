@@ -242,14 +242,20 @@ uint16_t replica_frontier_waits_for(const struct replica *replica)
     return 0;
 }
 
-uint64_t replica_held_by(const struct replica *replica, uint32_t nodes)
+void replica_held_by(const struct replica *replica, uint64_t held_out[REPLICAS_MAX])
 {
-    return nodes == 1 ? replica->heads[replica->config.actor].last : 0;
+    memset(held_out, 0, REPLICAS_MAX * sizeof *held_out);
+    held_out[0] = replica->heads[replica->config.actor].last;
 }
 
 uint32_t replica_abilities(const struct replica *replica)
 {
     return PEER_ABILITIES;
+}
+
+uint32_t replica_active_count(const struct replica *replica)
+{
+    return 0;
 }
 
 uint32_t replica_members_count(const struct replica *replica)
