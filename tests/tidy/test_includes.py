@@ -37,6 +37,7 @@ TABLE = {
     "server": PROTO + ["storage/", "replication/", "server/"],
     "client": PROTO,
     "client-cli": MODEL + ["client/"],  # checks ids, globs and names before it connects
+    "examples": [],  # they use the library as it is installed: <weir.h>
     "tests": [""],
 }
 
@@ -52,7 +53,7 @@ LIBRARIES = {
     "rocksdb/": (("storage/disk_rocksdb.c",), 1),
     "msgpack": (("proto/",), 2),
     "libfyaml.h": (("server/config/",), 1),
-    "ev.h": (("server/net/",), None),
+    "ev.h": (("server/net/", "examples/"), None),
     "xxhash.h": (("proto/base/hash.c",), 1),
     "lz4": (("proto/base/compress.c",), 1),
     "openssl/": (("proto/base/hmac.c",), 1),
@@ -61,9 +62,9 @@ LIBRARIES = {
     "systemd/": (("server/",), 2),
     "jansson.h": (("client-cli/",), 1),
     "argp.h": (("server/config/", "server/main.c", "client-cli/"), None),
-    "sys/socket.h": (("server/net/", "client/"), None),
+    "sys/socket.h": (("server/net/", "client/", "examples/"), None),
     "netinet/": (("server/net/", "client/"), None),
-    "netdb.h": (("server/net/", "client/"), None),
+    "netdb.h": (("server/net/", "client/", "examples/"), None),
     "sys/epoll.h": (("server/net/greeter.c", "client-cli/bench_loop.c"), 2),
 }
 
