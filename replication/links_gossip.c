@@ -21,6 +21,11 @@ void gossip_changed(struct replica *replica, const struct uuid *node)
     }
 }
 
+uint64_t links_version(const struct replica *replica)
+{
+    return replica->links_state->version;
+}
+
 void gossip_address(struct replica *replica, const struct uuid *node, struct bytes address,
                     uint64_t run)
 {

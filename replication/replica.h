@@ -308,7 +308,7 @@ uint16_t replica_frontier_waits_for(const struct replica *replica);
 void replica_held_by(const struct replica *replica, uint64_t held_out[REPLICAS_MAX]);
 
 // What every member reads: bodies and formats outside of it are not written.
-uint32_t replica_abilities(const struct replica *replica);
+uint32_t replica_abilities(struct replica *replica);
 
 enum member_state {
     MEMBER_ACTIVE,

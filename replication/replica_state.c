@@ -135,9 +135,18 @@ void replica_held_by(const struct replica *replica, uint64_t held_out[REPLICAS_M
     }
 }
 
-uint32_t replica_abilities(const struct replica *replica)
+// Asked in every turn, and a look at every member. A link that comes up raises the links' version.
+uint32_t replica_abilities(struct replica *replica)
 {
-    return links_abilities(replica);
+    uint64_t members = replica->members.version;
+    uint64_t links = links_version(replica);
+    if (members == 0 || replica->abilities_members != members ||
+        replica->abilities_links != links) {
+        replica->abilities = links_abilities(replica);
+        replica->abilities_members = members;
+        replica->abilities_links = links;
+    }
+    return replica->abilities;
 }
 
 bool replica_is_member(const struct replica *replica)

@@ -148,6 +148,9 @@ struct replica {
     uint64_t clock; // highest counter known to be issued, stored or leased here
 
     struct membership members;
+    uint32_t abilities;         // what every member reads, as worked out last
+    uint64_t abilities_members; // version of `members`, then; 0: not worked out
+    uint64_t abilities_links;   // and links_version
     struct version_vector held; // the heads: what this node holds, durably
     struct hash128 *hashes;     // of held.entries
     uint32_t hashes_capacity;
@@ -244,7 +247,8 @@ void links_members(struct replica *replica, struct link *link, const struct peer
 void links_membership_changed(struct replica *replica);
 // This node has become a member: peers that were as fresh must hear a new hello.
 void links_became(struct replica *replica);
-uint32_t links_abilities(const struct replica *replica); // what every member reads
+uint32_t links_abilities(const struct replica *replica); // what every member reads: worked out
+uint64_t links_version(const struct replica *replica);   // rises with what is known of members
 
 int notes_new(struct replica *replica) MUST_CHECK;
 void notes_free(struct replica *replica);

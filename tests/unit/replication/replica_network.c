@@ -56,7 +56,7 @@ static void open_side(struct network *network, uint32_t c, int side)
     struct peer_hello hello = {
         .version_min = 1,
         .version_max = 1,
-        .abilities = PEER_ABILITIES,
+        .abilities = PEER_ABILITIES & ~other->unread,
         .server_version = bytes_of_text("weir test"),
         .cluster = other->cluster,
         .node = other->node,
@@ -130,13 +130,6 @@ uint64_t network_held(const struct network *network, int node, uint16_t actor)
 {
     uint32_t count = network->nodes[node].held[actor];
     return count > 0 ? network->strands[actor].counters[count - 1] : 0;
-}
-
-uint64_t counter_held_by(const struct replica *replica, uint32_t nodes)
-{
-    uint64_t held[REPLICAS_MAX];
-    replica_held_by(replica, held);
-    return held[nodes - 1];
 }
 
 static struct hash128 hash_at(const struct network_node *node, uint16_t actor, uint64_t counter)
@@ -702,7 +695,7 @@ struct replica_config network_config(struct network *network, int i,
         .start_wait = duration_ms(5000),
         .peers = peers,
         .peers_count = count,
-        .abilities = PEER_ABILITIES,
+        .abilities = PEER_ABILITIES & ~node->unread,
         .clock = node->clock,
     };
     memcpy(config.run_randoms, node->runs, sizeof config.run_randoms);

@@ -46,6 +46,7 @@ struct network_node {
     uint32_t records_count;
     struct promise promise; // the last it made
     uint16_t wanted;        // the actor that it asks for
+    uint32_t unread;        // abilities that it lacks
     bool bootstrap;
     bool has_produce;        // of a client's, on its way to the log when it is to become another
     uint16_t reissued;       // the actor whose branch it issued again

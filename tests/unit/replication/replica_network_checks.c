@@ -44,3 +44,10 @@ struct hash128 network_hash(uint16_t actor, uint64_t counter, uint8_t branch)
     hash.bytes[15] = (uint8_t)(branch + 1);
     return hash;
 }
+
+uint64_t counter_held_by(const struct replica *replica, uint32_t nodes)
+{
+    uint64_t held[REPLICAS_MAX];
+    replica_held_by(replica, held);
+    return held[nodes - 1];
+}

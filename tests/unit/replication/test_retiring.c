@@ -92,6 +92,32 @@ START_TEST(absent_member_is_retired_and_holds_nothing_back)
 }
 END_TEST
 
+START_TEST(what_every_member_reads_changes_with_starts_and_retirements)
+{
+    struct network *network = network_of(3);
+    struct replica *replica = network->nodes[0].replica;
+    ck_assert(network_run_until(network, network_is_meshed, 20000));
+    ck_assert_uint_eq(replica_abilities(replica), PEER_ABILITIES);
+    for (int i = 2; i > 0; i--) {
+        network_stop(network, i);
+        network->nodes[i].unread = PEER_READS_LZ4;
+        network_start(network, i);
+        ck_assert(network_run_until(network, network_is_meshed, 20000));
+        ck_assert_uint_eq(replica_abilities(replica), PEER_READS_CHUNK_1);
+    }
+    network_stop(network, 1);
+    network->nodes[1].unread = 0;
+    network_start(network, 1);
+    ck_assert(network_run_until(network, network_is_meshed, 20000));
+    ck_assert_uint_eq(replica_abilities(replica), PEER_READS_CHUNK_1);
+    network_stop(network, 2);
+    command(network, 0, COMMAND_RETIRE, 3, false);
+    ck_assert(network_run_until(network, first_has_answer, 20000));
+    ck_assert_uint_eq(replica_abilities(replica), PEER_ABILITIES);
+    network_free(network);
+}
+END_TEST
+
 static bool has_alarm(const struct network *network, int node, const char *code)
 {
     const struct replica *replica = network->nodes[node].replica;
@@ -386,6 +412,7 @@ int main(void)
 {
     Suite *suite = suite_create("retiring");
     suite_add(suite, absent_member_is_retired_and_holds_nothing_back);
+    suite_add(suite, what_every_member_reads_changes_with_starts_and_retirements);
     suite_add(suite, counter_from_nowhere_ends_with_its_actor);
     suite_add(suite, node_without_a_cluster_does_not_know_who_is_no_member);
     suite_add(suite, seal_is_the_highest_that_anybody_holds);

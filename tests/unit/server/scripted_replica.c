@@ -248,7 +248,7 @@ void replica_held_by(const struct replica *replica, uint64_t held_out[REPLICAS_M
     held_out[0] = replica->heads[replica->config.actor].last;
 }
 
-uint32_t replica_abilities(const struct replica *replica)
+uint32_t replica_abilities(struct replica *replica)
 {
     return PEER_ABILITIES;
 }
