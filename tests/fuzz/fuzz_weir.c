@@ -1,0 +1,140 @@
+// Hostile nodes, for a client of the public API: whatever it receives, over however many
+// connections, it hands out what is right and goes on. It has two subscriptions and produces.
+// The input is pieces: a byte that says what the program does before (see `act`), a length, bytes.
+
+#include <assert.h>
+
+#include "client/weir_state.h"
+#include "tests/fuzz/fuzz_target.h"
+
+static uint64_t results;
+static uint64_t produced;
+
+static void on_produced(struct weir *weir, const struct weir_produced *result)
+{
+    assert(result->count == 1 && result->ticket > 0);
+    assert((result->err == 0) == (result->text == NULL));
+    results++;
+}
+
+static void produce(struct weir *weir)
+{
+    struct weir_produce_options options = {.size = sizeof options, .on_produced = on_produced};
+    struct weir_draft draft = {.size = sizeof draft, .name = "/a", .data = weir_text("x")};
+    if (weir_produce(weir, &draft, 1, &options, NULL) == 0) {
+        produced++;
+    }
+}
+
+static void look(struct weir *weir, const struct weir_notice *notice)
+{
+    const char *cursor;
+    struct weir_attribute attribute;
+    size_t position = 0;
+    (void)!weir_cursor(weir, notice->subscription, &cursor);
+    if (notice->kind == WEIR_NOTICE_EVENT) {
+        assert(notice->event->id.counter != 0 && notice->event->id.actor != 0);
+        while (weir_event_attribute(notice->event, &position, &attribute) == 0) {
+        }
+    }
+}
+
+static void take(struct weir *weir, unsigned count)
+{
+    const struct weir_notice *notice;
+    while (count-- > 0 && weir_next(weir, &notice) == 0) {
+        look(weir, notice);
+    }
+}
+
+static void send_all(struct weir *weir)
+{
+    weir_sent(weir, weir_output(weir).length);
+}
+
+// A connection stands, whatever that takes; false: the client has ended.
+static bool connect_again(struct weir *weir, int64_t *now)
+{
+    for (;;) {
+        switch (weir_want(weir)) {
+        case WEIR_WANT_TIME:
+            *now = weir_deadline(weir);
+            weir_tick(weir, *now);
+            break;
+        case WEIR_WANT_CONNECT: {
+            int err = weir_connected(weir, *now);
+            assert(err == 0);
+            break;
+        }
+        case WEIR_WANT_CLOSE:
+            weir_disconnected(weir, 0, NULL, *now);
+            break;
+        case WEIR_WANT_BYTES:
+            return true;
+        case WEIR_WANT_NOTHING:
+            return false;
+        }
+    }
+}
+
+static void act(struct weir *weir, uint8_t what, int64_t now)
+{
+    switch (what % 8) {
+    case 0:
+        take(weir, UINT32_MAX);
+        break;
+    case 1:
+        take(weir, 1);
+        break;
+    case 2: // waits for a result
+        if (weir_want(weir) == WEIR_WANT_BYTES) {
+            weir_pump(weir);
+        }
+        break;
+    case 3:
+        weir_disconnected(weir, WEIR_ERR_CLOSED, "lost", now);
+        break;
+    case 4:
+        produce(weir);
+        break;
+    case 5:
+        send_all(weir);
+        break;
+    case 6:
+        (void)!weir_unsubscribe(weir, 1);
+        weir_leave(weir, now);
+        break;
+    case 7:
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
+{
+    struct weir_subscribe_options limited = {.size = sizeof limited, .limit = 3};
+    struct weir *weir;
+    uint64_t subscription;
+    int64_t now = 1;
+    results = produced = 0;
+    int err = weir_new(NULL, now, &weir, NULL);
+    err = err ? err : weir_subscribe(weir, NULL, &subscription);
+    err = err ? err : weir_subscribe(weir, &limited, &subscription);
+    assert(err == 0);
+    produce(weir);
+    size_t i = 0;
+    while (i + 2 <= length && connect_again(weir, &now)) {
+        act(weir, data[i], now);
+        size_t more = data[i + 1];
+        i += 2;
+        more = more < length - i ? more : length - i;
+        if (weir_want(weir) == WEIR_WANT_BYTES) {
+            err = weir_feed(weir, data + i, more, now);
+            assert(err == 0);
+        }
+        i += more;
+    }
+    take(weir, UINT32_MAX);
+    assert(results <= produced);
+    weir_free(weir);
+    return 0;
+}
