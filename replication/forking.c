@@ -31,6 +31,9 @@ int forking_new(struct replica *replica)
 
 void forking_free(struct replica *replica)
 {
+    if (replica->forking) {
+        round_close(&replica->forking->verify_round);
+    }
     free(replica->forking);
     replica->forking = NULL;
 }
@@ -330,6 +333,7 @@ void forking_applied(struct replica *replica, const struct replica_applied *appl
 void forking_link_down(struct replica *replica, const struct link *link)
 {
     struct forking_state *state = replica->forking;
+    round_link_down(&state->verify_round, link->id);
     for (uint32_t i = 0; i < FOUND_MAX; i++) {
         if (state->look_ups[i].link == link->id) {
             state->look_ups[i] = (struct look_up){0};

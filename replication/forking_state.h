@@ -2,7 +2,7 @@
 // actor for a node whose strand forked) and verifying.c (commands that only ask and tell).
 #pragma once
 
-#include "replication/replica_state.h"
+#include "replication/round.h"
 
 enum {
     QUARANTINES_MAX = 64,
@@ -60,9 +60,6 @@ struct rescue {
 
 struct verify {
     uint64_t command; // 0: free
-    uint32_t count;
-    link_id links[LINKS_MAX];
-    uint64_t tokens[LINKS_MAX];
     struct instant until;
 };
 
@@ -81,6 +78,7 @@ struct forking_state {
     uint64_t look_up_next;
     struct rescue rescue;
     struct verify verifies[COMMANDS_MAX];
+    struct round verify_round; // for all of them: the newest asks everybody again
     struct pending pendings[COMMANDS_MAX];
     struct instant due;
 };

@@ -11,6 +11,7 @@
 #include "replication/links_state.h"
 
 enum {
+    VERDICT_MS = 10000,    // so long what a member held when it was asked counts
     EXTRA_MS = 1000,       // in which an extra link must prove useful
     EXTRA_OTHER_MS = 3000, // after which the accepting side takes it for settled
     LINKS_SETTLED_MAX = 12,
@@ -387,6 +388,34 @@ uint32_t links_abilities(const struct replica *replica)
         }
     }
     return abilities;
+}
+
+void links_judged(struct replica *replica, const struct uuid *node,
+                  const struct replica_member *verdict)
+{
+    struct target *target = target_of_node(replica, node);
+    if (target) {
+        target->verdict = (struct verdict){
+            .verified = verdict->verified,
+            .diverged_actor = verdict->diverged_actor,
+            .diverged_since = verdict->diverged_since,
+            .at = replica->now,
+        };
+    }
+}
+
+void links_verdict(const struct replica *replica, const struct uuid *node,
+                   struct replica_member *verdict_out)
+{
+    const struct target *target = target_of_node((struct replica *)replica, node);
+    const struct verdict *verdict = target ? &target->verdict : NULL;
+    if (!verdict || verdict->at.ns == 0 ||
+        instant_reached(instant_add(verdict->at, duration_ms(VERDICT_MS)), replica->now)) {
+        return;
+    }
+    verdict_out->verified = verdict->verified;
+    verdict_out->diverged_actor = verdict->diverged_actor;
+    verdict_out->diverged_since = verdict->diverged_since;
 }
 
 // --- Time --------------------------------------------------------------------------------------

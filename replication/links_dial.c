@@ -6,12 +6,15 @@
 #include <stdlib.h>
 
 #include "replication/links_state.h"
+#include "replication/round.h"
 
 enum {
     DIAL_FIRST_MS = 50,   // back-off after the first failure; doubles
     DIAL_NEEDED_MS = 200, // large clusters: the pace while links are few
     DIALS_PER_TICK = 8,
     RANDOM_TRIES = 32,
+    DIALS_AWAITED = 4, // at once, of members that are asked something
+    TRIES_AWAITED = 3, // and who could not be dialled so often is not awaited any more
 };
 
 bool is_large(const struct replica *replica)
@@ -232,6 +235,43 @@ static void dial_random(struct replica *replica)
         if (instant_reached(target->next, replica->now) && is_wanted(replica, target)) {
             dial(replica, target);
             return;
+        }
+    }
+}
+
+void links_try_again(struct replica *replica)
+{
+    struct links_state *state = replica->links_state;
+    for (uint32_t i = 0; i < state->members_count; i++) {
+        state->members[i].failures = 0;
+        state->members[i].next = replica->now;
+    }
+}
+
+bool links_gave_up(const struct replica *replica, const struct uuid *node)
+{
+    const struct links_state *state = replica->links_state;
+    uint32_t i = target_index(state, node);
+    bool is_there = i < state->members_count && uuid_equal(&state->members[i].node, node);
+    const struct target *target = is_there ? &state->members[i] : NULL;
+    bool is_tried = target && (target->failures >= TRIES_AWAITED || target->address[0] == '\0');
+    return !target || (is_tried && target->dial == 0 && !has_link(replica, node));
+}
+
+void links_dial_awaited(struct replica *replica, const struct round *round)
+{
+    struct links_state *state = replica->links_state;
+    uint32_t taken = replica->links_count;
+    for (uint32_t i = 0; i < state->members_count; i++) {
+        taken += state->members[i].dial != 0;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < state->members_count && count < DIALS_AWAITED; i++) {
+        struct target *target = &state->members[i];
+        if (taken + count < LINKS_MAX && instant_reached(target->next, replica->now) &&
+            round_awaits(round, &target->node) && is_wanted(replica, target)) {
+            dial(replica, target);
+            count++;
         }
     }
 }

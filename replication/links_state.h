@@ -17,6 +17,12 @@ struct target {
     uint64_t version;     // members: of links_state, when something of it changed last
     bool is_self;
     bool was_linked;
+    struct verdict {
+        int verified;
+        uint16_t diverged_actor;
+        uint64_t diverged_since;
+        struct instant at; // zero: none
+    } verdict;             // members: see links_judged
 };
 
 struct links_state {

@@ -199,8 +199,10 @@ static void on_answer(struct replica *replica, struct link *link, const struct p
     case ASK_RETIRE:
         retiring_answer(replica, link, &ask, answer);
         break;
-    case ASK_CHUNK:
     case ASK_NOTE:
+        verifying_answer(replica, link, &ask);
+        break;
+    case ASK_CHUNK:
         break;
     }
     if (found->token == ask.token) {

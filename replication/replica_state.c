@@ -176,9 +176,7 @@ uint32_t replica_members_count(const struct replica *replica)
     return replica->members.count;
 }
 
-// The link's last word on its whole state against what is held here.
-static void verify(const struct replica *replica, const struct link *link,
-                   struct replica_member *out)
+void link_verify(const struct replica *replica, const struct link *link, struct replica_member *out)
 {
     bool is_behind = false;
     bool is_ahead = !version_vector_includes(&replica->held, &link->held);
@@ -254,9 +252,11 @@ void replica_member_at(const struct replica *replica, uint32_t index,
         out.link = link->id;
         out.run = link->run.number;
         out.server_version = link->server_version;
-        if (link->is_noted) {
-            verify(replica, link, &out);
-        }
+    }
+    if (!out.is_self && link && link->is_noted) {
+        link_verify(replica, link, &out);
+    } else if (!out.is_self) {
+        links_verdict(replica, &member->node, &out);
     }
     *member_out = out;
 }

@@ -175,6 +175,8 @@ struct replica {
     struct forking_state *forking;
 };
 
+struct round;
+
 // --- replica.c: for all ------------------------------------------------------------------------
 
 // The next free action, zeroed. Never NULL: when the list is full, replica.c has stopped calling
@@ -210,6 +212,10 @@ struct hash128 strands_hash(const struct version_vector *vector, const struct ha
 void alarm_raise(struct replica *replica, const char *code, uint64_t subject, const char *format,
                  ...) PRINTF_LIKE(4, 5);
 void alarm_clear(struct replica *replica, const char *code, uint64_t subject);
+
+// A link's last word on what it holds against what is held here: sets verified, diverged_*.
+void link_verify(const struct replica *replica, const struct link *link,
+                 struct replica_member *out);
 
 struct link *link_find(struct replica *replica, link_id id); // NULL: none
 struct link *link_of_node(struct replica *replica, const struct uuid *node);
@@ -249,6 +255,17 @@ void links_membership_changed(struct replica *replica);
 void links_became(struct replica *replica);
 uint32_t links_abilities(const struct replica *replica); // what every member reads: worked out
 uint64_t links_version(const struct replica *replica);   // rises with what is known of members
+// What a member without a link held when it was asked (verified, diverged_*): kept for VERDICT_MS.
+void links_judged(struct replica *replica, const struct uuid *node,
+                  const struct replica_member *verdict);
+void links_verdict(const struct replica *replica, const struct uuid *node,
+                   struct replica_member *verdict_out);
+// Members without a link are to be asked something: those that could not be dialled may be again;
+// some of the nodes that are awaited are dialled, as long as there is room; whether a dial has
+// failed since.
+void links_try_again(struct replica *replica);
+void links_dial_awaited(struct replica *replica, const struct round *round);
+bool links_gave_up(const struct replica *replica, const struct uuid *node);
 
 int notes_new(struct replica *replica) MUST_CHECK;
 void notes_free(struct replica *replica);
@@ -401,6 +418,7 @@ void forking_became(struct replica *replica);
 void forking_reissued(struct replica *replica);
 uint64_t forking_limit(const struct replica *replica, uint16_t actor); // UINT64_MAX: no fork
 bool forking_may_produce(const struct replica *replica, struct reason *why);
+void verifying_answer(struct replica *replica, struct link *link, const struct ask *ask);
 void rescuing_answer(struct replica *replica, const struct ask *ask,
                      const struct peer_answer *answer); // to ASK_RETIRE
 // The actor that this node had before it was rescued, and up to where that strand is common with

@@ -190,6 +190,16 @@ bool round_is_complete(struct replica *replica, const struct round *round, bool 
     return true;
 }
 
+bool round_awaits(const struct round *round, const struct uuid *node)
+{
+    for (uint32_t i = 0; round->is_open && i < round->count; i++) {
+        if (!round->members[i].is_answered && uuid_equal(&round->members[i].node, node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void round_missing(const struct replica *replica, const struct round *round, struct reason *out)
 {
     size_t length = 0;

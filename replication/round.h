@@ -45,5 +45,7 @@ bool round_answered(struct replica *replica, struct round *round, const struct a
 void round_link_down(struct round *round, link_id link);
 // Whether everybody has answered; `is_forced`: everybody to whom there is a link.
 bool round_is_complete(struct replica *replica, const struct round *round, bool is_forced);
+// Whether that node is yet to answer.
+bool round_awaits(const struct round *round, const struct uuid *node);
 // Who has not, for people: "actor 2 (127.0.0.1:3001), actor 3".
 void round_missing(const struct replica *replica, const struct round *round, struct reason *out);

@@ -1,11 +1,12 @@
-// Commands that only ask or tell: everybody's note now; a range of which no copy is left; the
+// Commands that only ask or tell: everybody's note now, of members without a link over one that is
+// dialled for it; a range of which no copy is left; the
 // quarantine for a counter from nowhere that an operator lifts.
 
 #include <stdio.h>
 
 #include "replication/forking_state.h"
 
-enum { VERIFY_MS = 2000 };
+enum { VERIFY_MS = 2000, VERIFY_LARGE_MS = 10000 };
 
 static void verify(struct replica *replica, const struct replica_command *command)
 {
@@ -18,23 +19,30 @@ static void verify(struct replica *replica, const struct replica_command *comman
         push_answer(replica, command->token, ERR_BUSY, "too many ask at once: try again");
         return;
     }
+    bool is_mesh = membership_active_count(&replica->members) <= LINKS_FULL_MESH;
     *verify = (struct verify){
         .command = command->token,
-        .until = instant_add(replica->now, duration_ms(VERIFY_MS)),
+        .until = instant_add(replica->now, duration_ms(is_mesh ? VERIFY_MS : VERIFY_LARGE_MS)),
     };
-    for (uint32_t i = 0; i < replica->links_count; i++) {
-        struct link *link = &replica->links[i];
-        if (link->is_ended || link->is_newcomer) {
-            continue;
-        }
-        struct peer_ask question = {.kind = ASK_NOTE, .node = replica->config.node};
-        struct ask *ask = ask_send(replica, link, &question);
-        if (ask) {
-            verify->links[verify->count] = link->id;
-            verify->tokens[verify->count++] = ask->token;
+    if (!is_mesh) {
+        links_try_again(replica);
+    }
+    round_open(replica, &replica->forking->verify_round, ASK_NOTE, 0, &replica->config.node, NULL);
+    replica->forking->due = replica->now;
+}
+
+// Its note has come in front of the answer, on the same link, which may not stay.
+void verifying_answer(struct replica *replica, struct link *link, const struct ask *ask)
+{
+    struct replica_member verdict = {0};
+    if (round_answered(replica, &replica->forking->verify_round, ask, true)) {
+        link_verify(replica, link, &verdict);
+        links_judged(replica, &link->node, &verdict);
+        replica->forking->due = replica->now;
+        if (link->is_extra && link->dial != 0 && !sources_uses(replica, link->id)) {
+            push_drop(replica, link->id, 0, "it was asked what it holds"); // room for the next
         }
     }
-    replica->forking->due = replica->now;
 }
 
 static void tell(struct replica *replica, const struct replica_command *command,
@@ -139,30 +147,46 @@ void verifying_member_event(struct replica *replica, const struct member_event *
     }
 }
 
+// Whether everybody has answered who can be reached.
+static bool is_verified(struct replica *replica, uint32_t *answered_out)
+{
+    const struct round *round = &replica->forking->verify_round;
+    bool is_mesh = membership_active_count(&replica->members) <= LINKS_FULL_MESH;
+    bool is_over = true;
+    uint32_t answered = 0;
+    for (uint32_t i = 0; i < round->count; i++) {
+        const struct round_member *member = &round->members[i];
+        const struct link *link = link_of_node(replica, &member->node);
+        answered += member->is_answered;
+        is_over &=
+            member->is_answered || (!link && (is_mesh || links_gave_up(replica, &member->node)));
+    }
+    *answered_out = answered;
+    return is_over;
+}
+
 void verifying_tick(struct replica *replica)
 {
+    struct round *round = &replica->forking->verify_round;
+    if (!round->is_open || round_tick(replica, round) != 0) {
+        return;
+    }
+    uint32_t answered = 0;
+    uint32_t open = 0;
+    bool is_over = is_verified(replica, &answered);
     for (uint32_t i = 0; i < COMMANDS_MAX; i++) {
         struct verify *verify = &replica->forking->verifies[i];
-        if (verify->command == 0) {
-            continue;
+        if (verify->command != 0 && (is_over || instant_reached(verify->until, replica->now))) {
+            uint32_t members = membership_active_count(&replica->members);
+            push_answer(replica, verify->command, 0, "%u of %u other members answered",
+                        (unsigned)answered, (unsigned)(members > 0 ? members - 1 : 0));
+            verify->command = 0;
         }
-        uint32_t open = 0;
-        for (uint32_t k = 0; k < verify->count; k++) {
-            open += ask_find(replica, verify->links[k], verify->tokens[k]) != NULL;
-        }
-        bool is_over = instant_reached(verify->until, replica->now);
-        if (open > 0 && !is_over) {
-            continue;
-        }
-        for (uint32_t k = 0; k < verify->count; k++) {
-            struct ask *ask = ask_find(replica, verify->links[k], verify->tokens[k]);
-            if (ask) {
-                ask_free(ask);
-            }
-        }
-        uint32_t members = membership_active_count(&replica->members);
-        push_answer(replica, verify->command, 0, "%u of %u other members answered",
-                    (unsigned)(verify->count - open), (unsigned)(members > 0 ? members - 1 : 0));
-        verify->command = 0;
+        open += verify->command != 0;
+    }
+    if (open == 0) {
+        round_close(round);
+    } else if (has_room(replica) && membership_active_count(&replica->members) > LINKS_FULL_MESH) {
+        links_dial_awaited(replica, round);
     }
 }

@@ -253,6 +253,45 @@ START_TEST(verify_asks_all_and_waits_for_nobody_for_long)
 }
 END_TEST
 
+enum { LARGE = 24, ASKED = 20 };
+
+static bool asked_has_answer(struct network *network)
+{
+    return network->nodes[ASKED].has_answer;
+}
+
+static void assert_verified(struct network *network, int stopped)
+{
+    for (uint32_t i = 0; i < replica_members_count(network->nodes[ASKED].replica); i++) {
+        struct replica_member member;
+        replica_member_at(network->nodes[ASKED].replica, i, &member);
+        int expected = (int)i == stopped ? VERIFIED_UNKNOWN : VERIFIED_EQUAL;
+        ck_assert_msg((int)member.verified == expected, "actor %u: %d", member.actor,
+                      (int)member.verified);
+    }
+}
+
+START_TEST(verify_asks_members_without_a_link)
+{
+    struct network *network = network_of(LARGE);
+    network_run(network, 20000);
+    ck_assert_int_lt(network_links(network, ASKED), LARGE - 1);
+    command(network, ASKED, (struct replica_command){.kind = COMMAND_VERIFY});
+    ck_assert(network_run_until(network, asked_has_answer, 10000));
+    ck_assert_str_eq(network->nodes[ASKED].answer_text.text, "23 of 23 other members answered");
+    assert_verified(network, -1);
+    network_stop(network, 5);
+    network_run(network, 20000); // what was said has been forgotten
+    command(network, ASKED, (struct replica_command){.kind = COMMAND_VERIFY});
+    ck_assert(network_run_until(network, asked_has_answer, 10000));
+    ck_assert_str_eq(network->nodes[ASKED].answer_text.text, "22 of 23 other members answered");
+    assert_verified(network, 5);
+    network_run(network, 20000);
+    ck_assert_int_lt(network_links(network, ASKED), LARGE - 2);
+    network_free(network);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("forking");
@@ -264,5 +303,6 @@ int main(void)
     suite_add(suite, sound_strand_is_not_rescued);
     suite_add(suite, lost_range_is_hollow_on_every_node);
     suite_add(suite, verify_asks_all_and_waits_for_nobody_for_long);
+    suite_add(suite, verify_asks_members_without_a_link);
     return check_main(suite);
 }
