@@ -63,6 +63,9 @@
 
 // Durable subscriptions and groups (docs/subscriptions.md)
 #define SUBSCRIPTIONS_MAX 65536                // of a cluster
+#define GROUP_WAITING_BYTES_MAX (4 * MIB)      // of events that wait to be handed out
+#define GROUP_OPEN_MAX 65536                   // events of one group that are not done
+#define GROUP_REASON_BYTES_MAX 200             // of why an event was refused
 #define SUBSCRIPTION_EVENT_BYTES_MAX (1 * MIB) // of what it is, or how far it has got
 #define GROUP_CONSUMERS_MAX 1024               // the most that `concurrency` can be
 #define GROUP_IN_FLIGHT_MAX 16384              // events of one consumer

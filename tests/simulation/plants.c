@@ -42,6 +42,9 @@ static const char *const NAMES[PLANTED_COUNT] = {
     NAME(REPAIR_UNCHECKED),
     NAME(REPLICAS_COUNT_SELF_TWICE),
     NAME(LIVE_GAP),
+    NAME(CHECKPOINT_AHEAD),
+    NAME(ACK_UP_TO_OF_ALL),
+    NAME(KEY_TO_TWO),
 };
 
 const char *plant_name(enum planted plant)

@@ -19,9 +19,16 @@ LIBRARIES = {
     "libweir-model.a": r"",
     "libweir-wire.a": r"msgpack_\w+",
     "libweir-replication.a": r"",
+    "libweir-server-group.a": r"",
     "libweir-client-core.a": r"",
 }
-REQUIRED = ("libweir-base.a", "libweir-model.a", "libweir-wire.a", "libweir-replication.a")
+REQUIRED = (
+    "libweir-base.a",
+    "libweir-model.a",
+    "libweir-wire.a",
+    "libweir-replication.a",
+    "libweir-server-group.a",
+)
 
 ALLOWED = re.compile(
     r"""
@@ -83,7 +90,8 @@ def sample(report, title, code, bad):
         for name in REQUIRED:
             source, target = os.path.join(folder, "a.c"), os.path.join(folder, "a.o")
             with open(source, "w", encoding="utf-8") as file:
-                file.write(code if name == "libweir-model.a" else "int %s;\n" % name[8:-2])
+                variable = name[8:-2].replace("-", "_")
+                file.write(code if name == "libweir-model.a" else f"int {variable};\n")
             subprocess.run(["cc", "-c", "-O1", source, "-o", target], check=True, timeout=60)
             subprocess.run(["ar", "rc", os.path.join(folder, name), target], check=True, timeout=60)
         found = check(folder)
