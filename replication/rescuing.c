@@ -215,6 +215,10 @@ void rescuing_tick(struct replica *replica)
         return;
     case RESCUE_ADMITTING:
         if (is_admitted) {
+            // what was on its way to the disk when the rescue began is others' as well
+            uint64_t held = version_vector_get(&replica->held, rescue->actor);
+            bool has_forked = quarantine_of(replica, rescue->actor) != NULL;
+            rescue->common = !has_forked && held > rescue->common ? held : rescue->common;
             rescue->phase = RESCUE_REISSUING;
             rescue->is_reissuing = true;
             struct replica_action *action = push(replica, REPLICA_REISSUE);
