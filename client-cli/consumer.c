@@ -192,6 +192,7 @@ static enum step on_mark(struct consumer *consumer, const struct reply *reply)
         say_waiting(consumer, reply->mark.at.actor);
         break;
     case MARK_PROGRESS:
+    case MARK_MOVED: // of durable subscriptions alone
         break;
     }
     return STEP_ON;

@@ -253,6 +253,7 @@ int refusal_err(uint32_t wire_error)
 {
     switch ((enum wire_error)wire_error) {
     case WIRE_NOT_FOUND:
+    case WIRE_NOT_IN_FLIGHT:
         return ERR_NOT_FOUND;
     case WIRE_TIMEOUT:
         return ERR_TIMEOUT;
@@ -278,6 +279,7 @@ int refusal_err(uint32_t wire_error)
         return ERR_IO;
     case WIRE_NOT_MEMBER:
     case WIRE_REFUSED:
+    case WIRE_EXISTS:
         return ERR_DENIED;
     case WIRE_MALFORMED:
     case WIRE_NO_HELLO:
@@ -485,6 +487,10 @@ static int on_subscription(struct core *core, struct client_subscription *subscr
     case REPLY_NAMESPACES:
     case REPLY_STATUS:
     case REPLY_CLUSTER:
+    case REPLY_ATTACHED: // no request of this library is answered so
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+    case DELIVERY_ASSIGNED:
         break;
     }
     return protocol_error(core, "a reply that does not belong to a subscription");
@@ -509,6 +515,13 @@ static uint32_t expected_reply(enum request_kind kind)
         return REPLY_STATUS;
     case REQUEST_CLUSTER:
         return REPLY_CLUSTER;
+    case REQUEST_ATTACH:
+        return REPLY_ATTACHED;
+    case REQUEST_ACK:
+    case REQUEST_NACK:
+        return REPLY_ACKED;
+    case REQUEST_SUBSCRIPTIONS:
+        return REPLY_SUBSCRIPTIONS;
     case REQUEST_SUBSCRIBE:
     case REQUEST_CREDIT:
     case REQUEST_STOP:

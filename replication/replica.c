@@ -250,6 +250,9 @@ static void on_message(struct replica *replica, link_id id, const struct peer_me
     case PEER_CHUNKS:
     case PEER_HEARTBEAT:
     case PEER_REFUSE:
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+    case PEER_FORWARD_END:
         return;
     }
 }

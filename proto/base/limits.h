@@ -69,6 +69,7 @@
 #define SUBSCRIPTION_EVENT_BYTES_MAX (1 * MIB) // of what it is, or how far it has got
 #define GROUP_CONSUMERS_MAX 1024               // the most that `concurrency` can be
 #define GROUP_IN_FLIGHT_MAX 16384              // events of one consumer
+#define ACK_RANGES_MAX 65536                   // of one ACK or NACK
 
 static_assert(PRODUCE_BYTES_MAX <= EVENT_BYTES_MAX, "a frame holds any produce");
 static_assert(EVENT_BYTES_MAX + KIB < FRAME_BYTES_MAX, "a frame holds its message head");

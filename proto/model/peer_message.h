@@ -20,17 +20,24 @@ enum peer_message_kind {
     PEER_CREDIT = 103,  // so many bytes more; and what is durable here
     PEER_CHUNKS = 104,  // whole chunks of one actor, ending complete
     PEER_HEARTBEAT = 105,
-    PEER_ASK = 106,    // a question that is answered once
-    PEER_ANSWER = 107, //
-    PEER_REFUSE = 108, // why the connection ends
+    PEER_ASK = 106,       // a question that is answered once
+    PEER_ANSWER = 107,    //
+    PEER_REFUSE = 108,    // why the connection ends
+    PEER_FORWARD = 109,   // a client's request, to the node that coordinates a group
+    PEER_FORWARDED = 110, // what that node says to the client
+    PEER_FORWARD_END = 111,
 };
 
 enum { PEER_VERSION_MIN = 1, PEER_VERSION_MAX = 1 };
 
-// Formats and encodings that a node reads; bits. A node writes only what every member reads.
+// Formats and encodings that a node reads, and what else it can do; bits. A node writes only what
+// every member reads.
 enum peer_ability {
     PEER_READS_CHUNK_1 = 1 << 0, // CHUNK_FORMAT 1
     PEER_READS_LZ4 = 1 << 1,
+    // Takes FORWARD and hosts what comes, whatever it thinks itself who coordinates; without it the
+    // node is none of those that a group's coordinator is chosen from.
+    PEER_COORDINATES = 1 << 2,
 };
 #define PEER_ABILITIES ((uint32_t)(PEER_READS_CHUNK_1 | PEER_READS_LZ4))
 
@@ -167,6 +174,18 @@ struct peer_answer {
     struct bytes chunk;  // CHUNK; HEAD of a chunk that is not complete: empty
 };
 
+// One channel is one consumer, from its ATTACH on. Its number is chosen by the side that forwards
+// and is unique among the channels that it has open on this link; the other side's are others.
+struct peer_forward {
+    uint64_t channel;
+    struct bytes message; // as in a frame of a client, without the length; FORWARDED: to a client
+};
+
+struct peer_forward_end {
+    uint64_t channel;
+    bool is_senders; // of the side that sends this; else of the other
+};
+
 enum peer_refusal {
     REFUSAL_MALFORMED = 1,
     REFUSAL_VERSION = 2,   // no common protocol version
@@ -204,5 +223,7 @@ struct peer_message {
         struct peer_ask ask;
         struct peer_answer answer;
         struct peer_refuse refuse;
+        struct peer_forward forward; // FORWARDED, too
+        struct peer_forward_end forward_end;
     };
 };

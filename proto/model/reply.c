@@ -53,6 +53,10 @@ const char *wire_error_name(enum wire_error error)
         return "not_member";
     case WIRE_REFUSED:
         return "refused";
+    case WIRE_NOT_IN_FLIGHT:
+        return "not_in_flight";
+    case WIRE_EXISTS:
+        return "exists";
     }
     return "unknown_error";
 }

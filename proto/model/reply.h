@@ -14,12 +14,16 @@ enum reply_kind {
     REPLY_EVENTS = 69, // to GET, LAST and NEIGHBOR: slices
     REPLY_NAMESPACES = 70,
     REPLY_STATUS = 71,
+    REPLY_ERROR = 72, // to any request; ends a subscription
     REPLY_CLUSTER = 73,
-    REPLY_ERROR = 72,     // to any request; ends a subscription
-    DELIVERY_CHUNKS = 80, // of a subscription: whole chunks back to back
-    DELIVERY_SLICES = 81, // of a subscription: slices back to back
-    DELIVERY_MARK = 82,   // of a subscription: see mark_kind
-    DELIVERY_END = 83,    // the subscription's last message
+    REPLY_ATTACHED = 74,
+    REPLY_ACKED = 75, // to ACK and NACK
+    REPLY_SUBSCRIPTIONS = 76,
+    DELIVERY_CHUNKS = 80,   // of a subscription: whole chunks back to back
+    DELIVERY_SLICES = 81,   // of a subscription: slices back to back
+    DELIVERY_MARK = 82,     // of a subscription: see mark_kind
+    DELIVERY_END = 83,      // the subscription's last message
+    DELIVERY_ASSIGNED = 84, // to a consumer of a durable subscription: slices
 };
 
 // Errors on the wire: frozen numbers, never reused (docs/protocol.md).
@@ -46,8 +50,10 @@ enum wire_error {
     WIRE_BUSY = 38, // a limit of this connection or node is reached
     WIRE_UNSUPPORTED = 39,
     WIRE_INTERNAL = 40,
-    WIRE_NOT_MEMBER = 41, // this node may not produce (now): the text says why
-    WIRE_REFUSED = 42,    // a cluster command cannot be done: the text says why
+    WIRE_NOT_MEMBER = 41,    // this node may not produce (now): the text says why
+    WIRE_REFUSED = 42,       // a cluster command cannot be done: the text says why
+    WIRE_NOT_IN_FLIGHT = 43, // none of these events is in flight at this consumer
+    WIRE_EXISTS = 44,        // there is a durable subscription of that name
 };
 const char *wire_error_name(enum wire_error error); // "invalid_glob"; never NULL
 
@@ -81,12 +87,14 @@ enum mark_kind {
     MARK_PROGRESS = 3, // a long stretch without a match was passed
     MARK_FRONTIER = 4, // everything up to the mark's id is delivered, nothing can come in between
     MARK_WAITING = 5,  // stable order waits; the mark's id names the member by its actor
+    MARK_MOVED = 6,    // another node coordinates: what is in flight may come again
 };
 
 enum end_reason {
     END_REACHED = 1,  // the end position or the limit
     END_STOPPED = 2,  // the client asked
     END_SHUTDOWN = 3, // the node stops; resume elsewhere, or here later
+    END_DELETED = 4,  // the durable subscription was deleted
 };
 
 struct reply_status {
@@ -129,11 +137,18 @@ struct reply_cluster {
     struct bytes alarms;  // "code: text" lines
 };
 
+struct reply_attached {
+    struct event_id generation; // of the event that made the subscription what it is
+    bool is_created;            // by this request
+    struct bytes remark;        // for people; "it exists already: ..."
+    struct bytes coordinator;   // uuid of the node that hands out the events
+};
+
 struct reply {
     uint32_t kind;       // enum reply_kind
     uint64_t id;         // of the request or subscription
-    struct bytes cursor; // the node's, or the subscription's (MARK, END, SUBSCRIBED), encoded;
-                         // empty on deliveries of events
+    struct bytes cursor; // the node's, or the subscription's (MARK, END, SUBSCRIBED, ATTACHED),
+                         // encoded; empty on deliveries of events
     union {
         struct reply_hello hello;
         struct reply_produced produced;
@@ -144,6 +159,19 @@ struct reply {
         } namespaces;
         struct reply_status status;
         struct reply_cluster cluster_status;
+        struct reply_attached attached;
+        struct {
+            uint64_t count; // events that are done by it, or will come again
+        } acked;
+        struct {
+            struct bytes text; // for people: what was done
+            bool more;
+            struct bytes rows; // subscription rows (subscription_row.h)
+        } subscriptions;
+        struct {
+            uint32_t attempt;    // 1: they come for the first time
+            struct bytes slices; //
+        } assigned;
         struct {
             uint32_t code; // enum wire_error
             struct bytes text;

@@ -6,6 +6,7 @@
 #include "proto/base/instant.h"
 #include "proto/model/event_id.h"
 #include "proto/model/filter.h"
+#include "proto/model/subscription_definition.h"
 #include "proto/model/version_vector.h"
 
 enum request_kind {
@@ -21,6 +22,10 @@ enum request_kind {
     REQUEST_NAMESPACES = 10,
     REQUEST_STATUS = 11,
     REQUEST_CLUSTER = 12,
+    REQUEST_ATTACH = 13,        // become a consumer of a durable subscription
+    REQUEST_ACK = 14,           // events that it delivered are done
+    REQUEST_NACK = 15,          // or are to come again
+    REQUEST_SUBSCRIPTIONS = 16, // list, show, create, reset, delete durable subscriptions
 };
 
 // Features that a client announces in hello; bits.
@@ -143,6 +148,58 @@ struct request_cluster {
     bool is_forced;
 };
 
+// Where a durable subscription begins.
+struct request_start {
+    enum start_kind kind; // not LAST
+    struct event_id id;   // AT_ID, AT_AFTER_ID
+    struct bytes cursor;  // AT_CURSOR: encoded
+    uint64_t time_ms;     // AT_TIME
+};
+
+struct request_attach {
+    struct request_after after;
+    struct bytes name;     // see subscription_name_is_valid
+    uint32_t in_flight;    // events at most; 0: the default (ATTACH_IN_FLIGHT_DEFAULT)
+    uint64_t credit_bytes; // first window; 0: the default
+    uint32_t heartbeat_ms; // 0: none
+    bool create;           // make it from what follows, unless it is there
+    struct request_start start;
+    struct subscription_definition definition; // to be checked: subscription_definition_check
+};
+
+enum { ATTACH_IN_FLIGHT_DEFAULT = 100 };
+
+// Ranges of ids stand back to back (done_range_next); decoded, they are sound.
+struct request_ack {
+    uint64_t attachment;   // id of the ATTACH
+    struct event_id up_to; // and all that was delivered before it there; none: the ranges alone
+    struct bytes ranges;   // at most ACK_RANGES_MAX
+};
+
+struct request_nack {
+    uint64_t attachment;
+    struct bytes ranges;
+    uint32_t delay_ms;   // then they come again
+    struct bytes reason; // goes with an event that is parked; any length, cut
+};
+
+enum subscriptions_request_kind {
+    SUBSCRIPTIONS_LIST = 0,   // names behind after_name, in byte order
+    SUBSCRIPTIONS_SHOW = 1,   // name
+    SUBSCRIPTIONS_CREATE = 2, // name, definition, start
+    SUBSCRIPTIONS_RESET = 3,  // name, start
+    SUBSCRIPTIONS_DELETE = 4, // name
+};
+
+struct request_subscriptions {
+    struct request_after after;
+    enum subscriptions_request_kind which;
+    struct bytes name;
+    struct bytes after_name; // LIST; empty: from the first
+    struct request_start start;
+    struct subscription_definition definition; // to be checked
+};
+
 // `id` is the client's: unique among its open requests; a subscription keeps its id until its end.
 struct request {
     enum request_kind kind;
@@ -157,5 +214,9 @@ struct request {
         struct request_neighbor neighbor;
         struct request_namespaces namespaces;
         struct request_cluster cluster;
+        struct request_attach attach;
+        struct request_ack ack;
+        struct request_nack nack;
+        struct request_subscriptions subscriptions;
     };
 };

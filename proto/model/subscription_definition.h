@@ -1,6 +1,7 @@
 // What a durable subscription wants, and how its group works: said when it is created, and the same
 // on every node (docs/subscriptions.md). Its bytes have a fixed layout, big-endian, in the events
-// that say it and in answers to clients (docs/protocol.md, "Subscriptions that last").
+// that say it and in answers to clients (docs/protocol.md, "Events of
+// durable subscriptions").
 #pragma once
 
 #include "proto/base/limits.h"

@@ -1,7 +1,7 @@
 // Events of the namespaces `/$weir/subscriptions/NAME`: what a durable subscription is and how far
 // it has got is decided by them alone (docs/subscriptions.md, "What is written"). Their data has a
-// fixed layout, big-endian, like that of the events of members (docs/protocol.md, "Subscriptions
-// that last"); what follows is ignored.
+// fixed layout, big-endian, like that of the events of members (docs/protocol.md, "Events of
+// durable subscriptions"); what follows is ignored.
 #pragma once
 
 #include "proto/model/position.h"

@@ -7,7 +7,8 @@
 #include "proto/wire/pack.h"
 #include "proto/wire/unpack.h"
 
-// Keys of SUBSCRIBE's options, kinds of a filter's entries, orders: frozen.
+// Keys of the options of SUBSCRIBE, ATTACH and SUBSCRIPTIONS, kinds of a filter's entries, orders:
+// frozen.
 enum subscribe_option {
     OPTION_FILTER = 1,
     OPTION_START = 2,
@@ -17,6 +18,17 @@ enum subscribe_option {
     OPTION_HEARTBEAT_MS = 6,
     OPTION_ORDER = 7,
     OPTION_MARKS = 8,
+    OPTION_IN_FLIGHT = 9,
+    OPTION_CREATE = 10,
+    OPTION_ATTRIBUTES = 11,
+    OPTION_TIME_MIN = 12,
+    OPTION_KEY = 13,
+    OPTION_CONCURRENCY = 14,
+    OPTION_ATTEMPTS = 15,
+    OPTION_ACK_WAIT_MS = 16,
+    OPTION_CHECKPOINT_EVERY = 17,
+    OPTION_CHECKPOINT_AFTER_MS = 18,
+    OPTION_QUEUE = 19,
 };
 
 enum entry_kind {

@@ -15,9 +15,10 @@ enum { MESSAGE_UNKNOWN_KIND = 1 };
 
 // Decodes one message (a frame's content). Views point into `message`; only the fields of the
 // message's kind are written. With a reason: ERR_INVALID (not a message of this protocol),
-// ERR_LIMIT (too many patterns, too long a name), ERR_UNSUPPORTED (well formed, but with an option,
-// a start, an order ... that this version does not know), MESSAGE_UNKNOWN_KIND. On all of these
-// request_out->id is the request's id where it could be read, else 0.
+// ERR_LIMIT (too many patterns, ranges, events in flight, too long a name), ERR_UNSUPPORTED (well
+// formed, but with an option, a start, an order ... that this version does not know),
+// MESSAGE_UNKNOWN_KIND. On all of these request_out->id is the request's id where it could be read,
+// else 0.
 int request_decode(struct bytes message, struct request *request_out,
                    struct reason *reason) MUST_CHECK;
 int reply_decode(struct bytes message, struct reply *reply_out, struct reason *reason) MUST_CHECK;
@@ -28,7 +29,8 @@ int request_encode(const struct request *request, struct buffer *out) MUST_CHECK
 int reply_encode(const struct reply *reply, struct buffer *out) MUST_CHECK;
 
 // The front of a frame whose message ends with `events_length` bytes of events that follow
-// separately (never copied): REQUEST_PRODUCE, REPLY_EVENTS, DELIVERY_CHUNKS, DELIVERY_SLICES.
+// separately (never copied): REQUEST_PRODUCE, REPLY_EVENTS, DELIVERY_CHUNKS, DELIVERY_SLICES,
+// DELIVERY_ASSIGNED.
 // The event views of the struct are ignored. Behind the events of a produce comes what
 // request_encode_tail appends: nothing, unless it waits for replicas. ERR_MEMORY leaves `out` as it
 // was.

@@ -302,6 +302,15 @@ static void unpack_elements(struct unpack *unpack, uint64_t id, struct peer_scra
         message->refuse.code = unpack_u32(unpack, "code");
         message->refuse.text = unpack_text_within(unpack, PEER_TEXT_BYTES_MAX, "text");
         return;
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+        message->forward.channel = id;
+        message->forward.message = unpack_bin(unpack, "message");
+        return;
+    case PEER_FORWARD_END:
+        message->forward_end.channel = id;
+        message->forward_end.is_senders = unpack_bool(unpack, "whose channel it is");
+        return;
     }
 }
 
@@ -310,13 +319,22 @@ static const struct {
     const char *name;
     uint32_t elements;
 } KINDS[] = {
-    [PEER_HELLO - PEER_HELLO] = {"hello", 14},    [PEER_PROOF - PEER_HELLO] = {"proof", 1},
-    [PEER_NOTE - PEER_HELLO] = {"note", 2},       [PEER_PROMISES - PEER_HELLO] = {"promises", 1},
-    [PEER_MEMBERS - PEER_HELLO] = {"members", 1}, [PEER_PULL - PEER_HELLO] = {"pull", 3},
-    [PEER_UNPULL - PEER_HELLO] = {"unpull", 1},   [PEER_CREDIT - PEER_HELLO] = {"credit", 3},
-    [PEER_CHUNKS - PEER_HELLO] = {"chunks", 2},   [PEER_HEARTBEAT - PEER_HELLO] = {"heartbeat", 0},
-    [PEER_ASK - PEER_HELLO] = {"ask", 5},         [PEER_ANSWER - PEER_HELLO] = {"answer", 8},
+    [PEER_HELLO - PEER_HELLO] = {"hello", 14},
+    [PEER_PROOF - PEER_HELLO] = {"proof", 1},
+    [PEER_NOTE - PEER_HELLO] = {"note", 2},
+    [PEER_PROMISES - PEER_HELLO] = {"promises", 1},
+    [PEER_MEMBERS - PEER_HELLO] = {"members", 1},
+    [PEER_PULL - PEER_HELLO] = {"pull", 3},
+    [PEER_UNPULL - PEER_HELLO] = {"unpull", 1},
+    [PEER_CREDIT - PEER_HELLO] = {"credit", 3},
+    [PEER_CHUNKS - PEER_HELLO] = {"chunks", 2},
+    [PEER_HEARTBEAT - PEER_HELLO] = {"heartbeat", 0},
+    [PEER_ASK - PEER_HELLO] = {"ask", 5},
+    [PEER_ANSWER - PEER_HELLO] = {"answer", 8},
     [PEER_REFUSE - PEER_HELLO] = {"refuse", 2},
+    [PEER_FORWARD - PEER_HELLO] = {"forward", 1},
+    [PEER_FORWARDED - PEER_HELLO] = {"forwarded", 1},
+    [PEER_FORWARD_END - PEER_HELLO] = {"forward end", 1},
 };
 
 int peer_decode(struct bytes message, struct peer_scratch *scratch, struct peer_message *out,
@@ -327,7 +345,7 @@ int peer_decode(struct bytes message, struct peer_scratch *scratch, struct peer_
     if (envelope.unpack.err) {
         return envelope_close(&envelope, 0, "message", reason);
     }
-    if (envelope.kind < PEER_HELLO || envelope.kind > PEER_REFUSE) {
+    if (envelope.kind < PEER_HELLO || envelope.kind > PEER_FORWARD_END) {
         int err = envelope_close(&envelope, 0, "message", reason);
         return err ? err
                    : reason_set(reason, MESSAGE_UNKNOWN_KIND,

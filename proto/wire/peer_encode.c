@@ -158,6 +158,13 @@ static void pack_elements(struct pack *pack, const struct peer_message *message)
         pack_uint(pack, message->refuse.code);
         pack_text_within(pack, message->refuse.text, PEER_TEXT_BYTES_MAX);
         return;
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+        pack_bin(pack, message->forward.message);
+        return;
+    case PEER_FORWARD_END:
+        pack_bool(pack, message->forward_end.is_senders);
+        return;
     }
     assert(!"a kind of message between members");
 }
@@ -172,6 +179,9 @@ static uint32_t elements_of(enum peer_message_kind kind)
     case PEER_PROMISES:
     case PEER_MEMBERS:
     case PEER_UNPULL:
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+    case PEER_FORWARD_END:
         return 1;
     case PEER_NOTE:
     case PEER_CHUNKS:
@@ -191,16 +201,39 @@ static uint32_t elements_of(enum peer_message_kind kind)
     return 0;
 }
 
+// What stands in place of the id.
+static uint64_t id_of(const struct peer_message *message)
+{
+    switch (message->kind) {
+    case PEER_ASK:
+        return message->ask.token;
+    case PEER_ANSWER:
+        return message->answer.token;
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+        return message->forward.channel;
+    case PEER_FORWARD_END:
+        return message->forward_end.channel;
+    case PEER_HELLO:
+    case PEER_PROOF:
+    case PEER_NOTE:
+    case PEER_PROMISES:
+    case PEER_MEMBERS:
+    case PEER_PULL:
+    case PEER_UNPULL:
+    case PEER_CREDIT:
+    case PEER_CHUNKS:
+    case PEER_HEARTBEAT:
+    case PEER_REFUSE:
+        break;
+    }
+    return 0;
+}
+
 int peer_encode(const struct peer_message *message, struct buffer *out)
 {
-    uint64_t id = 0;
-    if (message->kind == PEER_ASK) {
-        id = message->ask.token;
-    } else if (message->kind == PEER_ANSWER) {
-        id = message->answer.token;
-    }
     struct pack pack;
-    envelope_pack(&pack, out, 2 + elements_of(message->kind), message->kind, id);
+    envelope_pack(&pack, out, 2 + elements_of(message->kind), message->kind, id_of(message));
     pack_elements(&pack, message);
     return envelope_finish(&pack, 0);
 }
@@ -214,4 +247,14 @@ int peer_encode_chunks_head(const struct peer_message *message, size_t chunks_le
     pack_uint(&pack, message->chunks.actor);
     pack_bin_head(&pack, chunks_length);
     return envelope_finish(&pack, chunks_length);
+}
+
+int peer_encode_forward_head(const struct peer_message *message, size_t message_length,
+                             struct buffer *out)
+{
+    assert(message->kind == PEER_FORWARD || message->kind == PEER_FORWARDED);
+    struct pack pack;
+    envelope_pack(&pack, out, 2 + elements_of(message->kind), message->kind, id_of(message));
+    pack_bin_head(&pack, message_length);
+    return envelope_finish(&pack, message_length);
 }

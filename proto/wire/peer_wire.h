@@ -25,3 +25,7 @@ int peer_encode(const struct peer_message *message, struct buffer *out) MUST_CHE
 // The front of a CHUNKS frame whose chunks, of that length, follow separately.
 int peer_encode_chunks_head(const struct peer_message *message, size_t chunks_length,
                             struct buffer *out) MUST_CHECK;
+
+// The same of a FORWARD or FORWARDED whose message, of that length, follows separately.
+int peer_encode_forward_head(const struct peer_message *message, size_t message_length,
+                             struct buffer *out) MUST_CHECK;

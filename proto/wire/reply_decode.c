@@ -89,6 +89,14 @@ static void unpack_cluster(struct unpack *unpack, struct reply_cluster *cluster)
     cluster->alarms = unpack_text(unpack, "alarms");
 }
 
+static void unpack_attached(struct unpack *unpack, struct reply_attached *attached)
+{
+    attached->generation = envelope_unpack_event_id(unpack, "generation");
+    attached->is_created = unpack_bool(unpack, "created");
+    attached->remark = unpack_text(unpack, "remark");
+    attached->coordinator = unpack_uuid(unpack, "coordinator's uuid");
+}
+
 // The kind's name and how many elements it has behind kind and id; NULL: unknown.
 static const char *describe(uint64_t kind, uint32_t *elements_out)
 {
@@ -96,13 +104,15 @@ static const char *describe(uint64_t kind, uint32_t *elements_out)
         const char *name;
         uint32_t elements;
     } KINDS[] = {
-        [REPLY_HELLO] = {"hello", 9},       [REPLY_PONG] = {"pong", 1},
-        [REPLY_PRODUCED] = {"produced", 5}, [REPLY_SUBSCRIBED] = {"subscribed", 1},
-        [REPLY_EVENTS] = {"events", 2},     [REPLY_NAMESPACES] = {"namespaces", 3},
-        [REPLY_STATUS] = {"status", 17},    [REPLY_ERROR] = {"error", 3},
-        [DELIVERY_CHUNKS] = {"chunks", 2},  [DELIVERY_SLICES] = {"slices", 2},
-        [DELIVERY_MARK] = {"mark", 3},      [DELIVERY_END] = {"end", 3},
-        [REPLY_CLUSTER] = {"cluster", 19},
+        [REPLY_HELLO] = {"hello", 9},          [REPLY_PONG] = {"pong", 1},
+        [REPLY_PRODUCED] = {"produced", 5},    [REPLY_SUBSCRIBED] = {"subscribed", 1},
+        [REPLY_EVENTS] = {"events", 2},        [REPLY_NAMESPACES] = {"namespaces", 3},
+        [REPLY_STATUS] = {"status", 17},       [REPLY_ERROR] = {"error", 3},
+        [DELIVERY_CHUNKS] = {"chunks", 2},     [DELIVERY_SLICES] = {"slices", 2},
+        [DELIVERY_MARK] = {"mark", 3},         [DELIVERY_END] = {"end", 3},
+        [REPLY_CLUSTER] = {"cluster", 19},     [REPLY_ATTACHED] = {"attached", 5},
+        [REPLY_ACKED] = {"acked", 2},          [REPLY_SUBSCRIPTIONS] = {"subscriptions", 4},
+        [DELIVERY_ASSIGNED] = {"assigned", 3},
     };
     if (kind >= sizeof KINDS / sizeof KINDS[0]) {
         return NULL;
@@ -137,6 +147,21 @@ static void unpack_elements(struct unpack *unpack, struct reply *reply)
         return;
     case REPLY_CLUSTER:
         unpack_cluster(unpack, &reply->cluster_status);
+        return;
+    case REPLY_ATTACHED:
+        unpack_attached(unpack, &reply->attached);
+        return;
+    case REPLY_ACKED:
+        reply->acked.count = unpack_u64(unpack, "count");
+        return;
+    case REPLY_SUBSCRIPTIONS:
+        reply->subscriptions.text = unpack_text(unpack, "text");
+        reply->subscriptions.more = unpack_bool(unpack, "more");
+        reply->subscriptions.rows = unpack_bin(unpack, "rows");
+        return;
+    case DELIVERY_ASSIGNED:
+        reply->assigned.attempt = unpack_u32(unpack, "attempt");
+        reply->assigned.slices = unpack_bin(unpack, "slices");
         return;
     case REPLY_ERROR:
         reply->error.code = unpack_u32(unpack, "code");

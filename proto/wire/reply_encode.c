@@ -99,10 +99,22 @@ static void pack_mark(struct pack *pack, const struct reply *reply, struct buffe
     }
 }
 
+static void pack_attached(struct pack *pack, const struct reply_attached *attached)
+{
+    envelope_pack_event_id(pack, attached->generation);
+    pack_bool(pack, attached->is_created);
+    pack_text(pack, attached->remark);
+    pack_uuid(pack, attached->coordinator);
+}
+
 static void pack_events_head(struct pack *pack, const struct reply *reply, size_t events_length,
                              struct buffer *out)
 {
-    pack_front(pack, reply, 1, out);
+    bool is_assigned = reply->kind == DELIVERY_ASSIGNED;
+    pack_front(pack, reply, is_assigned ? 2 : 1, out);
+    if (is_assigned) {
+        pack_uint(pack, reply->assigned.attempt);
+    }
     pack_bin_head(pack, events_length);
 }
 
@@ -126,14 +138,21 @@ static void pack_small(struct pack *pack, const struct reply *reply, struct buff
         pack_uint(pack, reply->end.reason);
         pack_uint(pack, reply->end.delivered);
         return;
+    case REPLY_ACKED:
+        pack_front(pack, reply, 1, out);
+        pack_uint(pack, reply->acked.count);
+        return;
     case REPLY_HELLO:
     case REPLY_PRODUCED:
     case REPLY_EVENTS:
     case REPLY_NAMESPACES:
     case REPLY_STATUS:
     case REPLY_CLUSTER:
+    case REPLY_ATTACHED:
+    case REPLY_SUBSCRIPTIONS:
     case DELIVERY_CHUNKS:
     case DELIVERY_SLICES:
+    case DELIVERY_ASSIGNED:
         break;
     }
     assert(!"a kind of reply");
@@ -170,8 +189,23 @@ int reply_encode(const struct reply *reply, struct buffer *out)
         pack_front(&pack, reply, 18, out);
         pack_cluster(&pack, &reply->cluster_status);
         break;
+    case REPLY_ATTACHED:
+        pack_front(&pack, reply, 4, out);
+        pack_attached(&pack, &reply->attached);
+        break;
+    case REPLY_SUBSCRIPTIONS:
+        pack_front(&pack, reply, 3, out);
+        pack_text(&pack, reply->subscriptions.text);
+        pack_bool(&pack, reply->subscriptions.more);
+        pack_bin(&pack, reply->subscriptions.rows);
+        break;
+    case DELIVERY_ASSIGNED:
+        pack_events_head(&pack, reply, reply->assigned.slices.length, out);
+        pack_raw(&pack, reply->assigned.slices);
+        break;
     case REPLY_PONG:
     case REPLY_SUBSCRIBED:
+    case REPLY_ACKED:
     case REPLY_ERROR:
     case DELIVERY_MARK:
     case DELIVERY_END:
@@ -184,7 +218,7 @@ int reply_encode(const struct reply *reply, struct buffer *out)
 int reply_encode_head(const struct reply *reply, size_t events_length, struct buffer *out)
 {
     assert(reply->kind == REPLY_EVENTS || reply->kind == DELIVERY_CHUNKS ||
-           reply->kind == DELIVERY_SLICES);
+           reply->kind == DELIVERY_SLICES || reply->kind == DELIVERY_ASSIGNED);
     struct pack pack;
     pack_events_head(&pack, reply, events_length, out);
     return envelope_finish(&pack, events_length);

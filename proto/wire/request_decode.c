@@ -5,6 +5,7 @@
 // is well-formed, and its sender can be told.
 
 #include "proto/base/limits.h"
+#include "proto/model/position.h"
 #include "proto/wire/envelope.h"
 #include "proto/wire/message.h"
 
@@ -41,12 +42,16 @@ static uint32_t unpack_filter(struct unpack *unpack, struct filter_entry *entrie
     return unpack->err ? 0 : count;
 }
 
-static void unpack_start(struct unpack *unpack, struct request_subscribe *subscribe)
+// `last_out`: of START_LAST; NULL where that is not for.
+static void unpack_start(struct unpack *unpack, struct request_start *start, uint64_t *last_out)
 {
     uint32_t elements = unpack_array_of(unpack, 1, "start");
     uint64_t kind = unpack_uint(unpack, UINT64_MAX, "start's kind");
     if (kind > START_LAST) {
         unpack_fail(unpack, ERR_UNSUPPORTED, "start's kind", "is unknown");
+    }
+    if (kind == START_LAST && !last_out) {
+        unpack_fail(unpack, ERR_UNSUPPORTED, "start's kind", "is not for what lasts");
     }
     if (kind > START_END && elements == 0) {
         unpack_fail(unpack, ERR_INVALID, "start", "has too few elements");
@@ -54,27 +59,37 @@ static void unpack_start(struct unpack *unpack, struct request_subscribe *subscr
     if (unpack->err) {
         return;
     }
-    subscribe->start = (enum start_kind)kind;
-    switch (subscribe->start) {
+    start->kind = (enum start_kind)kind;
+    switch (start->kind) {
     case START_BEGINNING:
     case START_END:
         unpack_skip(unpack, elements, "start");
         return;
     case START_AT_AFTER_ID:
     case START_AT_ID:
-        subscribe->start_id = envelope_unpack_event_id(unpack, "start's id");
+        start->id = envelope_unpack_event_id(unpack, "start's id");
         break;
     case START_AT_CURSOR:
-        subscribe->start_cursor = unpack_map_encoded(unpack, "start's cursor");
+        start->cursor = unpack_map_encoded(unpack, "start's cursor");
         break;
     case START_AT_TIME:
-        subscribe->start_time_ms = unpack_uint(unpack, UINT64_MAX, "start's time");
+        start->time_ms = unpack_uint(unpack, UINT64_MAX, "start's time");
         break;
     case START_LAST:
-        subscribe->start_last = unpack_uint(unpack, UINT64_MAX, "start's count");
+        *last_out = unpack_uint(unpack, UINT64_MAX, "start's count");
         break;
     }
     unpack_skip(unpack, elements - 1, "start");
+}
+
+static void unpack_subscribe_start(struct unpack *unpack, struct request_subscribe *subscribe)
+{
+    struct request_start start = {.kind = START_BEGINNING};
+    unpack_start(unpack, &start, &subscribe->start_last);
+    subscribe->start = start.kind;
+    subscribe->start_id = start.id;
+    subscribe->start_cursor = start.cursor;
+    subscribe->start_time_ms = start.time_ms;
 }
 
 static void unpack_end(struct unpack *unpack, struct request_subscribe *subscribe)
@@ -104,15 +119,25 @@ static bool unpack_order(struct unpack *unpack)
     return order == ORDER_STABLE;
 }
 
-static void unpack_option(struct unpack *unpack, uint64_t option,
-                          struct request_subscribe *subscribe)
+static uint32_t unpack_u32(struct unpack *unpack, const char *field)
 {
-    switch ((enum subscribe_option)option) {
+    return (uint32_t)unpack_uint(unpack, UINT32_MAX, field);
+}
+
+static void unknown_option(struct unpack *unpack)
+{
+    unpack_fail(unpack, ERR_UNSUPPORTED, "an option's key", "is unknown");
+}
+
+static void unpack_subscribe_option(struct unpack *unpack, enum subscribe_option option,
+                                    struct request_subscribe *subscribe)
+{
+    switch (option) {
     case OPTION_FILTER:
         subscribe->entries_count = unpack_filter(unpack, subscribe->entries);
         return;
     case OPTION_START:
-        unpack_start(unpack, subscribe);
+        unpack_subscribe_start(unpack, subscribe);
         return;
     case OPTION_END:
         unpack_end(unpack, subscribe);
@@ -124,7 +149,7 @@ static void unpack_option(struct unpack *unpack, uint64_t option,
         subscribe->credit_bytes = unpack_uint(unpack, UINT64_MAX, "credit");
         return;
     case OPTION_HEARTBEAT_MS:
-        subscribe->heartbeat_ms = (uint32_t)unpack_uint(unpack, UINT32_MAX, "heartbeat");
+        subscribe->heartbeat_ms = unpack_u32(unpack, "heartbeat");
         return;
     case OPTION_ORDER:
         subscribe->is_stable_order = unpack_order(unpack);
@@ -132,7 +157,37 @@ static void unpack_option(struct unpack *unpack, uint64_t option,
     case OPTION_MARKS:
         subscribe->wants_marks = unpack_bool(unpack, "marks");
         return;
+    case OPTION_IN_FLIGHT:
+    case OPTION_CREATE:
+    case OPTION_ATTRIBUTES:
+    case OPTION_TIME_MIN:
+    case OPTION_KEY:
+    case OPTION_CONCURRENCY:
+    case OPTION_ATTEMPTS:
+    case OPTION_ACK_WAIT_MS:
+    case OPTION_CHECKPOINT_EVERY:
+    case OPTION_CHECKPOINT_AFTER_MS:
+    case OPTION_QUEUE:
+        break;
     }
+    unknown_option(unpack);
+}
+
+// The key of the next option; false after a failure. `seen` has a bit for each that there was.
+static bool unpack_option_key(struct unpack *unpack, uint32_t *seen, enum subscribe_option *out)
+{
+    uint64_t option = unpack_uint(unpack, UINT64_MAX, "an option's key");
+    if (option < OPTION_FILTER || option > OPTION_QUEUE) {
+        unknown_option(unpack); // unless it failed before
+    } else if (*seen & 1u << option) {
+        unpack_fail(unpack, ERR_INVALID, "an option", "is given twice");
+    }
+    if (unpack->err) {
+        return false;
+    }
+    *seen |= 1u << option;
+    *out = (enum subscribe_option)option;
+    return true;
 }
 
 static void unpack_subscribe(struct unpack *unpack, struct request_subscribe *subscribe)
@@ -152,21 +207,11 @@ static void unpack_subscribe(struct unpack *unpack, struct request_subscribe *su
     subscribe->is_stable_order = false;
     subscribe->wants_marks = false;
     uint32_t seen = 0;
+    enum subscribe_option option;
     for (uint32_t left = unpack_map(unpack, "options"); left > 0 && !unpack->err; left--) {
-        uint64_t option = unpack_uint(unpack, UINT64_MAX, "an option's key");
-        if (unpack->err) {
-            return;
+        if (unpack_option_key(unpack, &seen, &option)) {
+            unpack_subscribe_option(unpack, option, subscribe);
         }
-        if (option < OPTION_FILTER || option > OPTION_MARKS) {
-            unpack_fail(unpack, ERR_UNSUPPORTED, "an option's key", "is unknown");
-            return;
-        }
-        if (seen & 1u << option) {
-            unpack_fail(unpack, ERR_INVALID, "an option", "is given twice");
-            return;
-        }
-        seen |= 1u << option;
-        unpack_option(unpack, option, subscribe);
     }
 }
 
@@ -249,6 +294,216 @@ static void unpack_cluster(struct unpack *unpack, struct request_cluster *cluste
     cluster->is_forced = unpack_bool(unpack, "forced");
 }
 
+// --- Durable subscriptions ---------------------------------------------------------------------
+
+static void unpack_attributes(struct unpack *unpack, struct subscription_definition *definition)
+{
+    uint32_t count = unpack_array(unpack, "attributes");
+    if (count > ATTRIBUTE_MATCHES_MAX) {
+        unpack_fail(unpack, ERR_LIMIT, "attributes", "are more than 16");
+    }
+    for (uint32_t i = 0; i < count && !unpack->err; i++) {
+        uint32_t more = unpack_array_of(unpack, 2, "an attribute");
+        definition->attributes[i].name = unpack_text(unpack, "an attribute's name");
+        definition->attributes[i].value = unpack_bin(unpack, "an attribute's value");
+        unpack_skip(unpack, more, "an attribute");
+    }
+    definition->attributes_count = unpack->err ? 0 : count;
+}
+
+static void unpack_key(struct unpack *unpack, struct subscription_definition *definition)
+{
+    uint32_t elements = unpack_array_of(unpack, 1, "key");
+    uint64_t kind = unpack_uint(unpack, UINT64_MAX, "key's kind");
+    if (kind > GROUP_KEY_ATTRIBUTE) {
+        unpack_fail(unpack, ERR_UNSUPPORTED, "key's kind", "is unknown");
+    }
+    bool has_value = kind == GROUP_KEY_COMPONENTS || kind == GROUP_KEY_ATTRIBUTE;
+    if (has_value && elements == 0) {
+        unpack_fail(unpack, ERR_INVALID, "key", "has too few elements");
+    }
+    if (unpack->err) {
+        return;
+    }
+    definition->key = (enum group_key_kind)kind;
+    if (kind == GROUP_KEY_COMPONENTS) {
+        definition->key_components = unpack_u32(unpack, "key's components");
+    } else if (kind == GROUP_KEY_ATTRIBUTE) {
+        definition->key_attribute = unpack_text(unpack, "key's attribute");
+    }
+    unpack_skip(unpack, elements - has_value, "key");
+}
+
+// 0 is the same as leaving it out.
+static void unpack_unless_0(struct unpack *unpack, const char *field, uint32_t *number)
+{
+    uint32_t given = unpack_u32(unpack, field);
+    *number = given > 0 ? given : *number;
+}
+
+// False: it is none of what a durable subscription is made of.
+static bool unpack_definition_option(struct unpack *unpack, enum subscribe_option option,
+                                     struct subscription_definition *definition,
+                                     struct request_start *start)
+{
+    switch (option) {
+    case OPTION_FILTER:
+        definition->entries_count = unpack_filter(unpack, definition->entries);
+        return true;
+    case OPTION_START:
+        unpack_start(unpack, start, NULL);
+        return true;
+    case OPTION_ORDER:
+        definition->is_stable_order = unpack_order(unpack);
+        return true;
+    case OPTION_ATTRIBUTES:
+        unpack_attributes(unpack, definition);
+        return true;
+    case OPTION_TIME_MIN:
+        definition->timestamp_min_ms = unpack_uint(unpack, UINT64_MAX, "earliest time");
+        return true;
+    case OPTION_KEY:
+        unpack_key(unpack, definition);
+        return true;
+    case OPTION_CONCURRENCY:
+        unpack_unless_0(unpack, "concurrency", &definition->concurrency);
+        return true;
+    case OPTION_ATTEMPTS:
+        definition->attempts = unpack_u32(unpack, "attempts"); // 0: for ever
+        return true;
+    case OPTION_ACK_WAIT_MS:
+        unpack_unless_0(unpack, "ack wait", &definition->ack_wait_ms);
+        return true;
+    case OPTION_CHECKPOINT_EVERY:
+        unpack_unless_0(unpack, "checkpoint every", &definition->checkpoint_every);
+        return true;
+    case OPTION_CHECKPOINT_AFTER_MS:
+        unpack_unless_0(unpack, "checkpoint after", &definition->checkpoint_after_ms);
+        return true;
+    case OPTION_QUEUE:
+        unpack_unless_0(unpack, "queue", &definition->queue);
+        return true;
+    case OPTION_END:
+    case OPTION_LIMIT:
+    case OPTION_CREDIT_BYTES:
+    case OPTION_HEARTBEAT_MS:
+    case OPTION_MARKS:
+    case OPTION_IN_FLIGHT:
+    case OPTION_CREATE:
+        break;
+    }
+    return false;
+}
+
+// False: it is none of a consumer.
+static bool unpack_consumer_option(struct unpack *unpack, enum subscribe_option option,
+                                   struct request_attach *attach)
+{
+    if (option == OPTION_CREDIT_BYTES) {
+        attach->credit_bytes = unpack_uint(unpack, UINT64_MAX, "credit");
+    } else if (option == OPTION_HEARTBEAT_MS) {
+        attach->heartbeat_ms = unpack_u32(unpack, "heartbeat");
+    } else if (option == OPTION_CREATE) {
+        attach->create = unpack_bool(unpack, "create");
+    } else if (option == OPTION_IN_FLIGHT) {
+        attach->in_flight = unpack_u32(unpack, "events in flight");
+        if (attach->in_flight > GROUP_IN_FLIGHT_MAX) {
+            unpack_fail(unpack, ERR_LIMIT, "events in flight", "are more than 16384");
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// `attach` is NULL where the options are no consumer's.
+static void unpack_durable_options(struct unpack *unpack, struct request_attach *attach,
+                                   struct subscription_definition *definition,
+                                   struct request_start *start)
+{
+    subscription_definition_init(definition);
+    *start = (struct request_start){.kind = START_BEGINNING};
+    uint32_t seen = 0;
+    enum subscribe_option option;
+    for (uint32_t left = unpack_map(unpack, "options"); left > 0 && !unpack->err; left--) {
+        if (unpack_option_key(unpack, &seen, &option) &&
+            !unpack_definition_option(unpack, option, definition, start) &&
+            !(attach && unpack_consumer_option(unpack, option, attach))) {
+            unknown_option(unpack);
+        }
+    }
+}
+
+static void unpack_attach(struct unpack *unpack, struct request_attach *attach)
+{
+    unpack_after(unpack, &attach->after);
+    attach->name = unpack_text(unpack, "name");
+    attach->in_flight = 0;
+    attach->credit_bytes = 0;
+    attach->heartbeat_ms = 0;
+    attach->create = false;
+    unpack_durable_options(unpack, attach, &attach->definition, &attach->start);
+}
+
+static void unpack_nil(struct unpack *unpack, const char *field)
+{
+    if (!unpack_take_nil(unpack)) {
+        unpack_fail(unpack, ERR_INVALID, field, "is not nil");
+    }
+}
+
+static struct bytes unpack_ranges(struct unpack *unpack)
+{
+    struct bytes ranges = unpack_bin(unpack, "ranges");
+    if (ranges.length > (size_t)ACK_RANGES_MAX * DONE_RANGE_LENGTH) {
+        unpack_fail(unpack, ERR_LIMIT, "ranges", "are more than 65536");
+    }
+    struct bytes rest = ranges;
+    struct done_range range;
+    while (rest.length > 0 && !unpack->err) {
+        if (done_range_next(&rest, &range) != 0) {
+            unpack_fail(unpack, ERR_INVALID, "ranges", "have one that is none");
+        }
+    }
+    return ranges;
+}
+
+static void unpack_ack(struct unpack *unpack, struct request_ack *ack)
+{
+    unpack_nil(unpack, "after");
+    ack->attachment = unpack_uint(unpack, UINT64_MAX, "the attachment's id");
+    ack->up_to = (struct event_id){0};
+    if (!unpack_take_nil(unpack)) {
+        ack->up_to = envelope_unpack_event_id(unpack, "the event's id");
+    }
+    ack->ranges = unpack_ranges(unpack);
+}
+
+static void unpack_nack(struct unpack *unpack, struct request_nack *nack)
+{
+    unpack_nil(unpack, "after");
+    nack->attachment = unpack_uint(unpack, UINT64_MAX, "the attachment's id");
+    nack->ranges = unpack_ranges(unpack);
+    nack->delay_ms = unpack_u32(unpack, "delay");
+    nack->reason = unpack_text(unpack, "reason");
+}
+
+static void unpack_subscriptions(struct unpack *unpack, struct request_subscriptions *subscriptions)
+{
+    unpack_after(unpack, &subscriptions->after);
+    uint64_t which = unpack_uint(unpack, UINT64_MAX, "which");
+    if (which > SUBSCRIPTIONS_DELETE) {
+        unpack_fail(unpack, ERR_UNSUPPORTED, "which", "is unknown");
+        return;
+    }
+    subscriptions->which = (enum subscriptions_request_kind)which;
+    subscriptions->name = unpack_text(unpack, "name");
+    subscriptions->after_name = unpack_text(unpack, "the name to start behind");
+    unpack_durable_options(unpack, NULL, &subscriptions->definition, &subscriptions->start);
+}
+
+// --- All of them -------------------------------------------------------------------------------
+
 // For each kind its name and how many elements it has behind kind and id.
 static const struct {
     const char *name;
@@ -260,6 +515,8 @@ static const struct {
     [REQUEST_GET] = {"get", 2},           [REQUEST_LAST] = {"last", 3},
     [REQUEST_NEIGHBOR] = {"neighbor", 4}, [REQUEST_NAMESPACES] = {"namespaces", 4},
     [REQUEST_STATUS] = {"status", 0},     [REQUEST_CLUSTER] = {"cluster", 5},
+    [REQUEST_ATTACH] = {"attach", 3},     [REQUEST_ACK] = {"ack", 4},
+    [REQUEST_NACK] = {"nack", 5},         [REQUEST_SUBSCRIPTIONS] = {"subscriptions", 5},
 };
 
 static void unpack_elements(struct unpack *unpack, struct request *request)
@@ -297,6 +554,18 @@ static void unpack_elements(struct unpack *unpack, struct request *request)
     case REQUEST_CLUSTER:
         unpack_cluster(unpack, &request->cluster);
         return;
+    case REQUEST_ATTACH:
+        unpack_attach(unpack, &request->attach);
+        return;
+    case REQUEST_ACK:
+        unpack_ack(unpack, &request->ack);
+        return;
+    case REQUEST_NACK:
+        unpack_nack(unpack, &request->nack);
+        return;
+    case REQUEST_SUBSCRIPTIONS:
+        unpack_subscriptions(unpack, &request->subscriptions);
+        return;
     }
 }
 
@@ -311,7 +580,7 @@ int request_decode(struct bytes message, struct request *request_out, struct rea
     if (envelope.unpack.err) {
         return envelope_close(&envelope, 0, "message", reason);
     }
-    if (envelope.kind < REQUEST_HELLO || envelope.kind > REQUEST_CLUSTER) {
+    if (envelope.kind < REQUEST_HELLO || envelope.kind > REQUEST_SUBSCRIPTIONS) {
         int err = envelope_close(&envelope, 0, "message", reason);
         return err ? err
                    : reason_set(reason, MESSAGE_UNKNOWN_KIND, "requests of kind %llu are unknown",

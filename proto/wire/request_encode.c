@@ -35,29 +35,40 @@ static void pack_filter(struct pack *pack, const struct filter_entry *entries, u
     }
 }
 
-static void pack_start(struct pack *pack, const struct request_subscribe *subscribe)
+static void pack_start(struct pack *pack, const struct request_start *start, uint64_t last)
 {
-    bool is_alone = subscribe->start == START_BEGINNING || subscribe->start == START_END;
+    bool is_alone = start->kind == START_BEGINNING || start->kind == START_END;
     pack_array(pack, is_alone ? 1 : 2);
-    pack_uint(pack, subscribe->start);
-    switch (subscribe->start) {
+    pack_uint(pack, start->kind);
+    switch (start->kind) {
     case START_BEGINNING:
     case START_END:
         break;
     case START_AT_AFTER_ID:
     case START_AT_ID:
-        envelope_pack_event_id(pack, subscribe->start_id);
+        envelope_pack_event_id(pack, start->id);
         break;
     case START_AT_CURSOR:
-        pack_cursor(pack, subscribe->start_cursor);
+        pack_cursor(pack, start->cursor);
         break;
     case START_AT_TIME:
-        pack_uint(pack, subscribe->start_time_ms);
+        pack_uint(pack, start->time_ms);
         break;
     case START_LAST:
-        pack_uint(pack, subscribe->start_last);
+        pack_uint(pack, last);
         break;
     }
+}
+
+static void pack_subscribe_start(struct pack *pack, const struct request_subscribe *subscribe)
+{
+    struct request_start start = {
+        .kind = subscribe->start,
+        .id = subscribe->start_id,
+        .cursor = subscribe->start_cursor,
+        .time_ms = subscribe->start_time_ms,
+    };
+    pack_start(pack, &start, subscribe->start_last);
 }
 
 static void pack_end(struct pack *pack, const struct request_subscribe *subscribe)
@@ -90,7 +101,7 @@ static void pack_options(struct pack *pack, const struct request_subscribe *subs
     }
     if (subscribe->start != START_BEGINNING) {
         pack_uint(pack, OPTION_START);
-        pack_start(pack, subscribe);
+        pack_subscribe_start(pack, subscribe);
     }
     if (subscribe->end != END_NEVER) {
         pack_uint(pack, OPTION_END);
@@ -220,6 +231,165 @@ static void pack_cluster(struct pack *pack, const struct request *request, struc
     pack_bool(pack, cluster->is_forced);
 }
 
+// --- Durable subscriptions ---------------------------------------------------------------------
+
+// The options are gone through twice: to count them, without a pack, and to write them.
+struct options {
+    struct pack *pack;
+    uint32_t count;
+};
+
+// Writes the key of an option if it is there; true: its value is to be written.
+static bool option_begins(struct options *options, enum subscribe_option option, bool is_there)
+{
+    options->count += is_there;
+    if (!is_there || !options->pack) {
+        return false;
+    }
+    pack_uint(options->pack, option);
+    return true;
+}
+
+static void number_option(struct options *options, enum subscribe_option option, uint64_t value,
+                          uint64_t default_value)
+{
+    if (option_begins(options, option, value > 0 && value != default_value)) {
+        pack_uint(options->pack, value);
+    }
+}
+
+static void pack_attributes(struct pack *pack, const struct subscription_definition *definition)
+{
+    pack_array(pack, definition->attributes_count);
+    for (uint32_t i = 0; i < definition->attributes_count; i++) {
+        pack_array(pack, 2);
+        pack_text(pack, definition->attributes[i].name);
+        pack_bin(pack, definition->attributes[i].value);
+    }
+}
+
+static void pack_key(struct pack *pack, const struct subscription_definition *definition)
+{
+    bool is_alone = definition->key == GROUP_KEY_NONE || definition->key == GROUP_KEY_NAMESPACE;
+    pack_array(pack, is_alone ? 1 : 2);
+    pack_uint(pack, definition->key);
+    if (definition->key == GROUP_KEY_COMPONENTS) {
+        pack_uint(pack, definition->key_components);
+    } else if (definition->key == GROUP_KEY_ATTRIBUTE) {
+        pack_text(pack, definition->key_attribute);
+    }
+}
+
+static void filter_options(struct options *options,
+                           const struct subscription_definition *definition,
+                           const struct request_start *start)
+{
+    if (option_begins(options, OPTION_FILTER, definition->entries_count > 0)) {
+        pack_filter(options->pack, definition->entries, definition->entries_count);
+    }
+    if (option_begins(options, OPTION_START, start->kind != START_BEGINNING)) {
+        pack_start(options->pack, start, 0);
+    }
+}
+
+static void consumer_options(struct options *options, const struct request_attach *attach)
+{
+    number_option(options, OPTION_CREDIT_BYTES, attach->credit_bytes, 0);
+    number_option(options, OPTION_HEARTBEAT_MS, attach->heartbeat_ms, 0);
+    number_option(options, OPTION_IN_FLIGHT, attach->in_flight, 0);
+    if (option_begins(options, OPTION_CREATE, attach->create)) {
+        pack_bool(options->pack, true);
+    }
+}
+
+static void group_options(struct options *options, const struct subscription_definition *definition)
+{
+    struct subscription_definition defaults;
+    subscription_definition_init(&defaults);
+    number_option(options, OPTION_ORDER, definition->is_stable_order ? ORDER_STABLE : 0, 0);
+    if (option_begins(options, OPTION_ATTRIBUTES, definition->attributes_count > 0)) {
+        pack_attributes(options->pack, definition);
+    }
+    number_option(options, OPTION_TIME_MIN, definition->timestamp_min_ms, 0);
+    if (option_begins(options, OPTION_KEY, definition->key != GROUP_KEY_NONE)) {
+        pack_key(options->pack, definition);
+    }
+    number_option(options, OPTION_CONCURRENCY, definition->concurrency, defaults.concurrency);
+    if (option_begins(options, OPTION_ATTEMPTS, definition->attempts != defaults.attempts)) {
+        pack_uint(options->pack, definition->attempts); // 0 is a value, too
+    }
+    number_option(options, OPTION_ACK_WAIT_MS, definition->ack_wait_ms, defaults.ack_wait_ms);
+    number_option(options, OPTION_CHECKPOINT_EVERY, definition->checkpoint_every,
+                  defaults.checkpoint_every);
+    number_option(options, OPTION_CHECKPOINT_AFTER_MS, definition->checkpoint_after_ms,
+                  defaults.checkpoint_after_ms);
+    number_option(options, OPTION_QUEUE, definition->queue, defaults.queue);
+}
+
+static void pack_attach(struct pack *pack, const struct request *request, struct buffer *out)
+{
+    const struct request_attach *attach = &request->attach;
+    struct options options = {0};
+    envelope_pack(pack, out, 5, REQUEST_ATTACH, request->id);
+    pack_after(pack, &attach->after);
+    pack_text(pack, attach->name);
+    for (int pass = 0; pass < 2; pass++) {
+        filter_options(&options, &attach->definition, &attach->start);
+        consumer_options(&options, attach);
+        group_options(&options, &attach->definition);
+        if (pass == 0) {
+            pack_map(pack, options.count);
+            options.pack = pack;
+        }
+    }
+}
+
+static void pack_subscriptions(struct pack *pack, const struct request *request, struct buffer *out)
+{
+    const struct request_subscriptions *subscriptions = &request->subscriptions;
+    struct options options = {0};
+    envelope_pack(pack, out, 7, REQUEST_SUBSCRIPTIONS, request->id);
+    pack_after(pack, &subscriptions->after);
+    pack_uint(pack, subscriptions->which);
+    pack_text(pack, subscriptions->name);
+    pack_text(pack, subscriptions->after_name);
+    for (int pass = 0; pass < 2; pass++) {
+        filter_options(&options, &subscriptions->definition, &subscriptions->start);
+        group_options(&options, &subscriptions->definition);
+        if (pass == 0) {
+            pack_map(pack, options.count);
+            options.pack = pack;
+        }
+    }
+}
+
+static void pack_ack(struct pack *pack, const struct request *request, struct buffer *out)
+{
+    const struct request_ack *ack = &request->ack;
+    envelope_pack(pack, out, 6, REQUEST_ACK, request->id);
+    pack_nil(pack);
+    pack_uint(pack, ack->attachment);
+    if (event_id_is_none(ack->up_to)) {
+        pack_nil(pack);
+    } else {
+        envelope_pack_event_id(pack, ack->up_to);
+    }
+    pack_bin(pack, ack->ranges);
+}
+
+static void pack_nack(struct pack *pack, const struct request *request, struct buffer *out)
+{
+    const struct request_nack *nack = &request->nack;
+    envelope_pack(pack, out, 7, REQUEST_NACK, request->id);
+    pack_nil(pack);
+    pack_uint(pack, nack->attachment);
+    pack_bin(pack, nack->ranges);
+    pack_uint(pack, nack->delay_ms);
+    pack_text(pack, nack->reason);
+}
+
+// --- All of them -------------------------------------------------------------------------------
+
 int request_encode(const struct request *request, struct buffer *out)
 {
     assert(request->id != 0);
@@ -259,6 +429,18 @@ int request_encode(const struct request *request, struct buffer *out)
         break;
     case REQUEST_CLUSTER:
         pack_cluster(&pack, request, out);
+        break;
+    case REQUEST_ATTACH:
+        pack_attach(&pack, request, out);
+        break;
+    case REQUEST_ACK:
+        pack_ack(&pack, request, out);
+        break;
+    case REQUEST_NACK:
+        pack_nack(&pack, request, out);
+        break;
+    case REQUEST_SUBSCRIPTIONS:
+        pack_subscriptions(&pack, request, out);
         break;
     }
     return envelope_finish(&pack, 0);

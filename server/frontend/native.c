@@ -98,6 +98,11 @@ static size_t views_length(const struct reply *reply)
                reply->cluster_status.members.length + reply->cluster_status.alarms.length;
     case REPLY_ERROR:
         return reply->error.text.length;
+    case REPLY_ATTACHED:
+        return reply->attached.remark.length;
+    case REPLY_SUBSCRIPTIONS:
+        return reply->subscriptions.text.length + reply->subscriptions.rows.length;
+    case REPLY_ACKED:
     case REPLY_PONG:
     case REPLY_PRODUCED:
     case REPLY_SUBSCRIBED:
@@ -106,6 +111,7 @@ static size_t views_length(const struct reply *reply)
     case DELIVERY_SLICES:
     case DELIVERY_MARK:
     case DELIVERY_END:
+    case DELIVERY_ASSIGNED:
         break;
     }
     return 0;
@@ -114,7 +120,7 @@ static size_t views_length(const struct reply *reply)
 static bool has_events(const struct reply *reply)
 {
     return reply->kind == REPLY_EVENTS || reply->kind == DELIVERY_CHUNKS ||
-           reply->kind == DELIVERY_SLICES;
+           reply->kind == DELIVERY_SLICES || reply->kind == DELIVERY_ASSIGNED;
 }
 
 static int send_item(struct native *native, const struct session_item *item)

@@ -94,11 +94,15 @@ static size_t views_length(const struct peer_message *message)
         return message->answer.text.length + message->answer.chunk.length;
     case PEER_REFUSE:
         return message->refuse.text.length;
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+        return message->forward.message.length;
     case PEER_PULL:
     case PEER_UNPULL:
     case PEER_CREDIT:
     case PEER_CHUNKS:
     case PEER_HEARTBEAT:
+    case PEER_FORWARD_END:
         break;
     }
     return 0;

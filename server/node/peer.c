@@ -165,6 +165,9 @@ static int take_linked(struct peer *peer, const struct peer_message *message)
     case PEER_HELLO:
     case PEER_PROOF:
     case PEER_REFUSE:
+    case PEER_FORWARD: // this node has not said that it coordinates
+    case PEER_FORWARDED:
+    case PEER_FORWARD_END:
         break;
     }
     return out_of_turn(peer);

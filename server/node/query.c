@@ -379,6 +379,10 @@ static int query_fill(struct query *query, const struct request *request,
     case REQUEST_STOP:
     case REQUEST_STATUS:
     case REQUEST_CLUSTER:
+    case REQUEST_ATTACH:
+    case REQUEST_ACK:
+    case REQUEST_NACK:
+    case REQUEST_SUBSCRIPTIONS:
         break;
     }
     assert(false);

@@ -74,6 +74,10 @@ static void answer_release(struct answer *answer)
     case DELIVERY_SLICES:
     case DELIVERY_MARK:
     case DELIVERY_END:
+    case REPLY_ATTACHED:
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+    case DELIVERY_ASSIGNED:
         break;
     }
     *answer = (struct answer){0};
@@ -328,6 +332,13 @@ static void submit_admitted(struct session *session, const struct request *reque
     case REQUEST_CLUSTER:
         cluster_ask_submit(session, request);
         return;
+    case REQUEST_ATTACH:
+    case REQUEST_ACK:
+    case REQUEST_NACK:
+    case REQUEST_SUBSCRIPTIONS:
+        session_answer_error(session, request->id, WIRE_UNSUPPORTED,
+                             "this node has no durable subscriptions: upgrade it");
+        return;
     case REQUEST_HELLO:
     case REQUEST_CREDIT:
     case REQUEST_STOP:
@@ -424,6 +435,10 @@ static void fill_head(struct session *session, struct session_item *item)
     case DELIVERY_SLICES:
     case DELIVERY_MARK:
     case DELIVERY_END:
+    case REPLY_ATTACHED:
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+    case DELIVERY_ASSIGNED:
         return;
     }
 }

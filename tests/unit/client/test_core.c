@@ -185,7 +185,7 @@ START_TEST(kinds_of_later_versions_are_passed_over)
 {
     struct scripted_node node;
     node_init(&node, true);
-    node_reply_bytes(&node, bytes_of("\0\0\0\3\x92\x4b\x02", 7)); // kind 75
+    node_reply_bytes(&node, bytes_of("\0\0\0\3\x92\x4f\x02", 7)); // kind 79
     expect_nothing(&node);
     node_deinit(&node);
 }

@@ -246,6 +246,8 @@ static void record_mark(struct stream *stream, const struct reply *head)
     case MARK_WAITING:
         stream->waiting_for = head->mark.at.actor;
         break;
+    case MARK_MOVED:
+        ck_abort_msg("a subscription does not move");
     }
 }
 
@@ -308,6 +310,10 @@ static void record_stream(struct stream *stream, const struct session_item *item
     case REPLY_NAMESPACES:
     case REPLY_CLUSTER:
     case REPLY_STATUS:
+    case REPLY_ATTACHED:
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+    case DELIVERY_ASSIGNED:
         break;
     }
     ck_abort_msg("a reply of kind %u to a subscription", head->kind);

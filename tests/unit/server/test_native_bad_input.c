@@ -188,6 +188,20 @@ START_TEST(what_is_not_supported_is_answered)
 }
 END_TEST
 
+START_TEST(durable_subscriptions_are_not_supported_yet)
+{
+    static const enum request_kind KINDS[] = {REQUEST_ATTACH, REQUEST_ACK, REQUEST_NACK,
+                                              REQUEST_SUBSCRIPTIONS};
+    begin();
+    native_hello(&client);
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
+        native_request(&client, &(struct request){.kind = KINDS[i], .id = 5});
+        refuses(5, WIRE_UNSUPPORTED);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(bad_arguments_leave_the_connection_alone)
 {
     begin();
@@ -288,6 +302,7 @@ int main(void)
     suite_add(suite, what_is_no_message_ends_the_connection);
     suite_add(suite, unknown_messages_are_answered);
     suite_add(suite, what_is_not_supported_is_answered);
+    suite_add(suite, durable_subscriptions_are_not_supported_yet);
     suite_add(suite, bad_arguments_leave_the_connection_alone);
     suite_add(suite, flood_of_unknown_messages_is_bounded);
     suite_add(suite, damaged_conversations_do_no_harm);

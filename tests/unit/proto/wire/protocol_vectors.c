@@ -19,6 +19,15 @@
 #define CURSOR_1046_1 BYTES("\x81\x01\xcd\x04\x16")
 #define CURSOR_1045_1_998_2 BYTES("\x82\x01\xcd\x04\x15\x02\xcd\x03\xe6")
 
+#define RANGES_1_AND_2                                                                             \
+    BYTES("\0\1\0\0\0\0\0\0\3\xea\0\0\0\0\0\0\3\xea"                                               \
+          "\0\2\0\0\0\0\0\0\3\xe6\0\0\0\0\0\0\3\xe7")
+#define RANGE_OF_2 BYTES("\0\2\0\0\0\0\0\0\3\xe7\0\0\0\0\0\0\3\xe7")
+
+#define DEFAULTS                                                                                   \
+    .concurrency = 1024, .attempts = 10, .ack_wait_ms = 30000, .checkpoint_every = 1000,           \
+    .checkpoint_after_ms = 1000, .queue = 1000
+
 #define CLUSTER BYTES("\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f")
 #define NODE BYTES("\x20\x21\x22\x23\x24\x25\x26\x27\x28\x29\x2a\x2b\x2c\x2d\x2e\x2f")
 
@@ -92,6 +101,52 @@ const struct expected_request EXPECTED_REQUESTS[] = {
     {"cluster-lost", {REQUEST_CLUSTER, 21, .cluster = {CLUSTER_LOST, 2, 900, 963, false}}},
     {"cluster-retire", {REQUEST_CLUSTER, 22, .cluster = {CLUSTER_RETIRE, 2, 0, 0, true}}},
     {"subscribe-marks", {REQUEST_SUBSCRIBE, 23, .subscribe = {.wants_marks = true}}},
+    {"attach", {REQUEST_ATTACH, 24, .attach = {.name = BYTES("orders"), .definition = {DEFAULTS}}}},
+    {"attach-create",
+     {REQUEST_ATTACH, 25,
+      .attach = {.name = BYTES("orders"),
+                 .in_flight = 50,
+                 .credit_bytes = 65536,
+                 .heartbeat_ms = 1000,
+                 .create = true,
+                 .start = {.kind = START_END},
+                 .definition = {.entries = {{BYTES("/orders/**"), false}},
+                                .entries_count = 1,
+                                .attributes = {{BYTES("type"), BYTES("new")}},
+                                .attributes_count = 1,
+                                .timestamp_min_ms = 1700000000000,
+                                .is_stable_order = true,
+                                .key = GROUP_KEY_ATTRIBUTE,
+                                .key_attribute = BYTES("user"),
+                                .concurrency = 4,
+                                .attempts = 3,
+                                .ack_wait_ms = 10000,
+                                .checkpoint_every = 100,
+                                .checkpoint_after_ms = 200,
+                                .queue = 500}}}},
+    {"ack", {REQUEST_ACK, 26, .ack = {.attachment = 24, .ranges = RANGES_1_AND_2}}},
+    {"ack-up-to", {REQUEST_ACK, 27, .ack = {.attachment = 24, .up_to = {999, 2}}}},
+    {"nack",
+     {REQUEST_NACK, 28,
+      .nack = {.attachment = 24, .ranges = RANGE_OF_2, .delay_ms = 5000, BYTES("no stock")}}},
+    {"subscriptions-list",
+     {REQUEST_SUBSCRIPTIONS, 29,
+      .subscriptions = {.which = SUBSCRIPTIONS_LIST, .definition = {DEFAULTS}}}},
+    {"subscriptions-create",
+     {REQUEST_SUBSCRIPTIONS, 30,
+      .subscriptions = {.which = SUBSCRIPTIONS_CREATE,
+                        .name = BYTES("orders"),
+                        .definition = {.entries = {{BYTES("/orders/**"), false}},
+                                       .entries_count = 1,
+                                       .key = GROUP_KEY_COMPONENTS,
+                                       .key_components = 3,
+                                       DEFAULTS}}}},
+    {"subscriptions-reset",
+     {REQUEST_SUBSCRIPTIONS, 31,
+      .subscriptions = {.which = SUBSCRIPTIONS_RESET,
+                        .name = BYTES("orders"),
+                        .start = {.kind = START_AT_CURSOR, .cursor = CURSOR_1042_1},
+                        .definition = {DEFAULTS}}}},
 };
 const size_t EXPECTED_REQUESTS_COUNT = COUNT(EXPECTED_REQUESTS);
 
@@ -171,6 +226,20 @@ const struct expected_reply EXPECTED_REPLIES[] = {
     {"end-reached", {DELIVERY_END, 6, CURSOR_1003_1_999_2, .end = {END_REACHED, 4}}},
     {"end-stopped", {DELIVERY_END, 6, CURSOR_1003_1_999_2, .end = {END_STOPPED, 4}}},
     {"end-shutdown", {DELIVERY_END, 6, CURSOR_1003_1_999_2, .end = {END_SHUTDOWN, 4}}},
+    {"attached",
+     {REPLY_ATTACHED, 24, CURSOR_1042_1,
+      .attached = {.generation = {998, 2},
+                   .remark =
+                       BYTES("it exists already: start and options are those of its creation"),
+                   .coordinator = NODE}}},
+    {"attached-created",
+     {REPLY_ATTACHED, 25, CURSOR_1042_1,
+      .attached = {.generation = {1043, 1}, .is_created = true, .coordinator = NODE}}},
+    {"assigned", {DELIVERY_ASSIGNED, 24, .assigned = {.attempt = 2}}},
+    {"acked", {REPLY_ACKED, 26, CURSOR_1042_1, .acked = {3}}},
+    {"mark-moved", {DELIVERY_MARK, 24, CURSOR_1003_1_999_2, .mark = {MARK_MOVED, 1007}}},
+    {"end-deleted", {DELIVERY_END, 24, CURSOR_1003_1_999_2, .end = {END_DELETED, 4}}},
+    {"subscriptions-reply", {REPLY_SUBSCRIPTIONS, 29, CURSOR_1042_1}},
 };
 const size_t EXPECTED_REPLIES_COUNT = COUNT(EXPECTED_REPLIES);
 
@@ -188,5 +257,6 @@ const struct expected_event EXPECTED_EVENTS[] = {
     {"slices", {1002, 1}, "/b", "y"},
     {"slices", {998, 2}, "/b", "z"},
     {"slices", {999, 2}, "/b", ""},
+    {"assigned", {1002, 1}, "/b", "y"},
 };
 const size_t EXPECTED_EVENTS_COUNT = COUNT(EXPECTED_EVENTS);

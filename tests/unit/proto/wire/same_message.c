@@ -35,27 +35,35 @@ static void assert_same_filter(const struct filter_entry *a, uint32_t a_count,
     }
 }
 
-static void assert_same_start(const struct request_subscribe *a, const struct request_subscribe *b)
+static void assert_same_start(const struct request_start *a, const struct request_start *b)
 {
-    ck_assert_int_eq(a->start, b->start);
-    switch (a->start) {
+    ck_assert_int_eq(a->kind, b->kind);
+    switch (a->kind) {
     case START_BEGINNING:
     case START_END:
+    case START_LAST:
         return;
     case START_AT_AFTER_ID:
     case START_AT_ID:
-        assert_same_id(a->start_id, b->start_id);
+        assert_same_id(a->id, b->id);
         return;
     case START_AT_CURSOR:
-        assert_same_bytes(a->start_cursor, b->start_cursor);
+        assert_same_bytes(a->cursor, b->cursor);
         return;
     case START_AT_TIME:
-        ck_assert_uint_eq(a->start_time_ms, b->start_time_ms);
-        return;
-    case START_LAST:
-        ck_assert_uint_eq(a->start_last, b->start_last);
+        ck_assert_uint_eq(a->time_ms, b->time_ms);
         return;
     }
+}
+
+static struct request_start start_of(const struct request_subscribe *subscribe)
+{
+    return (struct request_start){
+        .kind = subscribe->start,
+        .id = subscribe->start_id,
+        .cursor = subscribe->start_cursor,
+        .time_ms = subscribe->start_time_ms,
+    };
 }
 
 static void assert_same_subscribe(const struct request_subscribe *a,
@@ -63,7 +71,12 @@ static void assert_same_subscribe(const struct request_subscribe *a,
 {
     assert_same_after(&a->after, &b->after);
     assert_same_filter(a->entries, a->entries_count, b->entries, b->entries_count);
-    assert_same_start(a, b);
+    struct request_start a_start = start_of(a);
+    struct request_start b_start = start_of(b);
+    assert_same_start(&a_start, &b_start);
+    if (a->start == START_LAST) {
+        ck_assert_uint_eq(a->start_last, b->start_last);
+    }
     ck_assert_int_eq(a->end, b->end);
     if (a->end == END_CURSOR) {
         assert_same_bytes(a->end_cursor, b->end_cursor);
@@ -83,6 +96,44 @@ static void assert_same_neighbor(const struct request_neighbor *a, const struct 
         assert_same_id(a->event, b->event);
     }
     assert_same_filter(a->entries, a->entries_count, b->entries, b->entries_count);
+}
+
+static void assert_same_attach(const struct request_attach *a, const struct request_attach *b)
+{
+    assert_same_after(&a->after, &b->after);
+    assert_same_bytes(a->name, b->name);
+    ck_assert_uint_eq(a->in_flight, b->in_flight);
+    ck_assert_uint_eq(a->credit_bytes, b->credit_bytes);
+    ck_assert_uint_eq(a->heartbeat_ms, b->heartbeat_ms);
+    ck_assert_int_eq(a->create, b->create);
+    assert_same_start(&a->start, &b->start);
+    ck_assert(subscription_definition_equal(&a->definition, &b->definition));
+}
+
+static void assert_same_ack(const struct request_ack *a, const struct request_ack *b)
+{
+    ck_assert_uint_eq(a->attachment, b->attachment);
+    assert_same_id(a->up_to, b->up_to);
+    assert_same_bytes(a->ranges, b->ranges);
+}
+
+static void assert_same_nack(const struct request_nack *a, const struct request_nack *b)
+{
+    ck_assert_uint_eq(a->attachment, b->attachment);
+    assert_same_bytes(a->ranges, b->ranges);
+    ck_assert_uint_eq(a->delay_ms, b->delay_ms);
+    assert_same_bytes(a->reason, b->reason);
+}
+
+static void assert_same_subscriptions(const struct request_subscriptions *a,
+                                      const struct request_subscriptions *b)
+{
+    assert_same_after(&a->after, &b->after);
+    ck_assert_int_eq(a->which, b->which);
+    assert_same_bytes(a->name, b->name);
+    assert_same_bytes(a->after_name, b->after_name);
+    assert_same_start(&a->start, &b->start);
+    ck_assert(subscription_definition_equal(&a->definition, &b->definition));
 }
 
 void assert_same_request(const struct request *a, const struct request *b)
@@ -138,6 +189,18 @@ void assert_same_request(const struct request *a, const struct request *b)
         assert_same_bytes(a->namespaces.pattern, b->namespaces.pattern);
         assert_same_bytes(a->namespaces.after_name, b->namespaces.after_name);
         ck_assert_uint_eq(a->namespaces.page_max, b->namespaces.page_max);
+        return;
+    case REQUEST_ATTACH:
+        assert_same_attach(&a->attach, &b->attach);
+        return;
+    case REQUEST_ACK:
+        assert_same_ack(&a->ack, &b->ack);
+        return;
+    case REQUEST_NACK:
+        assert_same_nack(&a->nack, &b->nack);
+        return;
+    case REQUEST_SUBSCRIPTIONS:
+        assert_same_subscriptions(&a->subscriptions, &b->subscriptions);
         return;
     }
 }
@@ -228,6 +291,24 @@ void assert_same_reply(const struct reply *a, const struct reply *b)
         return;
     case REPLY_CLUSTER:
         assert_same_cluster(&a->cluster_status, &b->cluster_status);
+        return;
+    case REPLY_ATTACHED:
+        assert_same_id(a->attached.generation, b->attached.generation);
+        ck_assert_int_eq(a->attached.is_created, b->attached.is_created);
+        assert_same_bytes(a->attached.remark, b->attached.remark);
+        assert_same_bytes(a->attached.coordinator, b->attached.coordinator);
+        return;
+    case REPLY_ACKED:
+        ck_assert_uint_eq(a->acked.count, b->acked.count);
+        return;
+    case REPLY_SUBSCRIPTIONS:
+        assert_same_bytes(a->subscriptions.text, b->subscriptions.text);
+        ck_assert_int_eq(a->subscriptions.more, b->subscriptions.more);
+        assert_same_bytes(a->subscriptions.rows, b->subscriptions.rows);
+        return;
+    case DELIVERY_ASSIGNED:
+        ck_assert_uint_eq(a->assigned.attempt, b->assigned.attempt);
+        assert_same_bytes(a->assigned.slices, b->assigned.slices);
         return;
     case REPLY_ERROR:
         ck_assert_uint_eq(a->error.code, b->error.code);

@@ -136,5 +136,14 @@ void assert_same_peer(const struct peer_message *a, const struct peer_message *b
         ck_assert_uint_eq(a->refuse.code, b->refuse.code);
         assert_same_text(a->refuse.text, b->refuse.text);
         return;
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+        ck_assert_uint_eq(a->forward.channel, b->forward.channel);
+        assert_same_text(a->forward.message, b->forward.message);
+        return;
+    case PEER_FORWARD_END:
+        ck_assert_uint_eq(a->forward_end.channel, b->forward_end.channel);
+        ck_assert_int_eq(a->forward_end.is_senders, b->forward_end.is_senders);
+        return;
     }
 }

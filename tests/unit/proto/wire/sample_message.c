@@ -8,18 +8,22 @@
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
+#include "proto/model/position.h"
+#include "tests/unit/proto/model/sample_definition.h"
 
 const enum request_kind REQUEST_KINDS[] = {
     REQUEST_HELLO,    REQUEST_PING,       REQUEST_PRODUCE, REQUEST_SUBSCRIBE,
     REQUEST_CREDIT,   REQUEST_STOP,       REQUEST_GET,     REQUEST_LAST,
     REQUEST_NEIGHBOR, REQUEST_NAMESPACES, REQUEST_STATUS,  REQUEST_CLUSTER,
+    REQUEST_ATTACH,   REQUEST_ACK,        REQUEST_NACK,    REQUEST_SUBSCRIPTIONS,
 };
 const size_t REQUEST_KINDS_COUNT = sizeof REQUEST_KINDS / sizeof REQUEST_KINDS[0];
 
 const enum reply_kind REPLY_KINDS[] = {
-    REPLY_HELLO,      REPLY_PONG,   REPLY_PRODUCED, REPLY_SUBSCRIBED, REPLY_EVENTS,
-    REPLY_NAMESPACES, REPLY_STATUS, REPLY_ERROR,    DELIVERY_CHUNKS,  DELIVERY_SLICES,
-    DELIVERY_MARK,    DELIVERY_END, REPLY_CLUSTER,
+    REPLY_HELLO,         REPLY_PONG,        REPLY_PRODUCED, REPLY_SUBSCRIBED, REPLY_EVENTS,
+    REPLY_NAMESPACES,    REPLY_STATUS,      REPLY_ERROR,    DELIVERY_CHUNKS,  DELIVERY_SLICES,
+    DELIVERY_MARK,       DELIVERY_END,      REPLY_CLUSTER,  REPLY_ATTACHED,   REPLY_ACKED,
+    REPLY_SUBSCRIPTIONS, DELIVERY_ASSIGNED,
 };
 const size_t REPLY_KINDS_COUNT = sizeof REPLY_KINDS / sizeof REPLY_KINDS[0];
 
@@ -133,6 +137,89 @@ static void sample_subscribe(struct sample *sample, struct request_subscribe *su
     subscribe->wants_marks = toss(sample);
 }
 
+static struct request_start start(struct sample *sample)
+{
+    return (struct request_start){
+        .kind = (enum start_kind)random_below(&sample->random, START_AT_TIME + 1),
+        .id = event_id(sample),
+        .cursor = cursor(sample),
+        .time_ms = number(sample, 64),
+    };
+}
+
+static void sample_attach(struct sample *sample, struct request_attach *attach)
+{
+    attach->after = after(sample);
+    attach->name = bytes_up_to(sample, 256);
+    attach->in_flight = (uint32_t)number(sample, 14);
+    attach->credit_bytes = number(sample, 64);
+    attach->heartbeat_ms = number32(sample);
+    attach->create = toss(sample);
+    attach->start = start(sample);
+    sample_definition(&sample->random, &attach->definition);
+}
+
+static void sample_subscriptions(struct sample *sample, struct request_subscriptions *subscriptions)
+{
+    subscriptions->after = after(sample);
+    subscriptions->which =
+        (enum subscriptions_request_kind)random_below(&sample->random, SUBSCRIPTIONS_DELETE + 1);
+    subscriptions->name = bytes_up_to(sample, 256);
+    subscriptions->after_name = bytes_up_to(sample, 256);
+    subscriptions->start = start(sample);
+    sample_definition(&sample->random, &subscriptions->definition);
+}
+
+static struct bytes ranges(struct sample *sample)
+{
+    struct buffer encoded = {0};
+    for (uint64_t left = random_below(&sample->random, 4); left > 0; left--) {
+        struct done_range range = {.actor = (uint16_t)(1 + number(sample, 16) % ACTORS_MAX)};
+        range.first = 1 + number(sample, 60);
+        range.last = range.first + number(sample, 60);
+        ck_assert_int_eq(done_range_append(&encoded, &range), 0);
+    }
+    struct bytes kept = keep(sample, encoded.length);
+    if (encoded.length > 0) {
+        memcpy(sample->arena + sample->used - encoded.length, encoded.data, encoded.length);
+    }
+    buffer_deinit(&encoded);
+    return kept;
+}
+
+static void sample_cluster(struct sample *sample, struct request_cluster *cluster)
+{
+    *cluster = (struct request_cluster){
+        .which = (enum cluster_request_kind)random_below(&sample->random, CLUSTER_FORGIVE + 1),
+        .actor = (uint16_t)number(sample, 16),
+        .first = number(sample, 63),
+        .last = number(sample, 63),
+        .is_forced = toss(sample),
+    };
+}
+
+static void sample_ack(struct sample *sample, struct request_ack *ack)
+{
+    ack->attachment = number(sample, 64);
+    ack->up_to = toss(sample) ? event_id(sample) : (struct event_id){0};
+    ack->ranges = ranges(sample);
+}
+
+static void sample_nack(struct sample *sample, struct request_nack *nack)
+{
+    nack->attachment = number(sample, 64);
+    nack->ranges = ranges(sample);
+    nack->delay_ms = number32(sample);
+    nack->reason = bytes_up_to(sample, 300);
+}
+
+static void sample_last(struct sample *sample, struct request_last *last)
+{
+    last->after = after(sample);
+    last->entries_count = filter(sample, last->entries);
+    last->events_max = number32(sample);
+}
+
 void sample_request(struct sample *sample, enum request_kind kind, struct request *request_out)
 {
     sample->used = 0;
@@ -162,13 +249,7 @@ void sample_request(struct sample *sample, enum request_kind kind, struct reques
         };
         return;
     case REQUEST_CLUSTER:
-        request_out->cluster = (struct request_cluster){
-            .which = (enum cluster_request_kind)random_below(&sample->random, CLUSTER_FORGIVE + 1),
-            .actor = (uint16_t)number(sample, 16),
-            .first = number(sample, 63),
-            .last = number(sample, 63),
-            .is_forced = toss(sample),
-        };
+        sample_cluster(sample, &request_out->cluster);
         return;
     case REQUEST_SUBSCRIBE:
         sample_subscribe(sample, &request_out->subscribe);
@@ -180,9 +261,7 @@ void sample_request(struct sample *sample, enum request_kind kind, struct reques
         request_out->get = (struct request_get){.after = after(sample), .event = event_id(sample)};
         return;
     case REQUEST_LAST:
-        request_out->last.after = after(sample);
-        request_out->last.entries_count = filter(sample, request_out->last.entries);
-        request_out->last.events_max = number32(sample);
+        sample_last(sample, &request_out->last);
         return;
     case REQUEST_NEIGHBOR:
         request_out->neighbor.after = after(sample);
@@ -197,6 +276,18 @@ void sample_request(struct sample *sample, enum request_kind kind, struct reques
             .after_name = bytes_up_to(sample, NAMESPACE_BYTES_MAX),
             .page_max = number32(sample),
         };
+        return;
+    case REQUEST_ATTACH:
+        sample_attach(sample, &request_out->attach);
+        return;
+    case REQUEST_ACK:
+        sample_ack(sample, &request_out->ack);
+        return;
+    case REQUEST_NACK:
+        sample_nack(sample, &request_out->nack);
+        return;
+    case REQUEST_SUBSCRIPTIONS:
+        sample_subscriptions(sample, &request_out->subscriptions);
         return;
     }
 }
@@ -295,6 +386,24 @@ void sample_reply(struct sample *sample, enum reply_kind kind, struct reply *rep
         return;
     case REPLY_CLUSTER:
         reply_out->cluster_status = reply_cluster(sample);
+        return;
+    case REPLY_ATTACHED:
+        reply_out->attached.generation = event_id(sample);
+        reply_out->attached.is_created = toss(sample);
+        reply_out->attached.remark = bytes_up_to(sample, 300);
+        reply_out->attached.coordinator = keep(sample, 16);
+        return;
+    case REPLY_ACKED:
+        reply_out->acked.count = number(sample, 64);
+        return;
+    case REPLY_SUBSCRIPTIONS:
+        reply_out->subscriptions.text = bytes_up_to(sample, 300);
+        reply_out->subscriptions.more = toss(sample);
+        reply_out->subscriptions.rows = bytes_up_to(sample, 65536);
+        return;
+    case DELIVERY_ASSIGNED:
+        reply_out->assigned.attempt = number32(sample);
+        reply_out->assigned.slices = bytes_up_to(sample, 65536);
         return;
     case REPLY_ERROR:
         reply_out->error.code = number32(sample);

@@ -8,8 +8,9 @@
 #include "proto/base/limits.h"
 
 const enum peer_message_kind PEER_KINDS[] = {
-    PEER_HELLO,  PEER_PROOF,  PEER_NOTE,      PEER_PROMISES, PEER_MEMBERS, PEER_PULL,   PEER_UNPULL,
-    PEER_CREDIT, PEER_CHUNKS, PEER_HEARTBEAT, PEER_ASK,      PEER_ANSWER,  PEER_REFUSE,
+    PEER_HELLO,  PEER_PROOF,   PEER_NOTE,      PEER_PROMISES,    PEER_MEMBERS, PEER_PULL,
+    PEER_UNPULL, PEER_CREDIT,  PEER_CHUNKS,    PEER_HEARTBEAT,   PEER_ASK,     PEER_ANSWER,
+    PEER_REFUSE, PEER_FORWARD, PEER_FORWARDED, PEER_FORWARD_END,
 };
 const size_t PEER_KINDS_COUNT = sizeof PEER_KINDS / sizeof PEER_KINDS[0];
 
@@ -214,6 +215,15 @@ void sample_peer(struct sample *sample, enum peer_message_kind kind,
     case PEER_REFUSE:
         message_out->refuse.code = (uint32_t)number(sample, 32);
         message_out->refuse.text = text(sample, PEER_TEXT_BYTES_MAX);
+        return;
+    case PEER_FORWARD:
+    case PEER_FORWARDED:
+        message_out->forward.channel = number(sample, 64);
+        message_out->forward.message = text(sample, 70000);
+        return;
+    case PEER_FORWARD_END:
+        message_out->forward_end.channel = number(sample, 64);
+        message_out->forward_end.is_senders = toss(sample);
         return;
     }
 }

@@ -96,6 +96,28 @@ START_TEST(a_head_and_its_chunks_make_the_same_frame)
 }
 END_TEST
 
+START_TEST(a_head_and_its_message_make_the_same_frame)
+{
+    struct sample sample;
+    sample_init(&sample, test_seed());
+    struct peer_message message;
+    for (int round = 0; round < 100; round++) {
+        struct buffer whole = {0};
+        struct buffer parts = {0};
+        sample_peer(&sample, round % 2 ? PEER_FORWARD : PEER_FORWARDED, &message);
+        struct bytes forwarded = message.forward.message;
+        ck_assert_int_eq(peer_encode(&message, &whole), 0);
+        message.forward.message = (struct bytes){0};
+        ck_assert_int_eq(peer_encode_forward_head(&message, forwarded.length, &parts), 0);
+        ck_assert_int_eq(buffer_append(&parts, forwarded), 0);
+        ck_assert_int_eq(bytes_compare(buffer_bytes(&whole), buffer_bytes(&parts)), 0);
+        buffer_deinit(&whole);
+        buffer_deinit(&parts);
+    }
+    sample_deinit(&sample);
+}
+END_TEST
+
 START_TEST(every_prefix_is_refused)
 {
     for_each_kind(assert_prefixes_refused, 3);
@@ -185,12 +207,12 @@ static int decode_hex(const char *hex)
 
 START_TEST(unknown_kinds_are_told_apart)
 {
-    static const char *UNKNOWN[] = {"92 00 00", "92 01 00", "92 5f 00", "93 6d 00 c0",
+    static const char *UNKNOWN[] = {"92 00 00", "92 01 00", "92 5f 00", "93 70 00 c0",
                                     "92 ccff 00"};
     for (size_t i = 0; i < sizeof UNKNOWN / sizeof UNKNOWN[0]; i++) {
         ck_assert_int_eq(decode_hex(UNKNOWN[i]), MESSAGE_UNKNOWN_KIND);
     }
-    ck_assert_int_eq(decode_hex("93 6d 00 a2 61"), ERR_INVALID);
+    ck_assert_int_eq(decode_hex("93 70 00 a2 61"), ERR_INVALID);
 }
 END_TEST
 
@@ -368,6 +390,7 @@ int main(void)
     Suite *suite = suite_create("peer");
     suite_add(suite, every_message_survives_the_way_there_and_back);
     suite_add(suite, a_head_and_its_chunks_make_the_same_frame);
+    suite_add(suite, a_head_and_its_message_make_the_same_frame);
     suite_add(suite, every_prefix_is_refused);
     suite_add(suite, bytes_behind_the_array_are_refused);
     suite_add(suite, wrong_types_are_refused);

@@ -6,6 +6,7 @@
 #include "proto/model/cluster_row.h"
 #include "proto/model/namespace_row.h"
 #include "proto/model/slice.h"
+#include "proto/model/subscription_row.h"
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
 #include "tests/unit/check_main.h"
@@ -188,6 +189,46 @@ static void check_members(struct bytes rows)
     ck_assert(text_is(row.version, "0.1.0"));
 }
 
+static void check_subscription(struct bytes rows)
+{
+    struct subscription_row row;
+    struct version_vector cursor = {0};
+    struct buffer again = {0};
+    struct bytes all = rows;
+    ck_assert_int_eq(subscription_row_next(&rows, &row), 0);
+    ck_assert_uint_eq(rows.length, 0);
+    ck_assert(text_is(row.name, "orders"));
+    ck_assert_int_eq(event_id_compare(row.generation, (struct event_id){998, 2}), 0);
+    ck_assert_int_eq(version_vector_decode(&row.cursor, &cursor), 0);
+    ck_assert_uint_eq(version_vector_get(&cursor, 1), 1042);
+    ck_assert_uint_eq(row.lag_events, 5);
+    ck_assert_uint_eq(row.lag_ms, 250);
+    ck_assert_uint_eq(row.voids, 1);
+    ck_assert_int_eq(event_id_compare(row.void_last, (struct event_id){999, 3}), 0);
+    ck_assert_uint_eq(row.flags, SUBSCRIPTION_ROW_COORDINATED);
+    ck_assert_uint_eq(row.coordinator, 1);
+    ck_assert_uint_eq(row.consumers, 2);
+    ck_assert_uint_eq(row.in_flight, 3);
+    ck_assert_uint_eq(row.waiting, 4);
+    ck_assert_uint_eq(row.delivered, 1000);
+    ck_assert_uint_eq(row.redelivered, 10);
+    ck_assert_uint_eq(row.acked, 997);
+    ck_assert_uint_eq(row.parked, 1);
+    struct subscription_definition definition;
+    subscription_definition_init(&definition);
+    definition.entries[0] = (struct filter_entry){bytes_of_text("/orders/**"), false};
+    definition.entries_count = 1;
+    definition.key = GROUP_KEY_COMPONENTS;
+    definition.key_components = 3;
+    ck_assert(subscription_definition_equal(&row.definition, &definition));
+    rows = all;
+    ck_assert_int_eq(subscription_row_next(&rows, &row), 0);
+    ck_assert_int_eq(subscription_row_append(&again, &row), 0);
+    ck_assert(bytes_equal(buffer_bytes(&again), all));
+    buffer_deinit(&again);
+    version_vector_deinit(&cursor);
+}
+
 static void check_request(const struct expected_request *expected, struct bytes frame)
 {
     struct request decoded;
@@ -223,6 +264,12 @@ static void check_reply(const struct expected_reply *expected, struct bytes fram
     } else if (reply.kind == REPLY_CLUSTER) {
         check_members(decoded.cluster_status.members);
         reply.cluster_status.members = decoded.cluster_status.members;
+    } else if (reply.kind == DELIVERY_ASSIGNED) {
+        check_slices(bytes_of_text(expected->name), decoded.assigned.slices);
+        reply.assigned.slices = decoded.assigned.slices;
+    } else if (reply.kind == REPLY_SUBSCRIPTIONS) {
+        check_subscription(decoded.subscriptions.rows);
+        reply.subscriptions.rows = decoded.subscriptions.rows;
     }
     assert_same_reply(&reply, &decoded);
     struct buffer again = {0};

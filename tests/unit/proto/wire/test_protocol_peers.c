@@ -1,11 +1,12 @@
-// docs/protocol.md, "Peers" and "Members": every frame between nodes and every event about members
-// decodes to what it says and encodes to the same bytes, proofs are made as it says, and refusals
-// have the names of its table.
+// docs/protocol.md, from "Peers" on: every frame between nodes and every event about members and
+// durable subscriptions decodes to what it says and encodes to the same bytes, proofs are made as
+// it says, and refusals have the names of its table.
 
 #include "proto/base/hmac.h"
 #include "proto/base/limits.h"
 #include "proto/model/chunk.h"
 #include "proto/model/member_event.h"
+#include "proto/model/subscription_event.h"
 #include "proto/wire/frame.h"
 #include "proto/wire/peer_wire.h"
 #include "tests/unit/check_main.h"
@@ -92,6 +93,10 @@ static const struct {
      {PEER_ANSWER, .answer = {7, ANSWER_OK, .counter = 998, .hash = HASH_2, .promised = 1040}}},
     {"peer-answer-refused",
      {PEER_ANSWER, .answer = {8, ANSWER_REFUSED, .text = TEXT("actor 3 is taken")}}},
+    {"peer-forward", {PEER_FORWARD, .forward = {5, TEXT("\x93\x05\x18\xcd\x80\x00")}}},
+    {"peer-forwarded",
+     {PEER_FORWARDED, .forward = {5, TEXT("\x94\x4b\x1a\x81\x01\xcd\x04\x12\x03")}}},
+    {"peer-forward-end", {PEER_FORWARD_END, .forward_end = {5, true}}},
     {"peer-refuse", {PEER_REFUSE, .refuse = {REFUSAL_CLUSTER, TEXT("cluster test")}}},
 };
 enum { EXPECTED_COUNT = sizeof EXPECTED / sizeof EXPECTED[0] };
@@ -230,6 +235,91 @@ START_TEST(events_about_members_are_as_the_document_says)
 }
 END_TEST
 
+static const uint8_t START[] = {0x81, 0x01, 0xcd, 0x04, 0x12};
+static const uint8_t START_EMPTY[] = {0x80};
+
+// What the document says that the event of this name means; the position of a checkpoint is left
+// out.
+static struct subscription_event subscription_event_of(struct bytes name)
+{
+    struct subscription_event event = {0};
+    struct subscription_definition *definition = &event.definition;
+    if (text_is(name, "created")) {
+        event.kind = SUBSCRIPTION_CREATED;
+        subscription_definition_init(definition);
+        definition->entries[0] = (struct filter_entry){bytes_of_text("/orders/**"), false};
+        definition->entries_count = 1;
+        definition->key = GROUP_KEY_COMPONENTS;
+        definition->key_components = 3;
+        event.start = bytes_of(START, sizeof START);
+    } else if (text_is(name, "reset")) {
+        event.kind = SUBSCRIPTION_RESET;
+        *definition = (struct subscription_definition){
+            .entries = {{bytes_of_text("/b"), true}},
+            .entries_count = 1,
+            .attributes = {{bytes_of_text("type"), bytes_of_text("new")}},
+            .attributes_count = 1,
+            .timestamp_min_ms = 1700000000000,
+            .is_stable_order = true,
+            .key = GROUP_KEY_ATTRIBUTE,
+            .key_attribute = bytes_of_text("user"),
+            .concurrency = 4,
+            .ack_wait_ms = 10000,
+            .checkpoint_every = 100,
+            .checkpoint_after_ms = 200,
+            .queue = 500,
+        };
+        event.start = bytes_of(START_EMPTY, sizeof START_EMPTY);
+    } else if (text_is(name, "deleted")) {
+        event.kind = SUBSCRIPTION_DELETED;
+    } else {
+        ck_assert(text_is(name, "checkpoint"));
+        event.kind = SUBSCRIPTION_CHECKPOINT;
+        event.generation = (struct event_id){1043, 1};
+    }
+    return event;
+}
+
+static void check_position(struct bytes bytes)
+{
+    struct position expected = {0};
+    struct position decoded = {0};
+    ck_assert_int_eq(position_add(&expected, 1, 1, 1042), 0);
+    ck_assert_int_eq(position_add(&expected, 2, 1, 998), 0);
+    ck_assert_int_eq(position_add(&expected, 2, 1000, 2000), 0);
+    ck_assert_int_eq(position_decode(&bytes, &decoded), 0);
+    ck_assert_uint_eq(bytes.length, 0);
+    ck_assert(position_equal(&decoded, &expected));
+    position_deinit(&decoded);
+    position_deinit(&expected);
+}
+
+static void check_subscription_event(struct bytes name, struct bytes data)
+{
+    struct subscription_event expected = subscription_event_of(name);
+    struct subscription_event decoded;
+    ck_assert_int_eq(subscription_event_decode(data, &decoded), 0);
+    ck_assert_int_eq(decoded.kind, expected.kind);
+    ck_assert(subscription_definition_equal(&decoded.definition, &expected.definition));
+    ck_assert(bytes_equal(decoded.start, expected.start));
+    ck_assert_int_eq(event_id_compare(decoded.generation, expected.generation), 0);
+    if (expected.kind == SUBSCRIPTION_CHECKPOINT) {
+        check_position(decoded.position);
+        expected.position = decoded.position;
+    }
+    struct buffer again = {0};
+    ck_assert_int_eq(subscription_event_encode(&expected, &again), 0);
+    ck_assert(bytes_equal(buffer_bytes(&again), data));
+    buffer_deinit(&again);
+}
+
+START_TEST(events_about_durable_subscriptions_are_as_the_document_says)
+{
+    size_t blocks = for_each_block("vector-subscription", check_subscription_event);
+    ck_assert_uint_eq(blocks, SUBSCRIPTION_CHECKPOINT); // one of each kind
+}
+END_TEST
+
 static struct {
     const char *name;
     struct buffer message;
@@ -304,6 +394,7 @@ int main(void)
     Suite *suite = suite_create("protocol_peers");
     suite_add(suite, frames_mean_what_the_document_says);
     suite_add(suite, events_about_members_are_as_the_document_says);
+    suite_add(suite, events_about_durable_subscriptions_are_as_the_document_says);
     suite_add(suite, proofs_are_made_as_the_document_says);
     suite_add(suite, refusals_have_the_numbers_and_names_of_the_document);
     return check_main(suite);

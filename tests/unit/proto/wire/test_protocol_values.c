@@ -260,7 +260,7 @@ START_TEST(errors_have_the_numbers_and_names_of_the_document)
         count++;
     }
     document_close(&document);
-    ck_assert_uint_eq(count, 24);
+    ck_assert_uint_eq(count, 26);
 }
 END_TEST
 

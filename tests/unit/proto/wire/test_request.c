@@ -2,6 +2,7 @@
 // the message, and what comes from a later version is told apart from what is broken.
 
 #include "proto/base/limits.h"
+#include "proto/model/position.h"
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
 #include "proto/wire/pack.h"
@@ -204,7 +205,7 @@ static int decode_hex(const char *hex, uint64_t *id_out, struct reason *reason)
 START_TEST(unknown_kinds_are_told_with_their_id)
 {
     static const char *UNKNOWN[] = {
-        "92 00 07", "92 0d 07",           "92 20 07",         "93 3f 07 c0",
+        "92 00 07", "92 11 07",           "92 20 07",         "93 3f 07 c0",
         "92 41 07", "94 cc80 07 a161 80", "92 cd ffff cc 07", "92 cf ffffffffffffffff 07",
     };
     for (size_t i = 0; i < sizeof UNKNOWN / sizeof UNKNOWN[0]; i++) {
@@ -221,8 +222,8 @@ START_TEST(a_broken_message_of_an_unknown_kind_is_broken)
 {
     uint64_t id;
     struct reason reason;
-    ck_assert_int_eq(decode_hex("93 0d 07 a2 61", &id, &reason), ERR_INVALID);
-    ck_assert_int_eq(decode_hex("92 0d 07 c0", &id, &reason), ERR_INVALID);
+    ck_assert_int_eq(decode_hex("93 11 07 a2 61", &id, &reason), ERR_INVALID);
+    ck_assert_int_eq(decode_hex("92 11 07 c0", &id, &reason), ERR_INVALID);
 }
 END_TEST
 
@@ -239,6 +240,15 @@ START_TEST(what_comes_from_a_later_version_is_unsupported)
         "94 04 07 c0 81 07 02",            // order
         "96 09 07 c0 03 c0 90",            // neighbor
         "97 0c 07 07 01 00 00 c2",         // a question to the cluster
+        "94 04 07 c0 81 13 01",            // an option of something else
+        "95 0d 07 c0 a161 81 14 01",       // option 20
+        "95 0d 07 c0 a161 81 03 91 00",    // an end, where there is none
+        "95 0d 07 c0 a161 81 08 c3",       // marks
+        "95 0d 07 c0 a161 81 02 92 06 01", // the last N
+        "95 0d 07 c0 a161 81 0d 91 04",    // a kind of key
+        "97 10 07 c0 05 a0 a0 80",         // what to do with subscriptions
+        "97 10 07 c0 00 a0 a0 81 05 01",   // a consumer's option
+        "97 10 07 c0 00 a0 a0 81 0a c3",   // the same
     };
     for (size_t i = 0; i < sizeof LATER / sizeof LATER[0]; i++) {
         uint64_t id;
@@ -264,7 +274,17 @@ START_TEST(what_contradicts_itself_is_refused)
         "94 04 07 91 80 80",                                // an after without time
         "94 04 07 92 80 cf 0000000100000000 80",            // a time beyond 32 bits
         "94 07 07 c0 c4 0b 0000000000000000000001",         // an id of eleven bytes
-        "92 02 00",                                         // id 0
+        "95 0d 07 c0 a161 82 09 01 09 01",                  // an option twice
+        "95 0d 07 c0 a161 81 0d 90",                        // a key without a kind
+        "95 0d 07 c0 a161 81 0d 91 02",                     // a key without its components
+        "95 0d 07 c0 a161 81 0b 91 91 a161",                // an attribute without a value
+        "95 0d 07 c0 a161 81 0b 91 92 a161 a162",           // a value that is no bin
+        "96 0e 07 92 80 00 01 c0 c400",                     // an ack that is to wait
+        "96 0e 07 c0 01 c0 c401 00",                        // a range of one byte
+        "96 0e 07 c0 01 c0 c412 0000 0000000000000001 0000000000000001",    // of actor 0
+        "96 0e 07 c0 01 c0 c412 0001 0000000000000002 0000000000000001",    // of nothing
+        "97 0f 07 c0 01 c412 0001 0000000000000000 0000000000000001 00 a0", // from 0
+        "92 02 00",                                                         // id 0
     };
     for (size_t i = 0; i < sizeof BROKEN / sizeof BROKEN[0]; i++) {
         uint64_t id;
@@ -306,6 +326,78 @@ START_TEST(more_entries_than_a_filter_takes_are_beyond_the_limit)
         ck_assert_uint_eq(request.id, 7);
         buffer_deinit(&message);
     }
+}
+END_TEST
+
+static int decode_attach(const char *options, struct request *request_out)
+{
+    struct buffer bytes = {0};
+    append_hex(&bytes, "95 0d 07 c0 a161");
+    append_hex(&bytes, options);
+    int result = request_decode(buffer_bytes(&bytes), request_out, NULL);
+    buffer_deinit(&bytes);
+    return result;
+}
+
+START_TEST(what_is_left_out_or_0_has_its_default)
+{
+    struct subscription_definition defaults;
+    struct request request;
+    subscription_definition_init(&defaults);
+    memset(&request, 0xa5, sizeof request);
+    ck_assert_int_eq(decode_attach("80", &request), 0);
+    ck_assert(subscription_definition_equal(&request.attach.definition, &defaults));
+    ck_assert_int_eq(request.attach.start.kind, START_BEGINNING);
+    ck_assert(!request.attach.create);
+    ck_assert_uint_eq(request.attach.in_flight, 0);
+    ck_assert_int_eq(decode_attach("86 0e 00 10 00 11 00 12 00 13 00 09 00", &request), 0);
+    ck_assert(subscription_definition_equal(&request.attach.definition, &defaults));
+    ck_assert_int_eq(decode_attach("81 0f 00", &request), 0);
+    ck_assert_uint_eq(request.attach.definition.attempts, 0); // for ever
+}
+END_TEST
+
+START_TEST(what_a_consumer_asks_for_is_bounded)
+{
+    struct request request;
+    ck_assert_int_eq(decode_attach("81 09 cd4000", &request), 0);
+    ck_assert_int_eq(decode_attach("81 09 cd4001", &request), ERR_LIMIT);
+    for (int count = ATTRIBUTE_MATCHES_MAX; count <= ATTRIBUTE_MATCHES_MAX + 1; count++) {
+        struct buffer message = {0};
+        struct pack pack;
+        append_hex(&message, "95 0d 07 c0 a161 81 0b");
+        pack_init(&pack, &message);
+        pack_array(&pack, (uint32_t)count);
+        for (int i = 0; i < count; i++) {
+            pack_array(&pack, 2);
+            pack_text(&pack, bytes_of_text("a"));
+            pack_bin(&pack, bytes_of_text("b"));
+        }
+        ck_assert_int_eq(pack_finish(&pack), 0);
+        int expected = count > ATTRIBUTE_MATCHES_MAX ? ERR_LIMIT : 0;
+        ck_assert_int_eq(request_decode(buffer_bytes(&message), &request, NULL), expected);
+        buffer_deinit(&message);
+    }
+}
+END_TEST
+
+START_TEST(ranges_of_an_ack_are_bounded)
+{
+    struct buffer ranges = {0};
+    struct done_range range = {.actor = 1, .first = 1, .last = 1};
+    for (uint32_t i = 0; i < ACK_RANGES_MAX; i++) {
+        ck_assert_int_eq(done_range_append(&ranges, &range), 0);
+    }
+    for (int more = 0; more < 2; more++) {
+        struct request request = {
+            .kind = REQUEST_ACK, .id = 7, .ack = {.ranges = buffer_bytes(&ranges)}};
+        struct buffer frame = {0};
+        ck_assert_int_eq(request_encode(&request, &frame), 0);
+        ck_assert_int_eq(decode(message_of(&frame)), more ? ERR_LIMIT : 0);
+        ck_assert_int_eq(done_range_append(&ranges, &range), 0);
+        buffer_deinit(&frame);
+    }
+    buffer_deinit(&ranges);
 }
 END_TEST
 
@@ -358,6 +450,9 @@ int main(void)
     suite_add(suite, what_contradicts_itself_is_refused);
     suite_add(suite, a_reason_names_message_and_field);
     suite_add(suite, more_entries_than_a_filter_takes_are_beyond_the_limit);
+    suite_add(suite, what_is_left_out_or_0_has_its_default);
+    suite_add(suite, what_a_consumer_asks_for_is_bounded);
+    suite_add(suite, ranges_of_an_ack_are_bounded);
     suite_add(suite, a_long_client_name_is_beyond_the_limit);
     suite_add(suite, a_frame_beyond_the_ceiling_is_not_written);
     return check_main(suite);
