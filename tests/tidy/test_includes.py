@@ -60,7 +60,7 @@ LIBRARIES = {
     "uthash.h": (("proto/base/",), 1),
     "utlist.h": (("proto/base/",), 1),
     "systemd/": (("server/",), 2),
-    "jansson.h": (("client-cli/",), 1),
+    "jansson.h": (("client-cli/", "client/weir_json.h"), 2),
     "argp.h": (("server/config/", "server/main.c", "client-cli/"), None),
     "sys/socket.h": (("server/net/", "client/", "examples/"), None),
     "netinet/": (("server/net/", "client/"), None),
