@@ -247,7 +247,10 @@ static bool is_stalled(const struct replica *replica, const struct source *sourc
         return false;
     }
     struct instant moved = latest(latest(source->asked, source->arrived), source->behind_since);
-    struct instant link_moved = latest(moved, link->chunks_heard);
+    // one that holds no more than we do has nothing that could be waiting for its turn
+    bool is_in_turn = version_vector_get(&link->held, source->actor) >
+                      version_vector_get(&replica->held, source->actor);
+    struct instant link_moved = is_in_turn ? latest(moved, link->chunks_heard) : moved;
     return instant_reached(instant_add(link_moved, duration_ms(idle_ms)), replica->now) ||
            instant_reached(instant_add(moved, duration_ms(STALL_IN_TURN_MS)), replica->now);
 }

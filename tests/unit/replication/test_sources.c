@@ -160,6 +160,28 @@ START_TEST(any_cuts_end_level)
 }
 END_TEST
 
+// A source that has no more of a strand than we do is left, however busy it is with others.
+START_TEST(a_source_that_lags_itself_is_changed)
+{
+    struct network *network = running(4, 3000);
+    network_block(network, 2, 0, true);
+    network_block(network, 2, 3, true);
+    network_block(network, 1, 3, true);
+    network_run(network, 3000);
+    ck_assert_int_eq(other_end(network, 2, source_of(network, 2, 1)), 1);
+    network->is_dark[0][1] = true; // it gets no chunk of actor 1 any more
+    network_block(network, 2, 3, false);
+    network_run(network, 2000);
+    network_produce(network, 0, NULL);
+    for (int i = 0; i < 15; i++) {
+        network_produce(network, 1, NULL);
+        network_run(network, 100);
+    }
+    ck_assert_uint_eq(network_held(network, 2, 1), network_held(network, 0, 1));
+    network_free(network);
+}
+END_TEST
+
 START_TEST(chunks_that_nobody_asked_for_are_dropped)
 {
     struct network *network = running(2, 2000);
@@ -197,6 +219,7 @@ int main(void)
     suite_add(suite, another_member_brings_what_cannot_come_directly);
     suite_add(suite, a_member_that_was_away_catches_up);
     suite_add(suite, any_cuts_end_level);
+    suite_add(suite, a_source_that_lags_itself_is_changed);
     suite_add(suite, chunks_that_nobody_asked_for_are_dropped);
     return check_main(suite);
 }
