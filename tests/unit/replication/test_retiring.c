@@ -28,6 +28,8 @@ static struct network *network_of(int count)
     network_start_all(network);
     ck_assert(network_run_until(network, all_produce, 20000));
     ck_assert(network_run_until(network, network_is_level, 20000));
+    network_run(network, 3000); // of two connections between a pair one has gone
+    ck_assert(network_run_until(network, network_is_meshed, 20000));
     return network;
 }
 
