@@ -151,6 +151,7 @@ int damage_pass_over(struct damage *damage, struct damaged_chunk chunk)
     struct damage_entry *entry = entry_get(damage, chunk);
     if (entry != NULL) {
         entry->is_unindexed = true;
+        entry->chunk.last = chunk.last;
         damage->changes++;
     }
     bool is_full = damage->count == DAMAGE_LISTED_MAX;

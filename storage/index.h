@@ -35,8 +35,12 @@ int index_add(struct index *index, uint64_t ordinal, const struct chunk_header *
 // or none (actor 0). Readers find out otherwise that the index does not have it. ERR_MEMORY.
 int index_pass(struct index *index, uint64_t ordinal, uint16_t actor, uint64_t last) MUST_CHECK;
 
-// Adds a chunk that was passed over and writes it to the disk, with everything accumulated. Not
-// while index_is_redoing. Errors of index_add and index_flush.
+// Whether what this actor issued up to `last` was added or passed over. False after a start that
+// began before it: then its turn comes again. The indexing thread only.
+bool index_has_reached(const struct index *index, uint16_t actor, uint64_t last);
+
+// Adds a chunk that was passed over (index_has_reached) and writes it to the disk, with everything
+// accumulated. Not while index_is_redoing. Errors of index_add and index_flush.
 int index_add_late(struct index *index, const struct chunk_header *header,
                    struct bytes body) MUST_CHECK;
 // Whether a part that a crash cut short is still to be written once more.

@@ -108,9 +108,16 @@ bool index_is_redoing(const struct index *index)
     return index->redo_ordinal != 0;
 }
 
+bool index_has_reached(const struct index *index, uint16_t actor, uint64_t last)
+{
+    return version_vector_get(&index->added.vector, actor) >= last;
+}
+
 int index_add_late(struct index *index, const struct chunk_header *header, struct bytes body)
 {
     assert(index->redo_ordinal == 0);
+    // the vector would cover what lies before the chunk, and is not there
+    assert(index_has_reached(index, header->actor, chunk_last(header)));
     int err = index->failed;
     err = err ? err : append_chunk(index, header, body);
     if (!err) {

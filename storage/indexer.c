@@ -110,6 +110,14 @@ static int indexer_pass_over(struct store *store, uint64_t ordinal, const struct
     return result == 0 ? index_pass(store->index, ordinal, chunk.actor, chunk.last) : result;
 }
 
+// The note was written, the part that covers the chunk was not: it is added when its turn comes, or
+// passed over once more.
+static int indexer_forget_passed(struct store *store, struct damaged_chunk chunk)
+{
+    damage_indexed(&store->damage, chunk);
+    return passed_write(store);
+}
+
 // Adds a chunk that was passed over and can be read now. 0; ERR_CORRUPT: it cannot; ERR_*.
 static int indexer_add_late(struct store *store, struct damaged_chunk chunk)
 {
@@ -124,8 +132,7 @@ static int indexer_add_late(struct store *store, struct damaged_chunk chunk)
     bool is_gone =
         result == STRAND_NONE || ((result == 0 || result == ERR_CORRUPT) && place.record.is_hollow);
     if (is_gone) {
-        damage_indexed(&store->damage, chunk);
-        return passed_write(store);
+        return indexer_forget_passed(store, chunk);
     }
     if (result == 0 || result == ERR_CORRUPT) {
         result = chunk_load(store, chunk.actor, chunk.first, bytes, &header, &reason);
@@ -302,8 +309,11 @@ bool store_step_index(struct store *store)
     uint64_t end = published_ordinal(store);
     bool is_unflushed = index_added_ordinal(store->index) > index_ordinal(store->index);
     struct damaged_chunk mended;
+    bool is_mended = damage_mended(&store->damage, &mended);
     int result = 0;
-    if (!index_is_redoing(store->index) && damage_mended(&store->damage, &mended)) {
+    if (is_mended && !index_has_reached(store->index, mended.actor, mended.last)) {
+        result = indexer_forget_passed(store, mended);
+    } else if (is_mended && !index_is_redoing(store->index)) {
         result = indexer_add_late(store, mended);
     } else if (next <= end) {
         result = indexer_add_next(store, next, end);

@@ -182,6 +182,35 @@ START_TEST(the_index_passes_over_a_damaged_chunk_and_has_it_when_it_is_repaired)
 }
 END_TEST
 
+// The note of what was passed over is on the disk before the part that covers it. After a start
+// that begins before both, the chunk is in its turn like any other.
+START_TEST(a_note_that_outlives_its_part_hides_nothing)
+{
+    uint64_t seed = test_seed();
+    for (unsigned round = 0; round < 20; round++) {
+        struct log_fixture fixture;
+        struct buffer copy = {0};
+        setup_damaged(&fixture, seed + round, &copy);
+        fixture_index(&fixture);
+        ck_assert_int_eq(repair(&fixture, buffer_bytes(&copy)), 0);
+        fixture_abandon(&fixture);
+        fixture_open(&fixture);
+        for (unsigned steps = 0; steps < 3; steps++) {
+            (void)store_step_index(fixture.store);
+            for (unsigned i = 0; i < 20; i++) {
+                ck_assert_int_eq(read_matching(&fixture, fixture.events[6 * i].name), 0);
+            }
+        }
+        fixture_index(&fixture);
+        ck_assert_uint_eq(indexed_events(&fixture), 120);
+        ck_assert_int_eq(read_matching(&fixture, "/**"), 0);
+        buffer_deinit(&copy);
+        fixture_close(&fixture);
+        fixture_deinit(&fixture);
+    }
+}
+END_TEST
+
 // --- Repair --------------------------------------------------------------------------------------
 
 START_TEST(only_the_chunk_that_was_there_takes_its_place)
@@ -633,6 +662,7 @@ int main(void)
 {
     Suite *suite = suite_create("log_damage");
     suite_add(suite, the_index_passes_over_a_damaged_chunk_and_has_it_when_it_is_repaired);
+    suite_add(suite, a_note_that_outlives_its_part_hides_nothing);
     suite_add(suite, only_the_chunk_that_was_there_takes_its_place);
     suite_add(suite, a_strand_ends_before_damage_and_then_names_it);
     suite_add(suite, the_scrub_finds_what_nobody_reads);
