@@ -231,9 +231,49 @@ void forking_answer(struct replica *replica, struct link *link, const struct ask
     push_look_up(replica, quarantine->look_up, quarantine->actor, answer->counter);
 }
 
+// Others hold less of our own strand than we do: mostly because they lag behind, but if our disk
+// had lost what they hold, and we went on without it, it is another branch.
+void forking_noted_own(struct replica *replica, struct link *link, const struct note_entry *entry)
+{
+    const struct hash128 unknown = {0};
+    uint64_t held = version_vector_get(&replica->held, replica->actor);
+    struct hash128 head = head_hash(replica, replica->actor);
+    if (link->holds_our_branch || entry->counter == 0 || entry->counter > held ||
+        hash128_equal(&entry->hash, &unknown)) {
+        return;
+    }
+    if (entry->counter == held) {
+        link->holds_our_branch = hash128_equal(&entry->hash, &head);
+    } else if (link->own_looked_up == 0 && has_room(replica)) {
+        link->own_looked_up = ++replica->forking->look_up_next;
+        link->own_noted = *entry;
+        push_look_up(replica, link->own_looked_up, entry->actor, entry->counter);
+    }
+}
+
+static void found_own(struct replica *replica, struct link *link, const struct replica_found *found)
+{
+    const struct note_entry *noted = &link->own_noted;
+    bool is_same = found->counter == noted->counter && hash128_equal(&found->hash, &noted->hash);
+    link->own_looked_up = 0;
+    if (link->is_ended || found->is_unknown || noted->actor != replica->actor) {
+        return; // its next note is looked at
+    }
+    link->holds_our_branch |= is_same;
+    if (!is_same && !link->is_newcomer) {
+        forking_suspect(replica, link, noted->actor, noted->counter, &noted->hash);
+    }
+}
+
 void forking_found(struct replica *replica, const struct replica_found *found)
 {
     struct forking_state *state = replica->forking;
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        if (replica->links[i].own_looked_up == found->token) {
+            found_own(replica, &replica->links[i], found);
+            return;
+        }
+    }
     for (uint32_t i = 0; i < FOUND_MAX; i++) {
         struct look_up *look_up = &state->look_ups[i];
         if (look_up->token != found->token) {
@@ -242,7 +282,7 @@ void forking_found(struct replica *replica, const struct replica_found *found)
         struct link *link = link_find(replica, look_up->link);
         struct peer_answer answer = {
             .token = look_up->asked,
-            .result = ANSWER_OK,
+            .result = found->is_unknown ? ANSWER_LATER : ANSWER_OK,
             .actor = look_up->actor,
             .counter = found->counter,
             .hash = found->hash,
@@ -257,6 +297,9 @@ void forking_found(struct replica *replica, const struct replica_found *found)
         struct quarantine *quarantine = &state->quarantines[i];
         if (quarantine->actor == 0 || quarantine->look_up != found->token) {
             continue;
+        }
+        if (found->is_unknown) {
+            return; // asked again when it is late
         }
         quarantine->look_up = 0;
         bool is_same =
@@ -385,6 +428,9 @@ void forking_member_event(struct replica *replica, const struct member_event *ev
 
 void forking_became(struct replica *replica)
 {
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        replica->links[i].holds_our_branch = false; // that was another strand
+    }
     rescuing_became(replica);
 }
 
@@ -417,6 +463,24 @@ struct instant forking_deadline(const struct replica *replica)
 }
 
 // --- What others want to know ------------------------------------------------------------------
+
+bool forking_was_ours(const struct replica *replica, uint16_t actor)
+{
+    const struct member *member = membership_of_actor(&replica->members, actor);
+    return member && actor != replica->actor && uuid_equal(&member->node, &replica->config.node);
+}
+
+bool forking_doubts_own(const struct replica *replica)
+{
+    uint64_t own = version_vector_get(&replica->held, replica->actor);
+    bool is_doubted = quarantine_of(replica, replica->actor) != NULL;
+    for (uint32_t i = 0; i < replica->links_count && !is_doubted && replica->actor != 0; i++) {
+        const struct link *link = &replica->links[i];
+        is_doubted = !link->is_ended && !link->is_newcomer &&
+                     version_vector_get(&link->held, replica->actor) > own;
+    }
+    return is_doubted;
+}
 
 uint64_t forking_limit(const struct replica *replica, uint16_t actor)
 {

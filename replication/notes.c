@@ -151,10 +151,15 @@ static void look_ahead(struct replica *replica)
     for (uint32_t i = 0; i < replica->links_count && replica->actor != 0; i++) {
         struct link *link = &replica->links[i];
         uint64_t theirs = version_vector_get(&link->held, replica->actor);
-        if (link->is_ended || link->is_newcomer || theirs <= own || starting_pulls_own(replica)) {
+        if (link->is_ended || link->is_newcomer || starting_pulls_own(replica)) {
             continue;
         }
         struct hash128 hash = strands_hash(&link->held, link->hashes, replica->actor);
+        if (theirs <= own) { // by now
+            struct note_entry noted = {.actor = replica->actor, .counter = theirs, .hash = hash};
+            forking_noted_own(replica, link, &noted);
+            continue;
+        }
         forking_suspect(replica, link, replica->actor, theirs, &hash);
         return;
     }
@@ -210,6 +215,9 @@ static void compare(struct replica *replica, struct link *link, const struct not
     if (entry->actor == replica->actor && entry->counter > ours &&
         replica->notes->ahead_since.ns == INSTANT_NEVER.ns) {
         replica->notes->ahead_since = replica->now;
+    }
+    if (entry->actor == replica->actor && replica->actor != 0) {
+        forking_noted_own(replica, link, entry);
     }
     if (entry->counter != ours || ours == 0) {
         return;
@@ -316,6 +324,7 @@ void notes_credit(struct replica *replica, struct link *link, const struct peer_
         return;
     }
     link->credited = replica->now;
+    link->holds_our_branch |= credit->actor == replica->actor; // we sent it what it holds
     if (credit->counter <= version_vector_get(&link->held, credit->actor)) {
         return;
     }

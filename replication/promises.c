@@ -252,23 +252,43 @@ static bool is_in_table(const struct replica *replica)
            uuid_equal(&self->node, &replica->config.node) && joining_knows_members(replica);
 }
 
+// What counts of a member's promises; UINT64_MAX: there is nobody to wait for. What this node
+// promised as the actor that it was before a rescue is void: others hold more of that strand. It is
+// fetched, unless the node keeps a branch of its own.
+static uint64_t counted_of(const struct replica *replica, const struct member *member)
+{
+    uint64_t counted = promises_counted(replica, member->actor);
+    uint64_t common = 0;
+    if (forking_was_ours(replica, member->actor)) {
+        uint64_t held = version_vector_get(&replica->held, member->actor);
+        bool is_branch = forking_rescued(replica, &common) == member->actor && held > common;
+        counted = counted < held ? counted : held;
+        return is_branch ? UINT64_MAX : counted;
+    }
+    // what it issues comes behind its admission
+    return counted < member->admitted.counter ? member->admitted.counter : counted;
+}
+
 uint64_t promises_frontier(const struct replica *replica, uint16_t *waits_for_out)
 {
     struct promises_state *state = replica->promises;
-    if (!state->is_frontier_current) {
+    if (!state->is_frontier_current && !forking_doubts_own(replica)) {
+        uint64_t before = state->frontier;
+        bool was_ours = false;
         bool has_own = is_in_table(replica);
         state->frontier = has_own ? promises_counted(replica, replica->actor) : 0;
         state->waits_for = replica->actor;
         for (uint32_t i = 0; has_own && i < replica->members.count; i++) {
             const struct member *member = &replica->members.members[i];
-            uint64_t counted = promises_counted(replica, member->actor);
-            if (counted < member->admitted.counter) {
-                counted = member->admitted.counter; // what it issues comes behind its admission
-            }
+            uint64_t counted = counted_of(replica, member);
             if (counted < state->frontier && holds_back(replica, member)) {
                 state->frontier = counted;
                 state->waits_for = member->actor;
+                was_ours = forking_was_ours(replica, member->actor);
             }
+        }
+        if (was_ours && state->frontier < before) {
+            state->frontier = before; // that was passed before the rescue
         }
         state->is_frontier_current = true;
     }

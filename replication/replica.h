@@ -130,6 +130,7 @@ struct replica_found {
     uint64_t token;      // of the action
     uint64_t counter;    // where that chunk ends; 0: there is none
     struct hash128 hash; // of it
+    bool is_unknown;     // it could not be read: nothing can be said
 };
 
 struct replica_committed {

@@ -49,7 +49,8 @@ enum replica_verdict replica_may_apply(struct replica *replica, link_id id, uint
         return refuse_counter(replica, link, actor, refusal_out, reason);
     }
     uint64_t held = version_vector_get(&replica->held, actor);
-    bool is_own = actor == replica->actor; // lost by the disk, after it was promised
+    // lost by the disk, after it was promised
+    bool is_own = actor == replica->actor || forking_was_ours(replica, actor);
     if (!is_own && first > held && promises_forbid(replica, actor, first)) {
         *refusal_out = REFUSAL_PROTOCOL;
         (void)reason_set(reason, ERR_DENIED,
@@ -105,7 +106,8 @@ static uint32_t holders(const struct replica *replica, uint64_t counters_out[LIN
     uint32_t count = 0;
     for (uint32_t i = 0; replica->actor != 0 && i < replica->links_count; i++) {
         const struct link *link = &replica->links[i];
-        bool counts = !link->is_ended && !link->is_newcomer && !link->is_copy;
+        bool counts =
+            !link->is_ended && !link->is_newcomer && !link->is_copy && link->holds_our_branch;
         for (uint32_t k = 0; counts && k < i; k++) {
             const struct link *other = &replica->links[k];
             counts = other->is_ended || other->is_copy || !uuid_equal(&other->node, &link->node);

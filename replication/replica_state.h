@@ -60,6 +60,9 @@ struct link {
     struct event_id knows_us;       // a newcomer's: the admission of ours that its notes cover
     uint64_t knew_us_at;            // its own strand's head then
     struct instant credited;        // when it last said that chunks of ours are durable there
+    bool holds_our_branch;          // what it holds of this node's own strand is what we hold
+    uint64_t own_looked_up;         // token of the look-up that is to say so; 0: none
+    struct note_entry own_noted;    // and what it had noted
     struct version_vector promised; // the promises that it was told, by actor
     uint64_t promises_version;      // of promises_state, when it was told
     struct instant promises_said;
@@ -408,6 +411,8 @@ void forking_applied(struct replica *replica, const struct replica_applied *appl
 // has another hash, or it holds more of this node's own strand than this node ever issued.
 void forking_suspect(struct replica *replica, struct link *link, uint16_t actor, uint64_t counter,
                      const struct hash128 *hash);
+// What this link's other side holds of our own strand, as its note says.
+void forking_noted_own(struct replica *replica, struct link *link, const struct note_entry *entry);
 void forking_ask(struct replica *replica, struct link *link, const struct peer_ask *question);
 void forking_answer(struct replica *replica, struct link *link, const struct ask *ask,
                     const struct peer_answer *answer);
@@ -416,6 +421,11 @@ void forking_found(struct replica *replica, const struct replica_found *found);
 void forking_member_event(struct replica *replica, const struct member_event *event);
 void forking_became(struct replica *replica);
 void forking_reissued(struct replica *replica);
+// Whether this node was that actor before it was rescued.
+bool forking_was_ours(const struct replica *replica, uint16_t actor);
+// Whether others may hold events of this node's own strand that it lacks: nothing that it promised
+// of itself counts.
+bool forking_doubts_own(const struct replica *replica);
 uint64_t forking_limit(const struct replica *replica, uint16_t actor); // UINT64_MAX: no fork
 bool forking_may_produce(const struct replica *replica, struct reason *why);
 void verifying_answer(struct replica *replica, struct link *link, const struct ask *ask);

@@ -140,12 +140,13 @@ static void finish(struct replica *replica)
     alarm_clear(replica, "actor_taken", rescue->actor);
     alarm_clear(replica, "copy", rescue->actor);
     quarantine_lift(replica, rescue->actor);
-    sources_reconsider(replica, rescue->actor);
-    bool is_branch = version_vector_get(&replica->held, rescue->actor) > rescue->common;
-    if (!is_branch) {
+    uint16_t actor = rescue->actor;
+    bool is_branch = version_vector_get(&replica->held, actor) > rescue->common;
+    if (!is_branch) { // the others' is its own
         push_record(replica, bytes_of_text(RESCUE_KEY), bytes_of(NULL, 0));
         rescue->actor = 0;
     }
+    sources_reconsider(replica, actor);
 }
 
 void rescuing_member_event(struct replica *replica, const struct member_event *event)

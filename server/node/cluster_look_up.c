@@ -15,12 +15,11 @@ struct look_up {
     bool is_lowered; // `at` is the end of a produce for sure
 };
 
-static void tell_found(struct cluster *cluster, uint64_t token, uint64_t counter,
-                       struct hash128 hash)
+static void tell_found(struct cluster *cluster, const struct replica_found *found)
 {
     struct replica_event event = {
         .kind = REPLICA_FOUND,
-        .found = {.token = token, .counter = counter, .hash = hash},
+        .found = *found,
     };
     cluster_tell_surely(cluster, &event);
 }
@@ -40,31 +39,41 @@ static int read_hash(struct look_up *look_up)
     return err;
 }
 
-static void end(struct look_up *look_up, uint64_t counter, struct hash128 hash)
+static void end(struct look_up *look_up, struct replica_found found)
 {
     struct cluster *cluster = look_up->cluster;
-    uint64_t token = look_up->token;
+    found.token = look_up->token;
     free(look_up);
-    tell_found(cluster, token, counter, hash);
+    tell_found(cluster, &found);
 }
 
 static void end_without(struct look_up *look_up)
 {
-    end(look_up, 0, (struct hash128){{0}});
+    end(look_up, (struct replica_found){0});
+}
+
+// A chunk may be there.
+static void end_unknown(struct look_up *look_up)
+{
+    end(look_up, (struct replica_found){.is_unknown = true});
 }
 
 static void start_completed(struct read_owner *owner)
 {
     struct look_up *look_up = container_of(owner, struct look_up, owner);
     look_up->cluster->service->in_flight--;
-    uint64_t counter = look_up->read.result == 0
-                           ? version_vector_get(&look_up->read.vector, look_up->at.actor)
-                           : 0;
+    int result = look_up->read.result;
+    uint64_t counter =
+        result == 0 ? version_vector_get(&look_up->read.vector, look_up->at.actor) : 0;
     read_deinit(&look_up->read);
     look_up->at.counter = counter < look_up->at.counter ? counter : 0;
     look_up->is_lowered = true;
-    if (look_up->at.counter == 0 || look_up->cluster->is_over || read_hash(look_up)) {
+    if (result != 0) {
+        end_unknown(look_up);
+    } else if (look_up->at.counter == 0) {
         end_without(look_up);
+    } else if (look_up->cluster->is_over || read_hash(look_up)) {
+        end_unknown(look_up);
     }
 }
 
@@ -92,10 +101,10 @@ static void hash_completed(struct read_owner *owner)
     look_up->read.block = NULL;
     read_deinit(&look_up->read);
     if (result == 0) {
-        end(look_up, look_up->at.counter, hash);
+        end(look_up, (struct replica_found){.counter = look_up->at.counter, .hash = hash});
     } else if (result != STORE_NOT_FOUND || look_up->is_lowered || look_up->cluster->is_over ||
                read_start(look_up)) {
-        end_without(look_up);
+        end_unknown(look_up);
     }
 }
 

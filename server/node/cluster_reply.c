@@ -353,7 +353,9 @@ static bool publish_held_by(struct cluster *cluster, uint32_t members)
 {
     struct cluster_view *view = &cluster->node->view;
     uint64_t counters[REPLICAS_MAX];
-    bool has_changed = false;
+    unsigned actor = node_identity(cluster->node)->actor;
+    bool has_changed = actor != atomic_load_explicit(&view->held_actor, memory_order_relaxed);
+    atomic_store(&view->held_actor, actor);
     replica_held_by(cluster->replica, counters);
     for (uint32_t nodes = 1; nodes <= REPLICAS_MAX; nodes++) {
         uint64_t held = nodes <= members ? counters[nodes - 1] : 0;

@@ -16,6 +16,7 @@ struct cluster_view {
     atomic_uint_fast64_t frontier;
     atomic_uint waits_for;                          // actor, 0: none
     atomic_uint_fast64_t held_by[REPLICAS_MAX + 1]; // [n]: own counter that n nodes hold, from 1 on
+    atomic_uint held_actor;                         // whose counters those are; set before them
     atomic_uint members;                            // not retired, this one included
 
     // what loops want to be woken for

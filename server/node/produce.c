@@ -307,7 +307,9 @@ static uint32_t nodes_durable(const struct produce *produce)
     while (nodes < REPLICAS_MAX && atomic_load(&view->held_by[nodes + 1]) >= last) {
         nodes++;
     }
-    return nodes;
+    // A rescue gives the node another actor: what waits then is not in the strand that is counted.
+    bool is_counted = nodes == 1 || atomic_load(&view->held_actor) == produce->append.actor;
+    return is_counted ? nodes : 1;
 }
 
 static void produce_answer(struct produce *produce, uint32_t nodes)

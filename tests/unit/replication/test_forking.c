@@ -102,6 +102,38 @@ START_TEST(last_common_chunk_is_found)
 }
 END_TEST
 
+static bool owner_is_quarantined(struct network *network)
+{
+    const char *text = alarm_text(network, 2, "forked_strand");
+    return text && strstr(text, "behind");
+}
+
+START_TEST(owner_that_went_on_alone_finds_others_behind_it)
+{
+    struct network *network = network_of(3);
+    for (uint32_t i = 0; i < 10; i++) {
+        network_produce(network, 2, NULL);
+    }
+    ck_assert(network_run_until(network, network_is_level, 20000));
+    for (int i = 0; i < 3; i++) {
+        network_stop(network, i);
+    }
+    for (int i = 0; i < 2; i++) {
+        network->nodes[i].held[3] -= 3; // less than the owner, and behind the 4th other events
+    }
+    network->nodes[2].branch[3] = 1;
+    network->nodes[2].common[3] = network->strands[3].counters[3];
+    for (int i = 0; i < 3; i++) {
+        network_start(network, i);
+    }
+    ck_assert(network_run_until(network, owner_is_quarantined, 20000));
+    ck_assert(!may_produce(network, 2));
+    ck_assert_uint_eq(replica_send_limit(network->nodes[2].replica, 3),
+                      network->nodes[2].common[3]);
+    network_free(network);
+}
+END_TEST
+
 START_TEST(quarantine_survives_a_restart)
 {
     struct network *network = forked(10, 4);
@@ -296,6 +328,7 @@ int main(void)
 {
     Suite *suite = suite_create("forking");
     suite_add(suite, last_common_chunk_is_found);
+    suite_add(suite, owner_that_went_on_alone_finds_others_behind_it);
     suite_add(suite, quarantine_survives_a_restart);
     suite_add(suite, rescue_gives_a_new_actor_and_issues_the_branch_again);
     suite_add(suite, rescue_goes_on_after_a_crash);

@@ -181,14 +181,17 @@ START_TEST(what_does_not_fit_a_note_is_not_taken_for_lost)
     static struct replica_actions actions;
     static struct note_entry entries[PEER_ENTRIES_MAX];
     struct replica *replica = replica_of_many(0, &actions);
-    struct strand_head head = {.actor = OWN_ACTOR, .last = 9};
+    struct strand_head head = {.actor = OWN_ACTOR, .last = 9, .hash = {{1}}};
     struct replica_event event = {.kind = REPLICA_COMMITTED,
                                   .committed = {.heads = &head, .count = 1, .clock = 20}};
     step(replica, &event, &actions);
-    struct note_entry own = {.actor = OWN_ACTOR, .counter = 9};
+    struct note_entry own = {.actor = OWN_ACTOR, .counter = 9, .hash = {{2}}};
     struct peer_message message = {.kind = PEER_NOTE, .note = {.entries = &own, .count = 1}};
     event = (struct replica_event){.kind = REPLICA_MESSAGE,
                                    .message = {.link = 1, .message = &message}};
+    step(replica, &event, &actions);
+    ck_assert_uint_eq(counter_held_by(replica, 2), 0); // those are other events
+    own.hash = head.hash;
     step(replica, &event, &actions);
     ck_assert_uint_eq(counter_held_by(replica, 2), 9);
     for (uint32_t i = 0; i < PEER_ENTRIES_MAX; i++) {

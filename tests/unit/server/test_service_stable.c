@@ -243,6 +243,11 @@ START_TEST(produce_is_answered_when_enough_nodes_hold_it)
     ck_assert_ptr_null(produce_with_replicas(1, 2));
     ck_assert_uint_eq(atomic_load(&view->replica_waiters), 1);
     atomic_store(&view->held_by[2], COUNTER_MAX);
+    atomic_store(&view->held_actor, 0);
+    node_turn(&fixture);
+    client_run(&client);
+    ck_assert_ptr_null(client_answer(&client, 1)); // those are another actor's counters
+    atomic_store(&view->held_actor, node_identity(fixture.node)->actor);
     node_turn(&fixture);
     client_run(&client);
     const struct answer_copy *answer = client_answer(&client, 1);
