@@ -40,6 +40,16 @@ static void take_first(struct admin *admin, bool is_done)
     }
 }
 
+// The answer of the one that did it was lost.
+static bool is_rescued(const struct admin *admin, const struct order *order)
+{
+    const struct world *world = admin->world;
+    const struct machine *machine =
+        order->which == CLUSTER_RESCUE ? world->machines[order->machine] : NULL;
+    return machine && machine->may_fork && machine->identity.actor != machine->branch_actor &&
+           strstr(admin->answer, "nothing is to be rescued") != NULL;
+}
+
 static void take_reply(struct admin *admin, const struct reply *reply)
 {
     struct order *order = &admin->orders[0];
@@ -55,6 +65,7 @@ static void take_reply(struct admin *admin, const struct reply *reply)
     if (admin->world->is_traced) {
         printf("    %s\n", admin->answer);
     }
+    is_done |= is_rescued(admin, order);
     // A node that never became a member has nothing that could be retired.
     is_done |= admin->world->is_calm && strstr(admin->answer, "no member has actor") != NULL;
     take_first(admin, is_done);

@@ -17,16 +17,30 @@ static struct hash128 end_of(const struct machine *machine, uint16_t actor)
     return (struct hash128){0};
 }
 
-static bool is_same(const struct machine *machine, const struct machine *other)
+// Whether it keeps a branch of that strand, which nobody else holds.
+static bool has_branch(const struct machine *machine, uint16_t actor)
+{
+    return machine->branch && machine->branch_actor == actor;
+}
+
+static bool holds_all(const struct machine *machine, const struct machine *other)
 {
     const struct version_vector *vector = &machine->store->published.vector;
-    bool is_equal = version_vector_equal(vector, &other->store->published.vector);
+    bool is_equal = true;
     for (uint32_t i = 0; is_equal && i < vector->count; i++) {
-        struct hash128 own = end_of(machine, vector->entries[i].actor);
-        struct hash128 others = end_of(other, vector->entries[i].actor);
-        is_equal = hash128_equal(&own, &others);
+        uint16_t actor = vector->entries[i].actor;
+        struct hash128 own = end_of(machine, actor);
+        struct hash128 others = end_of(other, actor);
+        uint64_t held = version_vector_get(&other->store->published.vector, actor);
+        is_equal = has_branch(machine, actor) || has_branch(other, actor) ||
+                   (held == vector->entries[i].counter && hash128_equal(&own, &others));
     }
     return is_equal;
+}
+
+static bool is_same(const struct machine *machine, const struct machine *other)
+{
+    return holds_all(machine, other) && holds_all(other, machine);
 }
 
 bool check_is_converged(struct world *world)

@@ -3,6 +3,7 @@
 
 #include "storage/disk.h"
 #include "storage/keys.h"
+#include "tests/simulation/branch.h"
 #include "tests/simulation/checks.h"
 #include "tests/simulation/machine.h"
 
@@ -36,7 +37,7 @@ void check_disks(struct world *world)
     for (unsigned i = 0; i < world->machines_count; i++) {
         struct machine *machine = world->machines[i];
         for (uint32_t actor = 1; actor < machine->held_capacity && machine->is_up; actor++) {
-            const struct history_strand *strand = history_strand(&world->history, (uint16_t)actor);
+            const struct history_strand *strand = branch_strand(machine, (uint16_t)actor);
             for (uint32_t k = 0; k < machine->held[actor] && !world->violation.check; k++) {
                 check_chunk(machine, (uint16_t)actor, &strand->chunks[k]);
             }

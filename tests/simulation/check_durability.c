@@ -2,6 +2,7 @@
 // what only it held: that is excused unless more nodes were promised.
 #include <inttypes.h>
 
+#include "tests/simulation/branch.h"
 #include "tests/simulation/checks.h"
 #include "tests/simulation/machine.h"
 
@@ -22,8 +23,9 @@ void check_durability(struct world *world)
         struct event_id last = {.counter = produce->told.counter + produce->count - 1,
                                 .actor = produce->told.actor};
         for (unsigned m = 0; m < world->machines_count && produce->state == PRODUCE_ACKED; m++) {
-            bool is_held =
-                version_vector_covers(&world->machines[m]->store->published.vector, last);
+            const struct machine *machine = world->machines[m];
+            bool is_held = produce->is_on_branch || branch_lacks(machine, last) || // check_rescue.c
+                           version_vector_covers(&machine->store->published.vector, last);
             if (!is_held && !is_excused(world, produce)) {
                 world_violation(
                     world, "durability",

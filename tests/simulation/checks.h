@@ -12,6 +12,9 @@ void check_convergence_failed(struct world *world, int64_t waited_ms);
 // Durability: what was acknowledged is on every machine, now that they have converged.
 void check_durability(struct world *world);
 
+// Of a strand that forked: what its owner's branch held is issued again.
+void check_rescue(struct world *world);
+
 // Subscription exactness: nobody waits for anything.
 bool check_consumers_are_done(struct world *world);
 void check_consumers_failed(struct world *world, int64_t waited_ms);

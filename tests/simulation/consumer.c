@@ -339,7 +339,8 @@ static void connect_somewhere(struct consumer *consumer)
         .name = "consumer", .hello_timeout_ms = 2000, .silence_ms = 3000};
     consumer->machine = (unsigned)random_below(&world->random, world->machines_count);
     struct machine *machine = world->machines[consumer->machine];
-    if (machine->is_given_up || !machine_accept(machine, &consumer->endpoint)) {
+    if (machine->is_given_up || machine->may_fork ||
+        !machine_accept(machine, &consumer->endpoint)) {
         return;
     }
     if (world->options.damage && consumer->has_started && !consumer->from_end &&

@@ -89,8 +89,8 @@ static uint8_t name_of(struct bytes name)
 }
 
 // What a produce of a client says must be what its client sent, once, in order.
-static void check_produce(struct history *history, uint16_t actor,
-                          const struct history_event *event)
+static void check_produce(struct history *history, const struct history_strand *strand,
+                          uint16_t actor, const struct history_event *event)
 {
     struct world *world = history->world;
     if (event->produce >= history->produces_count) {
@@ -101,6 +101,7 @@ static void check_produce(struct history *history, uint16_t actor,
     struct history_produce *produce = &history->produces[event->produce];
     if (event->place == 0 && produce->stored == 0) {
         produce->first = (struct event_id){.counter = event->counter, .actor = actor};
+        produce->is_on_branch = strand->is_branch;
     }
     bool fits = produce->first.actor == actor &&
                 produce->first.counter + event->place == event->counter &&
@@ -117,10 +118,30 @@ static void check_produce(struct history *history, uint16_t actor,
     }
 }
 
+// The id under which an event was issued before.
+static struct event_id read_was(const struct event *event)
+{
+    struct event_id was = {0};
+    struct attribute attribute;
+    struct bytes rest = event->attributes;
+    size_t left = 0;
+    int err = rest.length > 0 ? attributes_begin(&rest, &left) : 0;
+    for (; err == 0 && left > 0; left--) {
+        err = attributes_next(&rest, &attribute);
+        if (err == 0 && bytes_equal(attribute.key, bytes_of_text("was")) &&
+            attribute.value.length == EVENT_ID_KEY_LENGTH) {
+            was = event_id_decode_key(attribute.value.data);
+        }
+    }
+    return was;
+}
+
 static struct history_event read_event(const struct event *event, uint64_t counter)
 {
-    struct history_event read = {
-        .counter = counter, .produce = UINT32_MAX, .name = name_of(event->name)};
+    struct history_event read = {.counter = counter,
+                                 .produce = UINT32_MAX,
+                                 .name = name_of(event->name),
+                                 .was = read_was(event)};
     if (read.name != NAME_SYSTEM && event->data.length >= EVENT_MARK_LENGTH) {
         read.produce = (uint32_t)load_be64(event->data.data);
         read.place = (uint16_t)load_be32(event->data.data + 8);
@@ -128,10 +149,9 @@ static struct history_event read_event(const struct event *event, uint64_t count
     return read;
 }
 
-void history_add_chunk(struct history *history, const struct chunk_header *header,
-                       struct bytes chunk)
+void history_add_chunk(struct history *history, struct history_strand *strand,
+                       const struct chunk_header *header, struct bytes chunk)
 {
-    struct history_strand *strand = history_strand(history, header->actor);
     struct bytes body;
     if (chunk_body(header, chunk, &history->scratch, &body) != 0) {
         world_violation(history->world, "identity", "a commit made a chunk that cannot be read");
@@ -155,7 +175,7 @@ void history_add_chunk(struct history *history, const struct chunk_header *heade
         struct history_event *added = &strand->events[strand->events_count++];
         *added = read_event(&event, header->first + i);
         if (added->name != NAME_SYSTEM && event.attributes.length == 0) {
-            check_produce(history, header->actor, added);
+            check_produce(history, strand, header->actor, added);
         }
     }
     history->events += header->count;

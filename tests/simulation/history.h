@@ -19,9 +19,10 @@ enum { EVENT_MARK_LENGTH = 12 };
 
 struct history_event {
     uint64_t counter;
-    uint32_t produce; // UINT32_MAX: the system's
-    uint16_t place;   // in its produce
-    uint8_t name;     // NAME_SYSTEM: the system's
+    uint32_t produce;    // UINT32_MAX: the system's
+    uint16_t place;      // in its produce
+    uint8_t name;        // NAME_SYSTEM: the system's
+    struct event_id was; // issued again; actor 0: it is not
 };
 
 struct history_chunk {
@@ -42,7 +43,8 @@ struct history_strand {
     struct history_event *events;
     uint32_t events_count;
     uint32_t events_capacity;
-    bool is_lossy; // its owner's disk is lost, or went back: what nobody holds is gone
+    bool is_lossy;  // its owner's disk is lost, or went back: what nobody holds is gone
+    bool is_branch; // of one machine alone (branch.h)
 };
 
 enum produce_state { PRODUCE_SENT, PRODUCE_ACKED, PRODUCE_REFUSED, PRODUCE_UNKNOWN };
@@ -57,6 +59,7 @@ struct history_produce {
     uint8_t name;
     uint8_t state; // enum produce_state
     uint32_t life; // of the machine, when it was sent
+    bool is_on_branch;
 };
 
 struct history {
@@ -86,8 +89,8 @@ uint32_t history_chunk_at(const struct history_strand *strand, uint64_t last);
 uint32_t history_event_above(const struct history_strand *strand, uint64_t counter);
 
 // A chunk that a disk holds for the first time anywhere: the strand grows by it.
-void history_add_chunk(struct history *history, const struct chunk_header *header,
-                       struct bytes chunk);
+void history_add_chunk(struct history *history, struct history_strand *strand,
+                       const struct chunk_header *header, struct bytes chunk);
 
 // A new produce; returns its number.
 uint32_t history_new_produce(struct history *history, unsigned machine, uint32_t life, uint8_t name,

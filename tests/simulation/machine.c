@@ -11,6 +11,7 @@
 
 #include "server/node/cluster.h"
 #include "server/node/node.h"
+#include "tests/simulation/branch.h"
 #include "tests/simulation/disk_copy.h"
 #include "tests/simulation/memory.h"
 
@@ -468,6 +469,7 @@ static void media_replace(struct machine *machine, struct disk_medium *log,
     machine->log_medium = log;
     machine->index_medium = index;
     machine->disk_life++;
+    branch_drop(machine);
     history_strand(&machine->world->history, machine->identity.actor)->is_lossy = true;
 }
 
@@ -521,6 +523,8 @@ uint64_t machines_hold(const struct world *world, uint16_t actor)
         const struct machine *machine = world->machines[i];
         bool is_lost = machine->is_given_up && machine->identity.actor == actor;
         uint32_t held = actor < machine->held_capacity && !is_lost ? machine->held[actor] : 0;
+        bool is_branch = machine->branch && machine->branch_actor == actor;
+        held = is_branch && held > machine->branch_common ? machine->branch_common : held;
         uint64_t last = held > 0 ? world->history.strands[actor]->chunks[held - 1].last : 0;
         highest = last > highest ? last : highest;
     }
@@ -533,6 +537,7 @@ void machine_free(struct machine *machine)
     schedule_clear(&machine->world->schedule, &machine->start);
     disk_medium_free(machine->log_medium);
     disk_medium_free(machine->index_medium);
+    branch_drop(machine);
     free(machine->held);
     free(machine);
 }

@@ -24,6 +24,10 @@ struct machine {
     bool may_have_lost; // its disk was damaged or went back: less may be found than was there
     bool is_rotten;     // chunks of it are damaged
     uint32_t disk_life; // counts how often its disks were lost, or went back
+    bool may_fork;      // its disk lied, and nobody told it so
+    struct history_strand *branch; // branch.h; NULL: there is none
+    uint32_t branch_common;        // its chunks that others hold too
+    uint16_t branch_actor;
 
     // the process
     bool is_up;
@@ -87,7 +91,7 @@ struct snapshot *machine_snapshot(struct machine *machine);
 void machine_restore(struct machine *machine, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot); // NULL is fine
 
-// How far any machine's copy of a strand goes.
+// How far any machine's copy of a strand goes, not of a branch.
 uint64_t machines_hold(const struct world *world, uint16_t actor);
 
 bool machine_is_frozen(const struct machine *machine);

@@ -8,6 +8,7 @@
 #include "server/node/node.h"
 #include "storage/disk.h"
 #include "storage/keys.h"
+#include "tests/simulation/branch.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
@@ -22,7 +23,8 @@ static uint32_t *held_of(struct machine *machine, uint16_t actor)
 }
 
 // A chunk that nobody has seen: only its owner makes those, above everything that was promised.
-static void check_new(struct machine *machine, const struct chunk_header *header)
+static void check_new(struct machine *machine, const struct history_strand *strand,
+                      const struct chunk_header *header)
 {
     struct world *world = machine->world;
     const struct history *history = &world->history;
@@ -36,7 +38,7 @@ static void check_new(struct machine *machine, const struct chunk_header *header
     if (machine->is_given_up) {
         return; // nobody else takes it any more
     }
-    if (event_id_compare(id, stable) <= 0) {
+    if (!strand->is_branch && event_id_compare(id, stable) <= 0) {
         world_violation(world, "order",
                         "event %" PRIu64 ".%u was issued when %" PRIu64
                         ".%u had been delivered in stable order",
@@ -45,7 +47,9 @@ static void check_new(struct machine *machine, const struct chunk_header *header
     for (unsigned i = 0; i < world->machines_count && !world->options.is_large; i++) {
         const struct machine *other = world->machines[i];
         uint64_t frontier = other->node ? atomic_load(&other->node->view.frontier) : 0;
-        if (other->node && atomic_load(&other->node->view.has_cluster) && id.counter <= frontier) {
+        bool sees = other == machine || !strand->is_branch; // what others were promised is broken
+        if (sees && other->node && atomic_load(&other->node->view.has_cluster) &&
+            id.counter <= frontier) {
             world_violation(world, "order",
                             "event %" PRIu64 ".%u was issued below the frontier %" PRIu64
                             " of machine %u",
@@ -72,9 +76,10 @@ static void take_chunk(struct machine *machine, const struct chunk_header *heade
                        struct bytes chunk)
 {
     struct world *world = machine->world;
-    struct history_strand *strand = history_strand(&world->history, header->actor);
     uint32_t *held = held_of(machine, header->actor);
     struct hash128 hash = chunk_hash(chunk.data);
+    branch_look(machine, header, &hash);
+    struct history_strand *strand = branch_strand(machine, header->actor);
     uint64_t end = *held > 0 ? strand->chunks[*held - 1].last : 0;
     world_trace(world, "commit", machine->index, header->actor, header->first);
     check_applied(machine, header);
@@ -91,8 +96,8 @@ static void take_chunk(struct machine *machine, const struct chunk_header *heade
         return;
     }
     if (*held == strand->chunks_count) {
-        check_new(machine, header);
-        history_add_chunk(&world->history, header, chunk);
+        check_new(machine, strand, header);
+        history_add_chunk(&world->history, strand, header, chunk);
     } else if (!hash128_equal(&hash, &strand->chunks[*held].hash)) {
         world_violation(world, "identity",
                         "machine %u (actor %u) holds other events as %" PRIu64
@@ -153,7 +158,7 @@ static void check_complete(struct machine *machine)
     const struct version_vector *vector = &machine->store->published.vector;
     for (uint32_t i = 0; i < vector->count; i++) {
         uint16_t actor = vector->entries[i].actor;
-        const struct history_strand *strand = history_strand(&machine->world->history, actor);
+        const struct history_strand *strand = branch_strand(machine, actor);
         uint32_t held = *held_of(machine, actor);
         uint64_t end = held > 0 ? strand->chunks[held - 1].last : 0;
         if (end != vector->entries[i].counter) {
@@ -192,7 +197,7 @@ void observe_commit(struct machine *machine)
 // Chunks of one strand above what was published: a commit whose outcome was unknown.
 static void take_unseen(struct machine *machine, uint16_t actor)
 {
-    struct history_strand *strand = history_strand(&machine->world->history, actor);
+    struct history_strand *strand = branch_strand(machine, actor);
     struct disk_iterator *strands;
     struct chunk_place place;
     memory_must(disk_iterator_open(machine->log, LOG_STRANDS, DISK_READ_POINT, &strands));
@@ -226,7 +231,7 @@ static void take_unseen(struct machine *machine, uint16_t actor)
 static void check_recovered(struct machine *machine, uint16_t actor)
 {
     struct world *world = machine->world;
-    const struct history_strand *strand = history_strand(&world->history, actor);
+    const struct history_strand *strand = branch_strand(machine, actor);
     uint32_t *held = held_of(machine, actor);
     uint64_t published = *held > 0 ? strand->chunks[*held - 1].last : 0;
     uint64_t found = version_vector_get(&machine->store->published.vector, actor);

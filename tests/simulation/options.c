@@ -37,10 +37,16 @@ static void choose_scenario(struct options *options)
 {
     struct random random;
     random_init(&random, options->seed ^ 0x5ce9a610ULL);
-    if (options->nodes < 3 || !chance(&random, 25)) {
+    if (options->nodes < 3) {
         return;
     }
-    options->scenario = SCENARIO_NONE + 1 + (unsigned)random_below(&random, SCENARIOS - 1);
+    if (chance(&random, 25)) {
+        options->scenario = SCENARIO_NONE + 1 + (unsigned)random_below(&random, SCENARIO_FORK - 1);
+    } else if (chance(&random, 7)) {
+        options->scenario = SCENARIO_FORK;
+    } else {
+        return;
+    }
     if (options->scenario == SCENARIO_GAPS) {
         return;
     }

@@ -14,6 +14,7 @@ enum scenario_kind {
     SCENARIO_RETIRE, // a member is retired that some still reach
     SCENARIO_MESH,   // not everybody reaches everybody
     SCENARIO_GAPS,   // a peer leaves out chunks
+    SCENARIO_FORK,   // a disk loses what it had synced, and its machine starts alone
     SCENARIOS,
 };
 

@@ -9,6 +9,7 @@
 #include "proto/base/limits.h"
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
+#include "tests/simulation/branch.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
@@ -49,14 +50,15 @@ static bool take_outstanding(struct producer *producer, uint32_t number)
 }
 
 // How many machines hold the event, or may have held it before their disks were lost or rotted.
-static unsigned holders(const struct world *world, struct event_id id)
+static unsigned holders(const struct world *world, struct event_id id, bool is_on_branch)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < world->machines_count; i++) {
         const struct machine *machine = world->machines[i];
         uint32_t held = id.actor < machine->held_capacity ? machine->held[id.actor] : 0;
-        const struct history_strand *strand = world->history.strands[id.actor];
-        bool is_held = held > 0 && strand->chunks[held - 1].last >= id.counter;
+        const struct history_strand *strand = branch_strand(machine, id.actor);
+        bool is_held = held > 0 && branch_lacks(machine, id) == is_on_branch &&
+                       strand->chunks[held - 1].last >= id.counter;
         count += is_held || machine->is_rotten ? 1 : machine->disk_life;
     }
     return count;
@@ -80,11 +82,12 @@ static void check_acked(struct world *world, uint32_t number, const struct reply
     }
     struct event_id last = {.counter = told->first.counter + told->count - 1,
                             .actor = told->first.actor};
+    unsigned holding = holders(world, last, produce->is_on_branch);
     if (told->nodes_durable > 1 && !world->options.wiped_disks && !world->options.old_disks &&
-        holders(world, last) < told->nodes_durable) {
+        holding < told->nodes_durable) {
         world_violation(world, "durability",
                         "event %" PRIu64 ".%u is said to be on %u nodes, and is on %u",
-                        last.counter, last.actor, told->nodes_durable, holders(world, last));
+                        last.counter, last.actor, told->nodes_durable, holding);
     }
 }
 

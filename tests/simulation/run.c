@@ -93,6 +93,7 @@ static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
         return false;
     }
     check_durability(world);
+    check_rescue(world);
     return !world->violation.check;
 }
 

@@ -17,6 +17,9 @@ enum {
     ALONE_MS = 8000, // longer than a start waits for others
     LEAP = 1 << 22,  // of a clock: more than a lease
     RAISE_MS = 450,  // a node promises what it heard of: sooner than its source would change
+    KNOWN_MS = 2500, // mostly
+    MEET_MS = 4000,  // by then whose strand has forked knows it
+    FORK_BEGINS_MS = 6000,
 };
 
 struct scenario {
@@ -28,6 +31,7 @@ struct scenario {
     uint64_t frontier; // of the victim, some time ago
     uint64_t leapt_to;
     struct instant until;
+    struct instant latest;    // later it does not begin
     struct instant leap_held; // since when a third machine holds an event above the leap
     struct snapshot *snapshot;
     struct version_vector targets[HOSTS_WITH_PATHS_MAX]; // by machine
@@ -297,6 +301,133 @@ static void lie_begin(struct scenario *scenario)
     next_step(scenario, lie_part, 2500);
 }
 
+// --- A strand that forks ------------------------------------------------------------------------
+
+static bool takes_events(const struct machine *machine)
+{
+    return machine->node && atomic_load(&machine->node->view.may_produce);
+}
+
+// The owner has met the others, who contradict it: it may not go on as if they had not.
+static void fork_judge(struct scenario *scenario)
+{
+    struct world *world = scenario->world;
+    const struct machine *victim = scenario->victim;
+    bool goes_on = victim->identity.actor == victim->branch_actor && takes_events(victim);
+    if (goes_on) {
+        world_violation(world, "fork",
+                        "machine %u takes events as actor %u, seconds after it met others that "
+                        "hold other events under its ids",
+                        victim->index, victim->branch_actor);
+    }
+}
+
+static void fork_rescue(struct scenario *scenario)
+{
+    struct machine *victim = scenario->victim;
+    if (!victim->branch && takes_events(victim)) {
+        victim->may_fork = false; // it was told before it issued anything
+        return;
+    }
+    admin_order(scenario->world->admin, CLUSTER_RESCUE, 0, victim->index);
+    next_step(scenario, fork_judge, MEET_MS);
+}
+
+// Both branches meet, and somebody may fail meanwhile.
+static void fork_meet(struct scenario *scenario)
+{
+    struct world *world = scenario->world;
+    struct machine *victim = scenario->victim;
+    int64_t rescue_ms = MEET_MS;
+    mend(world);
+    world_trace(world, "meet", victim->index, victim->branch_actor, victim->branch != NULL);
+    if (victim->branch) {
+        rescue_ms = world_between(world, KNOWN_MS, MEET_MS);
+    }
+    if (victim->branch && world_chance(world, 50)) {
+        // The owner only when it knows: one that starts before takes the others' branch for what
+        // its disk lost, and waits for it in vain.
+        struct machine *failing = world_chance(world, 60) ? victim : scenario->other;
+        int64_t crash_ms = rescue_ms + world_between(world, 0, 1500);
+        int64_t down_ms = world_between(world, 1, 1000);
+        machine_plan_crash(failing, world_after_ms(world, crash_ms), down_ms * NS_PER_MS);
+    }
+    next_step(scenario, fork_rescue, rescue_ms);
+}
+
+// Until it has issued something again.
+static void fork_alone(struct scenario *scenario)
+{
+    struct world *world = scenario->world;
+    if (scenario->victim->branch) {
+        next_step(scenario, fork_meet, world_between(world, 0, 3000));
+    } else if (instant_reached(scenario->until, world->schedule.now)) {
+        fork_meet(scenario);
+    } else {
+        next_step(scenario, fork_alone, 10);
+    }
+}
+
+static void fork_begin(struct scenario *scenario);
+
+// The disk goes back to what it held, when others hold all that came since; nobody says so.
+static void fork_back(struct scenario *scenario)
+{
+    struct world *world = scenario->world;
+    struct machine *victim = scenario->victim;
+    struct snapshot *snapshot = scenario->snapshot;
+    uint16_t actor = victim->identity.actor;
+    uint32_t held = actor < snapshot->held_count ? snapshot->held[actor] : 0;
+    if (instant_reached(scenario->until, world->schedule.now) || !are_all_well(world) ||
+        snapshot->identity.actor != actor) {
+        snapshot_free(snapshot);
+        scenario->snapshot = NULL;
+        next_step(scenario, fork_begin, 300);
+        return;
+    }
+    if (held == 0 || victim->held[actor] == held || !is_held_elsewhere(scenario)) {
+        next_step(scenario, fork_back, 1);
+        return;
+    }
+    machine_crash(victim, true);
+    snapshot->identity = victim->identity;
+    machine_restore(victim, snapshot);
+    scenario->snapshot = NULL;
+    victim->may_have_lost = true;
+    victim->may_fork = true;
+    victim->branch_actor = actor;
+    isolate(world, victim);
+    start_after(world, victim, 20);
+    scenario->until = world_after_ms(world, ALONE_MS);
+    world_trace(world, "went back", victim->index, actor, held);
+    next_step(scenario, fork_alone, 10);
+}
+
+static void fork_begin(struct scenario *scenario)
+{
+    struct world *world = scenario->world;
+    if (instant_reached(scenario->latest, world->schedule.now)) {
+        return; // too late for all that follows
+    }
+    // An admission that only the others' branch holds is one that the owner never comes to know.
+    if (!choose_two(scenario) || has_newcomer(world)) {
+        next_step(scenario, fork_begin, 300);
+        return;
+    }
+    machine_crash(scenario->victim, true);
+    scenario->snapshot = machine_snapshot(scenario->victim);
+    start_after(world, scenario->victim, 20);
+    int64_t ms = world_between(world, 500, 3000);
+    scenario->until = world_after_ms(world, ms + 2000);
+    next_step(scenario, fork_back, ms);
+}
+
+static void fork_first(struct scenario *scenario)
+{
+    scenario->latest = world_after_ms(scenario->world, FORK_BEGINS_MS);
+    fork_begin(scenario);
+}
+
 // --- A member is given up ----------------------------------------------------------------------
 
 static void retire_begin(struct scenario *scenario);
@@ -494,7 +625,7 @@ void scenario_start(struct scenario *scenario)
     static void (*const FIRST[])(struct scenario *) = {
         [SCENARIO_ALONE] = alone_begin,   [SCENARIO_LIE] = lie_begin,
         [SCENARIO_RETIRE] = retire_begin, [SCENARIO_MESH] = mesh_begin,
-        [SCENARIO_GAPS] = gaps_next,
+        [SCENARIO_GAPS] = gaps_next,      [SCENARIO_FORK] = fork_first,
     };
     if (scenario->world->options.scenario != SCENARIO_NONE) {
         next_step(scenario, FIRST[scenario->world->options.scenario], 1000);
