@@ -74,6 +74,16 @@ void machine_dial(void *context, uint64_t number, const char *address)
                  world_after(world, 2 * path->latency_ns + world_between(world, 1000, 50000)));
 }
 
+void dials_hasten(struct machine *machine)
+{
+    struct schedule *schedule = &machine->world->schedule;
+    LIST_FOR_EACH(&machine->dials, link)
+    {
+        struct dial *dial = container_of(link, struct dial, link);
+        schedule_hasten(schedule, &dial->happening, schedule->now);
+    }
+}
+
 void dials_drop(struct machine *machine)
 {
     LIST_FOR_EACH(&machine->dials, link)

@@ -426,7 +426,7 @@ void faults_end(struct faults *faults)
     reset_paths(world);
     for (unsigned i = 0; i < world->machines_count; i++) {
         struct machine *machine = world->machines[i];
-        machine->frozen_until = world->schedule.now;
+        machine_thaw(machine);
         machine->commit_ns = 300000;
         machine->gets_forged = false;
         machine->dies_at_save = false;

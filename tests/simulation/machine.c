@@ -457,7 +457,27 @@ void machine_plan_crash(struct machine *machine, struct instant at, int64_t down
 
 void machine_freeze(struct machine *machine, int64_t ns)
 {
-    machine->frozen_until = world_after(machine->world, ns);
+    struct instant until = world_after(machine->world, ns);
+    if (until.ns > machine->frozen_until.ns) {
+        machine->frozen_until = until;
+    }
+}
+
+void machine_thaw(struct machine *machine)
+{
+    struct schedule *schedule = &machine->world->schedule;
+    struct happening *happenings[] = {&machine->loop, &machine->commit, &machine->read,
+                                      &machine->indexing, &machine->scrub};
+    if (!machine_is_frozen(machine)) {
+        return;
+    }
+    machine->frozen_until = schedule->now;
+    for (size_t i = 0; i < sizeof happenings / sizeof *happenings; i++) {
+        if (happening_is_set(happenings[i])) {
+            schedule_hasten(schedule, happenings[i], schedule->now);
+        }
+    }
+    dials_hasten(machine);
 }
 
 static void media_replace(struct machine *machine, struct disk_medium *log,

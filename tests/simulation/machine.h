@@ -74,6 +74,7 @@ void machine_crash(struct machine *machine, bool has_power);
 // As machine_crash, when the schedule comes to it; and starts again after `down_ns` (0: never).
 void machine_plan_crash(struct machine *machine, struct instant at, int64_t down_ns);
 void machine_freeze(struct machine *machine, int64_t ns);
+void machine_thaw(struct machine *machine); // what was put off happens now
 
 // While it is down: everything is lost; as if it was never there.
 void machine_wipe(struct machine *machine);
@@ -124,4 +125,5 @@ void sockets_close(struct machine *machine, bool tells); // the process is gone
 // --- dial.c
 
 void machine_dial(void *context, uint64_t dial, const char *address);
+void dials_hasten(struct machine *machine); // those that were put off end now
 void dials_drop(struct machine *machine);
