@@ -28,6 +28,14 @@ int store_records(struct store *store, store_record_found *found, void *context)
     return result;
 }
 
+// Whether an event's namespace is that one, or begins with it, if it ends in a slash.
+static bool is_named(struct bytes space, struct bytes name)
+{
+    bool is_prefix = name.length > 0 && name.data[name.length - 1] == '/';
+    return is_prefix ? space.length > name.length && memcmp(space.data, name.data, name.length) == 0
+                     : bytes_equal(space, name);
+}
+
 // The events of that name in one system chunk.
 static int chunk_visit(const struct chunk_header *header, struct bytes chunk, struct bytes name,
                        store_event_found *found, void *context)
@@ -39,8 +47,8 @@ static int chunk_visit(const struct chunk_header *header, struct bytes chunk, st
         struct event event;
         struct event_id id = {.counter = header->first + i, .actor = header->actor};
         event_next_trusted(&events, &event);
-        if (bytes_equal(event.name, name)) {
-            result = found(context, id, event.data);
+        if (is_named(event.name, name)) {
+            result = found(context, event.name, id, event.data);
         }
     }
     buffer_deinit(&scratch);

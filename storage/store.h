@@ -178,9 +178,10 @@ const struct strand_end *store_port_ends(const struct store_port *port, uint32_t
 typedef int store_record_found(void *context, struct bytes key, struct bytes value);
 int store_records(struct store *store, store_record_found *found, void *context) MUST_CHECK;
 
-// Every event of that system namespace that can be read, in the order of their chunks' ids.
-// Blocking; at a start.
-typedef int store_event_found(void *context, struct event_id id, struct bytes data);
+// Every event of that system namespace that can be read, in the order of their chunks' ids; of all
+// namespaces that begin with it, if it ends in a slash. Blocking; at a start.
+typedef int store_event_found(void *context, struct bytes space, struct event_id id,
+                              struct bytes data);
 int store_system_events(struct store *store, const char *name, store_event_found *found,
                         void *context) MUST_CHECK;
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 
 #include "server/node/cluster_state.h"
+#include "server/node/consumer_letter.h"
+#include "server/node/groups.h"
+#include "server/node/seats.h"
 #include "server/node/service.h"
 
 void cluster_log(struct cluster *cluster, enum log_level level, const char *format, ...)
@@ -313,6 +316,7 @@ void cluster_turn(struct cluster *cluster)
     cluster_repair(cluster);
     cluster_reissue_retry(cluster);
     tick(cluster);
+    groups_turn(cluster->groups);
     LIST_FOR_EACH(&cluster->peers, link)
     {
         peer_return_credit(container_of(link, struct peer, link));
@@ -321,6 +325,11 @@ void cluster_turn(struct cluster *cluster)
         cluster_publish(cluster);
         arm(cluster);
     }
+}
+
+void cluster_take_consumers(struct cluster *cluster)
+{
+    seats_take_letters(cluster->seats);
 }
 
 // --- Life --------------------------------------------------------------------------------------
@@ -412,9 +421,10 @@ int cluster_new(struct service *service, const struct cluster_config *config, st
     }
     service->cluster = cluster;
     int err = make_replica(cluster, config);
-    if (err == 0) {
-        err = cluster_mailbox_new(service->node);
-    }
+    err = err ? err : cluster_mailbox_new(service->node);
+    err = err ? err : consumer_mailbox_new(service->node);
+    err = err ? err : groups_new(cluster, &cluster->groups);
+    err = err ? err : seats_new(cluster, &cluster->seats);
     if (err) {
         cluster_free(service);
         return reason_set(reason, err, "the cluster cannot be set up: %s", err_text(err));
@@ -447,6 +457,8 @@ void cluster_shut_down(struct cluster *cluster)
     timer_clear(&cluster->service->timers, &cluster->timer);
     cluster_mailbox_close(cluster->node);
     cluster_refuse_letters(cluster);
+    groups_shut_down(cluster->groups);
+    seats_close(cluster->seats);
 }
 
 void cluster_free(struct service *service)
@@ -460,6 +472,9 @@ void cluster_free(struct service *service)
         cluster_shut_down(cluster);
         cluster_mailbox_free(service->node);
     }
+    seats_free(cluster->seats);
+    groups_free(cluster->groups);
+    consumer_mailbox_free(service->node);
     timer_clear(&service->timers, &cluster->timer);
     cluster_actions_clear(cluster);
     cluster_news_deinit(cluster);

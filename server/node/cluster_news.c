@@ -8,6 +8,7 @@
 #include "proto/model/event.h"
 #include "proto/model/slice.h"
 #include "server/node/cluster_state.h"
+#include "server/node/groups.h"
 
 enum { SCAN_READ_BYTES = 256 * 1024 };
 
@@ -37,11 +38,10 @@ static int tell_events(struct cluster *cluster, struct event_id first, struct by
         if (err) {
             return 0; // checked when it came in: cannot be
         }
-        if (!bytes_equal(event.name, bytes_of_text(MEMBERS_NAMESPACE))) {
-            continue;
-        }
         struct event_id id = {.counter = first.counter + i, .actor = first.actor};
-        err = tell_member(cluster, id, event.data);
+        err = bytes_equal(event.name, bytes_of_text(MEMBERS_NAMESPACE))
+                  ? tell_member(cluster, id, event.data)
+                  : groups_take_event(cluster->groups, event.name, id, event.data);
         if (err) {
             return err;
         }
@@ -134,13 +134,13 @@ static void scan_step(struct cluster *cluster)
 static void scan_begin(struct cluster *cluster, uint64_t ordinal)
 {
     struct member_scan *scan = &cluster->scan;
-    const struct filter_entry entry = {
-        .text = bytes_of_text(MEMBERS_NAMESPACE),
-        .is_exact = true,
+    const struct filter_entry entries[] = {
+        {.text = bytes_of_text(MEMBERS_NAMESPACE), .is_exact = true},
+        {.text = bytes_of_text(SUBSCRIPTIONS_NAMESPACE "*")},
     };
     struct reason reason;
     read_init(&scan->read, READ_ARRIVAL);
-    if (filter_new(&entry, 1, &scan->read.filter, &reason)) {
+    if (filter_new(entries, 2, &scan->read.filter, &reason)) {
         read_deinit(&scan->read);
         return;
     }
@@ -283,9 +283,16 @@ static int record_found(void *context, struct bytes key, struct bytes value)
     return cluster_tell(context, &event);
 }
 
-static int member_found(void *context, struct event_id id, struct bytes data)
+static int member_found(void *context, struct bytes space, struct event_id id, struct bytes data)
 {
     return tell_member(context, id, data);
+}
+
+static int subscription_found(void *context, struct bytes space, struct event_id id,
+                              struct bytes data)
+{
+    const struct cluster *cluster = context;
+    return groups_take_event(cluster->groups, space, id, data);
 }
 
 int cluster_read_log(struct cluster *cluster, struct reason *reason)
@@ -294,6 +301,9 @@ int cluster_read_log(struct cluster *cluster, struct reason *reason)
     int err = store_records(store, record_found, cluster);
     if (err == 0) {
         err = store_system_events(store, MEMBERS_NAMESPACE, member_found, cluster);
+    }
+    if (err == 0) {
+        err = store_system_events(store, SUBSCRIPTIONS_NAMESPACE, subscription_found, cluster);
     }
     if (err) {
         return reason_set(reason, err, "what the log holds of the cluster cannot be read: %s",

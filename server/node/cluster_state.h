@@ -84,6 +84,8 @@ struct repair {
 struct cluster {
     struct service *service;
     struct node *node;
+    struct groups *groups;
+    struct seats *seats;
     struct cluster_config config; // `secret` points to the copy below, peers to nowhere
     struct buffer secret;
     struct replica *replica;

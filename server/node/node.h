@@ -11,6 +11,7 @@
 #include "storage/identity.h"
 
 struct cluster_mailbox;
+struct consumer_mailbox;
 struct service;
 struct store;
 
@@ -43,7 +44,8 @@ struct node {
     struct buffer cluster_alarms;    // under why_lock: lines, without the last newline
     atomic_bool is_stable_told;      // what the driver knows of view.stable_readers
     struct cluster_mailbox *mailbox; // NULL: no cluster
-    struct service **services;       // services_max, NULL where there is none (yet)
+    struct consumer_mailbox *consumers;
+    struct service **services; // services_max, NULL where there is none (yet)
     uint32_t services_max;
     struct node_counters counters[];
 };

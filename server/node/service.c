@@ -12,6 +12,7 @@
 #include "proto/base/compress.h"
 #include "server/node/cluster.h"
 #include "server/node/cluster_mailbox.h"
+#include "server/node/consumer.h"
 #include "server/node/node.h"
 #include "server/node/peer.h"
 #include "server/node/produce.h"
@@ -39,6 +40,7 @@ static void service_init(struct service *service, struct node *node, const struc
     list_init(&service->congested);
     list_init(&service->peers_ready);
     list_init(&service->cluster_answers);
+    list_init(&service->consumer_letters);
     list_init(&service->frontier_readers);
     list_init(&service->replica_waits);
     filter_table_init(&service->filters, node->seed);
@@ -181,7 +183,9 @@ void service_turn(struct service *service, struct instant now)
         owner->completed(owner);
     }
     cluster_answers_deliver(service);
+    consumer_letters_deliver(service);
     if (service->cluster) {
+        cluster_take_consumers(service->cluster);
         cluster_turn(service->cluster);
     } else {
         cluster_nudge(service->node);
@@ -233,6 +237,7 @@ void service_shut_down(struct service *service)
         for (uint32_t i = 0; i < session->subscriptions_count; i++) {
             subscription_finish(session->subscriptions[i], END_SHUTDOWN);
         }
+        consumers_shut_down(session);
     }
     store_port_flush(service->port);
 }

@@ -41,9 +41,10 @@ struct service {
     struct list_node live;      // subscriptions that wait for the next chunk
     struct list_node congested; // sessions whose produce waits for the node
     struct list_node peers_ready;
-    struct cluster *cluster;          // the first loop's, else NULL
-    struct list_node cluster_answers; // the mailbox's, under its lock
-    uint32_t cluster_asked;           // requests to the cluster that are not answered
+    struct cluster *cluster;           // the first loop's, else NULL
+    struct list_node cluster_answers;  // the mailbox's, under its lock
+    uint32_t cluster_asked;            // requests to the cluster that are not answered
+    struct list_node consumer_letters; // under the lock of their mailbox
     struct timer congestion;
 
     // the frontier as of the begin of the turn, before the port was refreshed: all that it speaks

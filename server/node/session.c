@@ -15,6 +15,8 @@
 
 #include "server/node/cluster_ask.h"
 #include "server/node/cluster_mailbox.h"
+#include "server/node/consumer.h"
+#include "server/node/consumer_letter.h"
 #include "server/node/node.h"
 #include "server/node/produce.h"
 #include "server/node/query.h"
@@ -44,6 +46,8 @@ int session_open(struct service *service, void *owner, struct session **session_
     list_init(&session->queries);
     list_init(&session->queries_queued);
     list_init(&session->subscriptions_ready);
+    list_init(&session->consumers);
+    list_init(&session->consumers_ready);
     list_init(&session->readers_waiting);
     list_append(&service->sessions, &session->link);
     *session_out = session;
@@ -65,6 +69,10 @@ static void answer_release(struct answer *answer)
     case REPLY_CLUSTER:
         cluster_reply_free(answer->cluster);
         break;
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+        consumer_letter_free(answer->letter);
+        break;
     case REPLY_HELLO:
     case REPLY_PONG:
     case REPLY_PRODUCED:
@@ -75,8 +83,6 @@ static void answer_release(struct answer *answer)
     case DELIVERY_MARK:
     case DELIVERY_END:
     case REPLY_ATTACHED:
-    case REPLY_ACKED:
-    case REPLY_SUBSCRIPTIONS:
     case DELIVERY_ASSIGNED:
         break;
     }
@@ -123,6 +129,7 @@ void session_close(struct session *session)
     while (session->subscriptions_count > 0) {
         subscription_close(session->subscriptions[session->subscriptions_count - 1]);
     }
+    consumers_close(session);
     queries_close(session);
     produces_close(session);
     while (session->answers_count > 0) {
@@ -143,7 +150,12 @@ void session_set_features(struct session *session, uint32_t features)
 
 void session_mark_ready(struct session *session)
 {
-    if (!session->is_closed && list_is_empty(&session->ready_link)) {
+    if (session->is_closed) {
+        return;
+    }
+    if (session->on_ready) {
+        session->on_ready(session);
+    } else if (list_is_empty(&session->ready_link)) {
         list_append(&session->service->ready, &session->ready_link);
     }
 }
@@ -165,7 +177,8 @@ void session_landed(struct session *session)
 
 bool session_is_idle(const struct session *session)
 {
-    return session->open_requests == 0 && session->subscriptions_count == 0;
+    return session->open_requests == 0 && session->subscriptions_count == 0 &&
+           list_is_empty(&session->consumers);
 }
 
 // --- Saturation --------------------------------------------------------------------------------
@@ -295,8 +308,14 @@ static bool is_about_subscription(const struct request *request)
 static void submit_about_subscription(struct session *session, const struct request *request)
 {
     struct subscription *subscription = session_subscription(session, request->id);
+    struct consumer *consumer = subscription ? NULL : session_consumer(session, request->id);
+    if (consumer && request->kind == REQUEST_STOP) {
+        consumer_stop(consumer);
+    } else if (consumer) {
+        consumer_add_credit(consumer, request->credit.bytes);
+    }
     if (!subscription) {
-        return; // it crossed with the end
+        return; // or it crossed with the end
     }
     if (request->kind == REQUEST_STOP) {
         subscription_stop(subscription);
@@ -336,8 +355,7 @@ static void submit_admitted(struct session *session, const struct request *reque
     case REQUEST_ACK:
     case REQUEST_NACK:
     case REQUEST_SUBSCRIPTIONS:
-        session_answer_error(session, request->id, WIRE_UNSUPPORTED,
-                             "this node has no durable subscriptions: upgrade it");
+        consumer_submit(session, request);
         return;
     case REQUEST_HELLO:
     case REQUEST_CREDIT:
@@ -374,7 +392,8 @@ int session_submit(struct session *session, const struct request *request, struc
     if (service->is_shutting_down) {
         session_answer_error(session, request->id, WIRE_SHUTTING_DOWN,
                              "this node is stopping: go on with another one, or here later");
-    } else if (session->subscriptions_count > 0 && session_subscription(session, request->id)) {
+    } else if ((session->subscriptions_count > 0 && session_subscription(session, request->id)) ||
+               session_consumer(session, request->id)) {
         session_answer_error(session, request->id, WIRE_DUPLICATE_ID,
                              "the id %llu is in use by a subscription, which goes on: use another",
                              (unsigned long long)request->id);
@@ -424,6 +443,10 @@ static void fill_head(struct session *session, struct session_item *item)
     case REPLY_CLUSTER:
         head->cluster_status = answer->cluster->status;
         return;
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+        consumer_letter_fill(answer->letter, head);
+        return;
     case REPLY_ERROR:
         head->error.code = answer->code;
         head->error.text = bytes_of_text(answer->text ? answer->text : "");
@@ -436,8 +459,6 @@ static void fill_head(struct session *session, struct session_item *item)
     case DELIVERY_MARK:
     case DELIVERY_END:
     case REPLY_ATTACHED:
-    case REPLY_ACKED:
-    case REPLY_SUBSCRIPTIONS:
     case DELIVERY_ASSIGNED:
         return;
     }
@@ -471,7 +492,8 @@ bool session_take(struct session *session, struct session_item *item_out)
 {
     assert(!session->is_closed);
     answer_release(&session->taken);
-    bool is_delivery_due = !list_is_empty(&session->subscriptions_ready) &&
+    bool is_delivery_due = (!list_is_empty(&session->subscriptions_ready) ||
+                            !list_is_empty(&session->consumers_ready)) &&
                            session->answers_in_row >= ANSWERS_IN_ROW_MAX;
     if (session->answers_count > 0 && !is_delivery_due) {
         session->answers_in_row++;
@@ -483,6 +505,12 @@ bool session_take(struct session *session, struct session_item *item_out)
     while ((link = list_first(&session->subscriptions_ready)) != NULL) {
         list_remove(link);
         if (subscription_take(subscription_of_ready_link(link), item_out)) {
+            return true;
+        }
+    }
+    while ((link = list_first(&session->consumers_ready)) != NULL) {
+        list_remove(link);
+        if (consumer_take(link, item_out)) {
             return true;
         }
     }

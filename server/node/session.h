@@ -8,6 +8,7 @@
 #include "server/node/service.h"
 
 struct cluster_reply;
+struct consumer_letter;
 struct subscription;
 
 enum {
@@ -25,19 +26,21 @@ struct answer {
     uint32_t remarks; // PRODUCED
     uint32_t nodes;   // PRODUCED: on how many it is durable
     union {
-        struct event_id first;         // PRODUCED
-        char *text;                    // ERROR; may be NULL
-        struct block *block;           // EVENTS
-        struct buffer rows;            // NAMESPACES
-        struct cluster_reply *cluster; // CLUSTER
+        struct event_id first;          // PRODUCED
+        char *text;                     // ERROR; may be NULL
+        struct block *block;            // EVENTS
+        struct buffer rows;             // NAMESPACES
+        struct cluster_reply *cluster;  // CLUSTER
+        struct consumer_letter *letter; // ACKED, SUBSCRIPTIONS
     };
 };
 
 struct session {
     struct service *service;
     void *owner;
-    struct list_node link;       // of the service's sessions
-    struct list_node ready_link; // of those to be returned by service_take_ready
+    void (*on_ready)(struct session *session); // of a session inside the node; NULL: a front end's
+    struct list_node link;                     // of the service's sessions
+    struct list_node ready_link;               // of those to be returned by service_take_ready
     struct list_node congested_link;
     uint32_t features;
     bool is_closed;
@@ -73,6 +76,9 @@ struct session {
     struct list_node readers_waiting;     // for one of the places of those that read
     uint32_t readers_count;
     bool is_handing_out;
+
+    struct list_node consumers;       // of durable subscriptions
+    struct list_node consumers_ready; // have an item
 };
 
 // Makes the session one that service_take_ready returns.

@@ -188,15 +188,22 @@ START_TEST(what_is_not_supported_is_answered)
 }
 END_TEST
 
-START_TEST(durable_subscriptions_are_not_supported_yet)
+START_TEST(without_a_cluster_there_are_no_durable_subscriptions)
 {
-    static const enum request_kind KINDS[] = {REQUEST_ATTACH, REQUEST_ACK, REQUEST_NACK,
-                                              REQUEST_SUBSCRIPTIONS};
+    static const struct {
+        enum request_kind kind;
+        enum wire_error error;
+    } CASES[] = {
+        {REQUEST_ATTACH, WIRE_UNSUPPORTED},
+        {REQUEST_ACK, WIRE_NOT_IN_FLIGHT},
+        {REQUEST_NACK, WIRE_NOT_IN_FLIGHT},
+        {REQUEST_SUBSCRIPTIONS, WIRE_UNSUPPORTED},
+    };
     begin();
     native_hello(&client);
-    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
-        native_request(&client, &(struct request){.kind = KINDS[i], .id = 5});
-        refuses(5, WIRE_UNSUPPORTED);
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        native_request(&client, &(struct request){.kind = CASES[i].kind, .id = 5});
+        refuses(5, CASES[i].error);
     }
     end();
 }
@@ -302,7 +309,7 @@ int main(void)
     suite_add(suite, what_is_no_message_ends_the_connection);
     suite_add(suite, unknown_messages_are_answered);
     suite_add(suite, what_is_not_supported_is_answered);
-    suite_add(suite, durable_subscriptions_are_not_supported_yet);
+    suite_add(suite, without_a_cluster_there_are_no_durable_subscriptions);
     suite_add(suite, bad_arguments_leave_the_connection_alone);
     suite_add(suite, flood_of_unknown_messages_is_bounded);
     suite_add(suite, damaged_conversations_do_no_harm);

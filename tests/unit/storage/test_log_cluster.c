@@ -540,7 +540,7 @@ END_TEST
 
 // --- System --------------------------------------------------------------------------------------
 
-static int count_event(void *context, struct event_id id, struct bytes data)
+static int count_event(void *context, struct bytes space, struct event_id id, struct bytes data)
 {
     struct event_id *last = context;
     ck_assert_int_lt(event_id_compare(*last, id), 0);

@@ -566,7 +566,7 @@ static int ignore_record(void *context, struct bytes key, struct bytes value)
     return 0;
 }
 
-static int ignore_event(void *context, struct event_id id, struct bytes data)
+static int ignore_event(void *context, struct bytes space, struct event_id id, struct bytes data)
 {
     (*(unsigned *)context)++;
     return 0;

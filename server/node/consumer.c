@@ -1,0 +1,452 @@
+// A consumer lives as long as its connection wants it and the first loop knows it: the one says so
+// by DETACH, the other by GONE, which is the last letter. Until then its session stays.
+
+#include "server/node/consumer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/node/consumer_letter.h"
+#include "server/node/node.h"
+#include "server/node/service_state.h"
+#include "server/node/session.h"
+
+struct consumer {
+    struct list_node link;       // of the session's
+    struct list_node ready_link; // of those with an item
+    struct session *session;
+    uint64_t id;
+    struct list_node inbox;        // letters that are to become items
+    struct consumer_letter *taken; // the last item points into it
+    struct consumer_letter *last;  // DETACH, made ahead; NULL: it is on its way
+    uint64_t delivered;            // events
+    uint32_t heartbeat_ms;
+    struct timer heartbeat;
+    bool is_heartbeat_due;
+    bool is_over;    // END, or an error, was taken: nothing more is said
+    bool is_stopped; // the client asked
+    bool is_known;   // in the first loop
+    bool is_closed;  // by its session
+};
+
+uint64_t consumer_id_of(const struct consumer *consumer)
+{
+    return consumer->id;
+}
+
+struct consumer *session_consumer(const struct session *session, uint64_t id)
+{
+    LIST_FOR_EACH(&session->consumers, link)
+    {
+        struct consumer *consumer = container_of(link, struct consumer, link);
+        if (consumer->id == id) {
+            return consumer;
+        }
+    }
+    return NULL;
+}
+
+// --- Life --------------------------------------------------------------------------------------
+
+static void consumer_free(struct consumer *consumer)
+{
+    struct list_node *link;
+    while ((link = list_first(&consumer->inbox)) != NULL) {
+        list_remove(link);
+        consumer_letter_free(container_of(link, struct consumer_letter, link));
+    }
+    timer_clear(&consumer->session->service->timers, &consumer->heartbeat);
+    consumer_letter_free(consumer->taken);
+    consumer_letter_free(consumer->last);
+    list_remove(&consumer->link);
+    list_remove(&consumer->ready_link);
+    free(consumer);
+}
+
+static void free_if_done(struct consumer *consumer)
+{
+    struct session *session = consumer->session;
+    if (consumer->is_closed && !consumer->is_known) {
+        consumer_free(consumer);
+        session_landed(session);
+    }
+}
+
+static void make_ready(struct consumer *consumer)
+{
+    if (!consumer->is_closed && list_is_empty(&consumer->ready_link)) {
+        list_append(&consumer->session->consumers_ready, &consumer->ready_link);
+        session_mark_ready(consumer->session);
+    }
+}
+
+// The first loop is to forget it.
+static void detach(struct consumer *consumer)
+{
+    struct consumer_letter *letter = consumer->last;
+    if (!letter) {
+        return;
+    }
+    consumer->last = NULL;
+    if (!consumer_letter_send(consumer->session->service->node, letter)) {
+        // the first loop has closed: GONE is on its way, or has come
+        consumer_letter_free(letter);
+    }
+}
+
+// Nothing more is said to the client.
+static void consumer_close(struct consumer *consumer)
+{
+    struct session *session = consumer->session;
+    consumer->is_closed = true;
+    list_remove(&consumer->ready_link);
+    list_remove(&consumer->link);
+    atomic_fetch_sub_explicit(&session->service->counters->subscriptions, 1, memory_order_relaxed);
+    detach(consumer);
+    free_if_done(consumer);
+}
+
+void consumers_close(struct session *session)
+{
+    LIST_FOR_EACH(&session->consumers, link)
+    {
+        consumer_close(container_of(link, struct consumer, link));
+    }
+}
+
+// What ends it, as a letter that the first loop did not write. Without memory it ends silently.
+static void end_here(struct consumer *consumer, uint32_t reason, enum wire_error error,
+                     const char *text)
+{
+    struct consumer_letter *letter = consumer_letter_new(LETTER_ENDED);
+    if (!letter) {
+        return;
+    }
+    letter->consumer = consumer;
+    letter->end_reason = reason;
+    letter->error = error;
+    reason_set(&letter->reason, 0, "%s", text);
+    list_append(&consumer->inbox, &letter->link);
+    make_ready(consumer);
+}
+
+void consumer_stop(struct consumer *consumer)
+{
+    if (!consumer->is_stopped && !consumer->is_over) {
+        consumer->is_stopped = true;
+        end_here(consumer, END_STOPPED, 0, "");
+    }
+}
+
+void consumers_shut_down(struct session *session)
+{
+    LIST_FOR_EACH(&session->consumers, link)
+    {
+        struct consumer *consumer = container_of(link, struct consumer, link);
+        if (!consumer->is_stopped && !consumer->is_over) {
+            consumer->is_stopped = true;
+            end_here(consumer, END_SHUTDOWN, 0, "");
+        }
+    }
+}
+
+static void heartbeat_expired(struct timer *timer)
+{
+    struct consumer *consumer = container_of(timer, struct consumer, heartbeat);
+    consumer->is_heartbeat_due = true;
+    make_ready(consumer);
+}
+
+static void arm_heartbeat(struct consumer *consumer)
+{
+    struct service *service = consumer->session->service;
+    if (consumer->heartbeat_ms > 0) {
+        struct instant due = instant_add(service->now, duration_ms(consumer->heartbeat_ms));
+        if (timer_set(&service->timers, &consumer->heartbeat, due)) {
+            consumer->heartbeat_ms = 0; // without memory it is silent
+        }
+    }
+}
+
+// --- Requests ----------------------------------------------------------------------------------
+
+static void answer_no_memory(struct session *session, uint64_t id)
+{
+    session_answer_error(session, id, WIRE_BUSY, "the node is out of memory: try again");
+}
+
+static void answer_closed(struct session *session, uint64_t id)
+{
+    bool has_cluster = session->service->node->consumers != NULL;
+    session_answer_error(session, id, has_cluster ? WIRE_SHUTTING_DOWN : WIRE_UNSUPPORTED, "%s",
+                         has_cluster ? "this node is stopping: go on with another one"
+                                     : "this node runs without a cluster");
+}
+
+static struct consumer_letter *letter_of(struct session *session, enum letter_kind kind,
+                                         const struct request *request)
+{
+    struct consumer_letter *letter = consumer_letter_new(kind);
+    if (letter && consumer_letter_copy(letter, request)) {
+        consumer_letter_free(letter);
+        letter = NULL;
+    }
+    if (letter) {
+        letter->service = session->service;
+    }
+    return letter;
+}
+
+static struct consumer *consumer_new(struct session *session, const struct request *request)
+{
+    struct consumer *consumer = calloc(1, sizeof *consumer);
+    if (!consumer) {
+        return NULL;
+    }
+    list_init(&consumer->link);
+    list_init(&consumer->ready_link);
+    list_init(&consumer->inbox);
+    consumer->session = session;
+    consumer->id = request->id;
+    consumer->heartbeat_ms = request->attach.heartbeat_ms;
+    consumer->heartbeat.expired = heartbeat_expired;
+    consumer->last = consumer_letter_new(LETTER_DETACH);
+    if (!consumer->last) {
+        free(consumer);
+        return NULL;
+    }
+    consumer->last->service = session->service;
+    consumer->last->consumer = consumer;
+    return consumer;
+}
+
+static void attach(struct session *session, const struct request *request)
+{
+    struct consumer *consumer = consumer_new(session, request);
+    struct consumer_letter *letter = consumer ? letter_of(session, LETTER_ATTACH, request) : NULL;
+    if (!letter) {
+        if (consumer) {
+            consumer_free(consumer);
+        }
+        answer_no_memory(session, request->id);
+        return;
+    }
+    letter->consumer = consumer;
+    if (!consumer_letter_send(session->service->node, letter)) {
+        consumer_letter_free(letter);
+        consumer_free(consumer);
+        answer_closed(session, request->id);
+        return;
+    }
+    consumer->is_known = true;
+    session_launched(session);
+    list_append(&session->consumers, &consumer->link);
+    atomic_fetch_add_explicit(&session->service->counters->subscriptions, 1, memory_order_relaxed);
+    session->open_requests--; // it answers for itself
+    arm_heartbeat(consumer);
+}
+
+// ACK and NACK. The answer comes back with the letter.
+static void submit_ack(struct session *session, const struct request *request)
+{
+    bool is_ack = request->kind == REQUEST_ACK;
+    uint64_t id = is_ack ? request->ack.attachment : request->nack.attachment;
+    struct consumer *consumer = session_consumer(session, id);
+    if (!consumer || consumer->is_over) {
+        session_answer_error(session, request->id, WIRE_NOT_IN_FLIGHT,
+                             "there is no consumer %llu on this connection (any more)",
+                             (unsigned long long)id);
+        return;
+    }
+    struct consumer_letter *letter = letter_of(session, is_ack ? LETTER_ACK : LETTER_NACK, request);
+    if (!letter) {
+        answer_no_memory(session, request->id);
+        return;
+    }
+    letter->consumer = consumer;
+    if (!consumer_letter_send(session->service->node, letter)) {
+        consumer_letter_free(letter);
+        answer_closed(session, request->id);
+    }
+}
+
+static void ask(struct session *session, const struct request *request)
+{
+    struct consumer_letter *letter = letter_of(session, LETTER_ASK, request);
+    if (!letter) {
+        answer_no_memory(session, request->id);
+        return;
+    }
+    letter->session = session;
+    if (!consumer_letter_send(session->service->node, letter)) {
+        consumer_letter_free(letter);
+        answer_closed(session, request->id);
+        return;
+    }
+    session_launched(session);
+}
+
+void consumer_submit(struct session *session, const struct request *request)
+{
+    if (request->kind == REQUEST_ATTACH) {
+        attach(session, request);
+    } else if (request->kind == REQUEST_SUBSCRIPTIONS) {
+        ask(session, request);
+    } else {
+        assert(request->kind == REQUEST_ACK || request->kind == REQUEST_NACK);
+        submit_ack(session, request);
+    }
+}
+
+void consumer_add_credit(struct consumer *consumer, uint64_t bytes)
+{
+    struct session *session = consumer->session;
+    struct request request = {.kind = REQUEST_CREDIT, .id = consumer->id};
+    request.credit.bytes = bytes;
+    struct consumer_letter *letter = letter_of(session, LETTER_CREDIT, &request);
+    if (!letter) {
+        end_here(consumer, 0, WIRE_BUSY, "the node is out of memory");
+        return;
+    }
+    letter->consumer = consumer;
+    if (!consumer_letter_send(session->service->node, letter)) {
+        consumer_letter_free(letter);
+    }
+}
+
+// --- Letters -----------------------------------------------------------------------------------
+
+static void answer_request(struct session *session, struct consumer_letter *letter)
+{
+    uint64_t id = letter->request.id;
+    if (letter->error) {
+        session_answer_error(session, id, letter->error, "%s", letter->reason.text);
+        consumer_letter_free(letter);
+        return;
+    }
+    struct answer answer = {
+        .id = id,
+        .kind = letter->kind == LETTER_ACKED ? REPLY_ACKED : REPLY_SUBSCRIPTIONS,
+        .letter = letter,
+    };
+    session_answer(session, &answer);
+}
+
+static void deliver(struct consumer_letter *letter)
+{
+    struct consumer *consumer = letter->consumer;
+    if (letter->kind == LETTER_GONE) {
+        consumer_letter_free(letter);
+        consumer->is_known = false;
+        consumer_letter_free(consumer->last);
+        consumer->last = NULL;
+        free_if_done(consumer);
+    } else if (letter->kind == LETTER_ACKED) {
+        answer_request(consumer->session, letter);
+    } else if (consumer->is_closed) {
+        consumer_letter_free(letter);
+    } else {
+        list_append(&consumer->inbox, &letter->link);
+        make_ready(consumer);
+    }
+}
+
+void consumer_letters_deliver(struct service *service)
+{
+    struct consumer_letter *letter;
+    while ((letter = consumer_letters_take(service)) != NULL) {
+        if (letter->kind == LETTER_ANSWERED) {
+            struct session *session = letter->session;
+            answer_request(session, letter);
+            session_landed(session);
+        } else {
+            deliver(letter);
+        }
+    }
+}
+
+void consumer_letter_fill(const struct consumer_letter *letter, struct reply *head)
+{
+    if (letter->kind == LETTER_ACKED) {
+        head->acked.count = letter->count;
+        return;
+    }
+    head->subscriptions.text = bytes_of_text(letter->reason.text);
+    head->subscriptions.more = letter->more;
+    head->subscriptions.rows = buffer_bytes(&letter->rows);
+}
+
+// --- Taking ------------------------------------------------------------------------------------
+
+static void fill_ended(struct consumer *consumer, const struct consumer_letter *letter,
+                       struct reply *head)
+{
+    consumer->is_over = true;
+    if (letter->end_reason != 0) {
+        head->kind = DELIVERY_END;
+        head->end.reason = letter->end_reason;
+        head->end.delivered = consumer->delivered;
+        return;
+    }
+    head->kind = REPLY_ERROR;
+    head->error.code = letter->error;
+    head->error.text = bytes_of_text(letter->reason.text);
+}
+
+static void fill(struct consumer *consumer, struct consumer_letter *letter,
+                 struct session_item *item)
+{
+    struct service *service = consumer->session->service;
+    struct reply *head = &item->head;
+    if (letter->kind == LETTER_ATTACHED) {
+        const struct uuid *node = &node_identity(service->node)->node;
+        head->kind = REPLY_ATTACHED;
+        head->cursor = service_cursor(service);
+        head->attached.generation = letter->generation;
+        head->attached.is_created = letter->is_created;
+        head->attached.remark = bytes_of_text(letter->reason.text);
+        head->attached.coordinator = bytes_of(node->bytes, sizeof node->bytes);
+    } else if (letter->kind == LETTER_ASSIGNED) {
+        head->kind = DELIVERY_ASSIGNED;
+        head->assigned.attempt = letter->attempt;
+        item->block = letter->block; // the reference goes with it
+        item->offset = letter->offset;
+        item->length = letter->length;
+        letter->block = NULL;
+        consumer->delivered += letter->count;
+    } else if (letter->kind == LETTER_CAUGHT_UP || letter->kind == LETTER_MOVED) {
+        head->kind = DELIVERY_MARK;
+        head->mark.kind = letter->kind == LETTER_MOVED ? MARK_MOVED : MARK_CAUGHT_UP;
+    } else {
+        assert(letter->kind == LETTER_ENDED);
+        fill_ended(consumer, letter, head);
+    }
+}
+
+bool consumer_take(struct list_node *ready_link, struct session_item *item_out)
+{
+    struct consumer *consumer = container_of(ready_link, struct consumer, ready_link);
+    consumer_letter_free(consumer->taken);
+    consumer->taken = NULL;
+    if (consumer->is_over) {
+        consumer_close(consumer); // its last item was sent
+        return false;
+    }
+    *item_out = (struct session_item){.head = {.id = consumer->id}};
+    struct list_node *link = list_first(&consumer->inbox);
+    if (!link && !consumer->is_heartbeat_due) {
+        return false;
+    }
+    consumer->is_heartbeat_due = false;
+    arm_heartbeat(consumer);
+    make_ready(consumer); // for what follows, or to be closed
+    if (!link) {
+        item_out->head.kind = DELIVERY_MARK;
+        item_out->head.mark.kind = MARK_HEARTBEAT;
+        return true;
+    }
+    list_remove(link);
+    consumer->taken = container_of(link, struct consumer_letter, link);
+    fill(consumer, consumer->taken, item_out);
+    return true;
+}

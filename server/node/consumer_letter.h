@@ -1,0 +1,73 @@
+// Letters between consumers, each in the loop of its connection, and their seats in the first loop.
+// One lock; letters of one consumer keep their order, both ways.
+#pragma once
+
+#include "proto/base/list.h"
+#include "proto/model/block.h"
+#include "proto/model/request.h"
+#include "server/node/service.h"
+
+struct consumer;
+struct node;
+struct seat;
+
+enum letter_kind {
+    // to the seat
+    LETTER_ATTACH,
+    LETTER_CREDIT,
+    LETTER_ACK,
+    LETTER_NACK,
+    LETTER_DETACH, // the last; comes back as GONE
+    LETTER_ASK,    // SUBSCRIPTIONS; of a session, not of a consumer
+    // to the consumer
+    LETTER_ATTACHED,
+    LETTER_ASSIGNED,
+    LETTER_CAUGHT_UP,
+    LETTER_MOVED,
+    LETTER_ENDED,
+    LETTER_GONE, // the last: nothing in the first loop knows the consumer any more
+    LETTER_ACKED,
+    LETTER_ANSWERED, // to ASK
+};
+
+// What there is of it depends on the kind.
+struct consumer_letter {
+    struct list_node link;
+    enum letter_kind kind;
+    struct service *service;   // of the consumer
+    struct session *session;   // ASK, ANSWERED
+    struct consumer *consumer; // else
+    struct request request;    // a copy; its views point into `text`
+    struct buffer text;
+
+    struct block *block;
+    size_t offset;
+    size_t length;
+    uint32_t attempt;
+    uint64_t count;
+    uint32_t end_reason;   // ENDED; 0: an error
+    enum wire_error error; // ENDED, ACKED, ANSWERED; 0: none
+    struct reason reason;  // error text; ATTACHED, ANSWERED: the remark
+    struct event_id generation;
+    bool is_created;
+    bool more;
+    struct buffer rows;
+};
+
+struct consumer_letter *consumer_letter_new(enum letter_kind kind); // NULL: no memory
+void consumer_letter_free(struct consumer_letter *letter);          // NULL is fine
+
+// Copies a request of those kinds, and what it points to. ERR_MEMORY.
+int consumer_letter_copy(struct consumer_letter *letter, const struct request *request) MUST_CHECK;
+
+int consumer_mailbox_new(struct node *node) MUST_CHECK; // with the cluster
+void consumer_mailbox_free(struct node *node);
+
+// To the first loop. False: it takes no more letters; the letter stays the caller's.
+bool consumer_letter_send(struct node *node, struct consumer_letter *letter) MUST_CHECK;
+// To the consumer's loop.
+void consumer_letter_reply(struct node *node, struct consumer_letter *letter);
+
+struct consumer_letter *consumer_mailbox_take(struct node *node);       // the first loop
+struct consumer_letter *consumer_letters_take(struct service *service); // the consumer's
+void consumer_mailbox_close(struct node *node); // no more letters to the first loop

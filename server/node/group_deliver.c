@@ -1,0 +1,248 @@
+// What goes out to consumers: slices of the blocks that the reader brought, as they stand, where a
+// whole slice goes to one consumer; copied where it is parted; read again where it comes again.
+
+#include <stdlib.h>
+
+#include "proto/model/event.h"
+#include "proto/model/slice.h"
+#include "server/node/groups_state.h"
+
+// A run that comes again, being read, or waiting for that.
+struct redelivery {
+    struct list_node link;
+    struct hosting *hosting;
+    bool is_reading;
+    bool is_dropped; // its group is gone
+    consumer_id consumer;
+    uint32_t attempt;
+    struct group_run run;
+    struct read_owner owner;
+    struct read read;
+};
+
+// --- Pieces ------------------------------------------------------------------------------------
+
+void deliver_flush(struct hosting *hosting)
+{
+    struct attachment *attachment = hosting->piece_to;
+    if (!attachment) {
+        return;
+    }
+    uint64_t length = hosting->piece_length;
+    attachment->credit -= length < attachment->credit ? length : attachment->credit;
+    hosting->piece_to = NULL;
+    attachment->ops->deliver(attachment->context, hosting->piece_block, hosting->piece_offset,
+                             hosting->piece_length, hosting->piece_attempt);
+    hosting->piece_block = NULL;
+}
+
+// Takes over the reference.
+static void deliver_piece(struct hosting *hosting, struct attachment *attachment,
+                          struct block *block, size_t offset, size_t length, uint32_t attempt)
+{
+    bool follows = hosting->piece_to == attachment && hosting->piece_block == block &&
+                   hosting->piece_attempt == attempt &&
+                   hosting->piece_offset + hosting->piece_length == offset &&
+                   hosting->piece_length + length <= BLOCK_BYTES_MAX;
+    if (follows) {
+        hosting->piece_length += length;
+        block_unref(block);
+        return;
+    }
+    deliver_flush(hosting);
+    hosting->piece_to = attachment;
+    hosting->piece_block = block;
+    hosting->piece_offset = offset;
+    hosting->piece_length = length;
+    hosting->piece_attempt = attempt;
+}
+
+// The events of a run out of a larger slice, as a block of one slice; NULL: no memory.
+static struct block *cut(const struct slice *slice, const struct group_run *run)
+{
+    struct bytes rest = slice->events;
+    struct event event;
+    for (uint64_t counter = slice->first; counter < run->first; counter++) {
+        event_next_trusted(&rest, &event);
+    }
+    const uint8_t *begin = rest.data;
+    for (uint32_t i = 0; i < run->count; i++) {
+        event_next_trusted(&rest, &event);
+    }
+    struct slice part = {
+        .actor = slice->actor,
+        .count = (uint16_t)run->count,
+        .first = run->first,
+        .timestamp_ms = slice->timestamp_ms,
+        .events = bytes_of(begin, (size_t)((const uint8_t *)rest.data - begin)),
+    };
+    struct buffer bytes = {0};
+    struct block *block = NULL;
+    if (slice_append(&bytes, &part) == 0) {
+        block = block_new(BLOCK_SLICES, bytes.length);
+    }
+    if (block) {
+        memcpy(block->data, bytes.data, bytes.length);
+        block->length = bytes.length;
+        block->events = run->count;
+    }
+    buffer_deinit(&bytes);
+    return block;
+}
+
+// The consumer gets nothing: what it was to get comes again, to it too if it is still there.
+static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run)
+{
+    struct done_range range = {
+        .actor = run->actor,
+        .first = run->first,
+        .last = run->first + run->count - 1,
+    };
+    (void)group_nack(hosting->group, consumer, &range, duration_ms(HOST_RETRY_MS),
+                     bytes_of_text("it could not be read"), hosting->groups->cluster->service->now);
+}
+
+static void deliver_slice(struct hosting *hosting, struct attachment *attachment,
+                          const struct held_slice *held, const struct group_run *run,
+                          uint32_t attempt)
+{
+    bool is_whole = held->slice.first == run->first && held->slice.count == run->count;
+    if (is_whole) {
+        deliver_piece(hosting, attachment, block_ref(held->block), held->offset,
+                      SLICE_HEADER_LENGTH + held->slice.events.length, attempt);
+        return;
+    }
+    struct block *part = cut(&held->slice, run);
+    if (!part) {
+        take_back(hosting, attachment->id, run);
+        return;
+    }
+    deliver_piece(hosting, attachment, part, 0, part->length, attempt);
+}
+
+// --- What comes again --------------------------------------------------------------------------
+
+static void redeliveries_launch(struct hosting *hosting);
+
+static void redelivery_free(struct redelivery *redelivery)
+{
+    list_remove(&redelivery->link);
+    read_deinit(&redelivery->read);
+    free(redelivery);
+}
+
+static void redelivered(struct redelivery *redelivery)
+{
+    struct hosting *hosting = redelivery->hosting;
+    struct attachment *attachment = host_attachment(hosting, redelivery->consumer);
+    struct block *block = redelivery->read.block;
+    if (!attachment) {
+        return; // it comes again elsewhere: the group knows that it is gone
+    }
+    if (redelivery->read.result != 0 || !block || block->events != redelivery->run.count) {
+        take_back(hosting, redelivery->consumer, &redelivery->run);
+        return;
+    }
+    deliver_piece(hosting, attachment, block_ref(block), 0, block->length, redelivery->attempt);
+    deliver_flush(hosting);
+}
+
+static void redelivery_completed(struct read_owner *owner)
+{
+    struct redelivery *redelivery = container_of(owner, struct redelivery, owner);
+    struct hosting *hosting = redelivery->hosting;
+    hosting->groups->cluster->service->in_flight--;
+    if (!redelivery->is_dropped) {
+        hosting->redeliveries_reading--;
+        redelivered(redelivery);
+        redeliveries_launch(hosting);
+        host_mark(hosting);
+    }
+    block_unref(redelivery->read.block);
+    redelivery->read.block = NULL;
+    redelivery_free(redelivery);
+    host_landed(hosting);
+}
+
+static int prepare(struct redelivery *redelivery)
+{
+    struct read *read = &redelivery->read;
+    const struct group_run *run = &redelivery->run;
+    int err = 0;
+    if (run->first > 1) {
+        err = version_vector_set(&read->lower, run->actor, run->first - 1);
+    }
+    read->bytes_max = BLOCK_BYTES_MAX;
+    read->slices_only = true;
+    return err ? err : version_vector_set(&read->upper, run->actor, run->first + run->count - 1);
+}
+
+static void redeliveries_launch(struct hosting *hosting)
+{
+    struct cluster *cluster = hosting->groups->cluster;
+    LIST_FOR_EACH(&hosting->redeliveries, link)
+    {
+        struct redelivery *redelivery = container_of(link, struct redelivery, link);
+        if (hosting->redeliveries_reading == REDELIVERIES_MAX) {
+            return;
+        }
+        if (redelivery->is_reading) {
+            continue;
+        }
+        redelivery->is_reading = true;
+        hosting->redeliveries_reading++;
+        hosting->in_flight++;
+        cluster_read(cluster, &redelivery->read, &redelivery->owner, redelivery_completed);
+    }
+}
+
+static void redeliver(struct hosting *hosting, const struct group_action *action)
+{
+    struct redelivery *redelivery = calloc(1, sizeof *redelivery);
+    if (!redelivery) {
+        take_back(hosting, action->consumer, &action->run);
+        return;
+    }
+    redelivery->hosting = hosting;
+    redelivery->consumer = action->consumer;
+    redelivery->attempt = action->attempt;
+    redelivery->run = action->run;
+    list_init(&redelivery->link);
+    read_init(&redelivery->read, READ_CANONICAL);
+    if (prepare(redelivery)) {
+        redelivery_free(redelivery);
+        take_back(hosting, action->consumer, &action->run);
+        return;
+    }
+    list_append(&hosting->redeliveries, &redelivery->link);
+    redeliveries_launch(hosting);
+}
+
+// --- Actions -----------------------------------------------------------------------------------
+
+void deliver_run(struct hosting *hosting, const struct group_action *action)
+{
+    struct held_slice held;
+    struct attachment *attachment = host_attachment(hosting, action->consumer);
+    assert(attachment);
+    if (action->attempt == 1 && reader_find(hosting, &action->run, &held)) {
+        deliver_slice(hosting, attachment, &held, &action->run, action->attempt);
+    } else {
+        redeliver(hosting, action);
+    }
+}
+
+void deliver_close(struct hosting *hosting)
+{
+    deliver_flush(hosting);
+    LIST_FOR_EACH(&hosting->redeliveries, link)
+    {
+        struct redelivery *redelivery = container_of(link, struct redelivery, link);
+        list_remove(link);
+        redelivery->is_dropped = true;
+        if (!redelivery->is_reading) {
+            redelivery_free(redelivery);
+        }
+    }
+    hosting->redeliveries_reading = 0;
+}

@@ -1,0 +1,381 @@
+// A group that this node coordinates: opened when somebody attaches, let go some time after the
+// last one has left, begun anew when its subscription is reset.
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/node/groups_state.h"
+
+static void timer_expired(struct timer *timer)
+{
+    host_mark(container_of(timer, struct hosting, timer));
+}
+
+static void free_if_idle(struct hosting *hosting)
+{
+    if (hosting->durable || hosting->in_flight > 0) {
+        return;
+    }
+    list_remove(&hosting->link);
+    list_remove(&hosting->ready_link);
+    buffer_deinit(&hosting->definition_text);
+    buffer_deinit(&hosting->checkpoint_bytes);
+    free(hosting);
+}
+
+void host_landed(struct hosting *hosting)
+{
+    assert(hosting->in_flight > 0);
+    hosting->in_flight--;
+    free_if_idle(hosting);
+}
+
+void host_mark(struct hosting *hosting)
+{
+    if (hosting->durable && list_is_empty(&hosting->ready_link)) {
+        list_append(&hosting->groups->ready, &hosting->ready_link);
+        service_wake(hosting->groups->cluster->service);
+    }
+}
+
+// --- Generations -------------------------------------------------------------------------------
+
+// Copies the definition by way of its bytes.
+static int copy_definition(struct hosting *hosting)
+{
+    struct subscription_definition definition;
+    subscription_fold_definition(hosting->durable->fold, &definition);
+    buffer_clear(&hosting->definition_text);
+    int err = subscription_definition_encode(&definition, &hosting->definition_text);
+    struct bytes rest = buffer_bytes(&hosting->definition_text);
+    return err ? err : subscription_definition_decode(&rest, &hosting->definition);
+}
+
+// A group of the generation that holds now, without consumers. ERR_MEMORY.
+static int make_group(struct hosting *hosting)
+{
+    const struct subscription_fold *fold = hosting->durable->fold;
+    struct position done = {0};
+    struct group *group = NULL;
+    int err = subscription_fold_position(fold, &done);
+    err = err ? err : copy_definition(hosting);
+    if (err == 0) {
+        struct group_config config = {.definition = &hosting->definition, .done = &done};
+        err = group_new(&config, &group);
+    }
+    position_deinit(&done);
+    if (err == 0) {
+        hosting->generation = subscription_fold_generation(fold);
+        hosting->group = group;
+    }
+    return err;
+}
+
+int host_open(struct durable *durable, struct hosting **hosting_out)
+{
+    assert(!durable->hosting);
+    struct groups *groups = durable->groups;
+    struct hosting *hosting = calloc(1, sizeof *hosting);
+    if (!hosting) {
+        return ERR_MEMORY;
+    }
+    hosting->groups = groups;
+    hosting->durable = durable;
+    hosting->idle_since = INSTANT_NEVER;
+    hosting->timer.expired = timer_expired;
+    list_init(&hosting->link);
+    list_init(&hosting->ready_link);
+    list_init(&hosting->attachments);
+    list_init(&hosting->held);
+    list_init(&hosting->redeliveries);
+    list_init(&hosting->parkings);
+    int err = make_group(hosting);
+    if (err) {
+        buffer_deinit(&hosting->definition_text);
+        free(hosting);
+        return err;
+    }
+    list_append(&groups->hostings, &hosting->link);
+    durable->hosting = hosting;
+    host_mark(hosting);
+    *hosting_out = hosting;
+    return 0;
+}
+
+// What runs for the generation that was.
+static void stop_group(struct hosting *hosting)
+{
+    reader_close(hosting);
+    deliver_close(hosting);
+    writer_close(hosting);
+    group_free(hosting->group);
+    hosting->group = NULL;
+}
+
+static void end_attachments(struct hosting *hosting, uint32_t reason, enum wire_error error,
+                            const char *text)
+{
+    struct list_node *link;
+    while ((link = list_first(&hosting->attachments)) != NULL) {
+        struct attachment *attachment = container_of(link, struct attachment, link);
+        list_remove(link);
+        hosting->attachments_count--;
+        attachment->ops->ended(attachment->context, reason, error, text);
+        free(attachment);
+    }
+}
+
+void host_close(struct hosting *hosting, uint32_t reason, enum wire_error error, const char *text)
+{
+    assert(hosting->durable);
+    timer_clear(&hosting->groups->cluster->service->timers, &hosting->timer);
+    stop_group(hosting);
+    end_attachments(hosting, reason, error, text);
+    hosting->durable->hosting = NULL;
+    hosting->durable = NULL;
+    list_remove(&hosting->ready_link);
+    free_if_idle(hosting);
+}
+
+static int rejoin(struct hosting *hosting)
+{
+    struct instant now = hosting->groups->cluster->service->now;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        struct attachment *attachment = container_of(link, struct attachment, link);
+        struct group_consumer consumer = {
+            .id = attachment->id,
+            .in_flight_max = attachment->in_flight_max,
+        };
+        if (group_join(hosting->group, &consumer, now)) {
+            return ERR_MEMORY;
+        }
+        group_credit(hosting->group, attachment->id, attachment->credit);
+        attachment->ops->renewed(attachment->context);
+    }
+    return 0;
+}
+
+void host_changed(struct hosting *hosting, const struct position *done)
+{
+    const struct subscription_fold *fold = hosting->durable->fold;
+    struct event_id generation = subscription_fold_generation(fold);
+    int err = 0;
+    if (event_id_is_none(generation)) {
+        host_close(hosting, END_DELETED, 0, "");
+        return;
+    }
+    if (event_id_compare(generation, hosting->generation) != 0) {
+        stop_group(hosting);
+        err = make_group(hosting);
+        err = err ? err : rejoin(hosting);
+    } else if (done) {
+        err = group_merge(hosting->group, done, hosting->groups->cluster->service->now);
+    }
+    if (err) {
+        host_close(hosting, 0, WIRE_BUSY, "the node is out of memory for this subscription");
+        return;
+    }
+    host_mark(hosting);
+}
+
+// --- Consumers ---------------------------------------------------------------------------------
+
+struct attachment *host_attachment(struct hosting *hosting, consumer_id id)
+{
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        struct attachment *attachment = container_of(link, struct attachment, link);
+        if (attachment->id == id) {
+            return attachment;
+        }
+    }
+    return NULL;
+}
+
+static int join(struct hosting *hosting, struct attachment *attachment, struct reason *reason)
+{
+    struct group_consumer consumer = {
+        .id = attachment->id,
+        .in_flight_max = attachment->in_flight_max,
+    };
+    int err = group_join(hosting->group, &consumer, hosting->groups->cluster->service->now);
+    if (err == ERR_BUSY) {
+        return reason_set(reason, err,
+                          "subscription %.*s has %u consumers, as many as it may have "
+                          "(concurrency): end one, or create it anew with more",
+                          (int)hosting->durable->name_length, hosting->durable->name,
+                          hosting->attachments_count);
+    }
+    if (err) {
+        return reason_set(reason, err, "out of memory");
+    }
+    group_credit(hosting->group, attachment->id, attachment->credit);
+    list_append(&hosting->attachments, &attachment->link);
+    hosting->attachments_count++;
+    hosting->idle_since = INSTANT_NEVER;
+    hosting->is_flushing = false;
+    host_mark(hosting);
+    return 0;
+}
+
+int groups_attach(struct groups *groups, struct bytes name, const struct attach_options *options,
+                  struct attachment **attachment_out, struct event_id *generation_out,
+                  struct reason *reason)
+{
+    struct durable *durable = durable_find(groups, name);
+    if (!durable || event_id_is_none(subscription_fold_generation(durable->fold))) {
+        return reason_set(reason, ERR_NOT_FOUND,
+                          "there is no subscription %.*s: create it, or attach with the option to",
+                          (int)name.length, (const char *)name.data);
+    }
+    struct attachment *attachment = calloc(1, sizeof *attachment);
+    int err = !attachment ? ERR_MEMORY : 0;
+    if (err == 0 && !durable->hosting) {
+        struct hosting *hosting;
+        err = host_open(durable, &hosting);
+    }
+    if (err) {
+        free(attachment);
+        return reason_set(reason, err, "out of memory");
+    }
+    *attachment = (struct attachment){
+        .hosting = durable->hosting,
+        .id = ++groups->consumer_last,
+        .in_flight_max = options->in_flight_max,
+        .credit = options->credit_bytes,
+        .ops = options->ops,
+        .context = options->context,
+    };
+    list_init(&attachment->link);
+    err = join(durable->hosting, attachment, reason);
+    if (err) {
+        free(attachment);
+        return err;
+    }
+    *attachment_out = attachment;
+    *generation_out = durable->hosting->generation;
+    return 0;
+}
+
+void groups_detach(struct attachment *attachment)
+{
+    struct hosting *hosting = attachment->hosting;
+    struct instant now = hosting->groups->cluster->service->now;
+    deliver_flush(hosting); // a piece may be on its way to it
+    list_remove(&attachment->link);
+    hosting->attachments_count--;
+    group_leave(hosting->group, attachment->id, now);
+    if (hosting->attachments_count == 0) {
+        hosting->idle_since = now;
+        group_flush(hosting->group);
+    }
+    free(attachment);
+    host_mark(hosting);
+}
+
+void groups_credit(struct attachment *attachment, uint64_t bytes)
+{
+    attachment->credit += bytes;
+    group_credit(attachment->hosting->group, attachment->id, bytes);
+    host_mark(attachment->hosting);
+}
+
+uint64_t groups_ack(struct attachment *attachment, struct event_id up_to,
+                    const struct done_range *ranges, uint32_t count)
+{
+    struct hosting *hosting = attachment->hosting;
+    struct instant now = hosting->groups->cluster->service->now;
+    uint64_t total = 0;
+    uint64_t counted = 0;
+    if (!event_id_is_none(up_to) &&
+        group_ack_up_to(hosting->group, attachment->id, up_to, now, &counted) == GROUP_ACKED) {
+        total += counted;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        counted = 0;
+        if (group_ack(hosting->group, attachment->id, &ranges[i], now, &counted) == GROUP_ACKED) {
+            total += counted;
+        }
+    }
+    host_mark(hosting);
+    return total;
+}
+
+uint32_t groups_nack(struct attachment *attachment, const struct done_range *ranges, uint32_t count,
+                     struct duration delay, struct bytes reason)
+{
+    struct hosting *hosting = attachment->hosting;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        taken += group_nack(hosting->group, attachment->id, &ranges[i], delay, reason,
+                            hosting->groups->cluster->service->now) == GROUP_ACKED;
+    }
+    host_mark(hosting);
+    return taken;
+}
+
+// --- Turns -------------------------------------------------------------------------------------
+
+static void run_actions(struct hosting *hosting)
+{
+    struct instant now = hosting->groups->cluster->service->now;
+    struct group_action action;
+    while (group_next_action(hosting->group, now, &action)) {
+        switch (action.kind) {
+        case GROUP_DELIVER:
+            deliver_run(hosting, &action);
+            break;
+        case GROUP_PARK:
+            writer_park(hosting, &action);
+            break;
+        case GROUP_CHECKPOINT:
+            writer_checkpoint(hosting);
+            break;
+        }
+    }
+    deliver_flush(hosting);
+}
+
+// Nobody has been here for a while, and what was done is written.
+static bool is_to_be_let_go(const struct hosting *hosting)
+{
+    struct instant due = instant_add(hosting->idle_since, duration_ms(HOST_IDLE_MS));
+    return hosting->idle_since.ns != INSTANT_NEVER.ns && hosting->in_flight == 0 &&
+           instant_reached(due, hosting->groups->cluster->service->now);
+}
+
+static void arm(struct hosting *hosting)
+{
+    struct service *service = hosting->groups->cluster->service;
+    struct instant due = group_deadline(hosting->group);
+    if (!hosting->session) {
+        due = instant_earlier(due, hosting->open_at);
+    }
+    if (hosting->idle_since.ns != INSTANT_NEVER.ns) {
+        due = instant_earlier(due, instant_add(hosting->idle_since, duration_ms(HOST_IDLE_MS)));
+    }
+    if (due.ns == INSTANT_NEVER.ns) {
+        timer_clear(&service->timers, &hosting->timer);
+        return;
+    }
+    if (instant_reached(due, service->now)) {
+        due = instant_add(service->now, duration_ms(1));
+    }
+    if (timer_set(&service->timers, &hosting->timer, due)) {
+        host_mark(hosting);
+    }
+}
+
+void host_turn(struct hosting *hosting)
+{
+    if (is_to_be_let_go(hosting)) {
+        host_close(hosting, 0, 0, "");
+        return;
+    }
+    run_actions(hosting); // what was said since may make room
+    reader_run(hosting);
+    run_actions(hosting);
+    reader_drop_held(hosting);
+    arm(hosting);
+}

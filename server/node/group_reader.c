@@ -1,0 +1,364 @@
+// What is read for a group: an ordinary subscription of this service, in a session of its own, from
+// the group's position on. It is asked for more only while the group wants it, so a group that
+// takes nothing costs a place in the log.
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/model/event.h"
+#include "proto/model/slice.h"
+#include "server/node/groups_state.h"
+#include "server/node/session.h"
+#include "server/node/subscription.h"
+
+enum {
+    READER_ID = 1,
+    READER_CREDIT_BYTES = 1024 * 1024, // given back as it is spent
+    RUNS_PER_OFFER = 256,
+};
+
+static void session_ready(struct session *session)
+{
+    host_mark(session->owner);
+}
+
+// --- Life --------------------------------------------------------------------------------------
+
+static void try_again(struct hosting *hosting, const char *why)
+{
+    struct cluster *cluster = hosting->groups->cluster;
+    reader_close(hosting);
+    hosting->open_at = instant_add(cluster->service->now, duration_ms(HOST_RETRY_MS));
+    cluster_log(cluster, LOG_WARNING, "subscription %.*s cannot be read (%s): tried again",
+                (int)hosting->durable->name_length, hosting->durable->name, why);
+}
+
+static int subscribe(struct hosting *hosting)
+{
+    const struct subscription_definition *definition = &hosting->definition;
+    struct position position = {0};
+    struct buffer cursor = {0};
+    struct request request = {.kind = REQUEST_SUBSCRIBE, .id = READER_ID};
+    int err = group_position(hosting->group, &position);
+    err = err ? err : version_vector_encode(&position.vector, &cursor);
+    if (err == 0) {
+        request.subscribe.start = START_AT_CURSOR;
+        request.subscribe.start_cursor = buffer_bytes(&cursor);
+        request.subscribe.credit_bytes = READER_CREDIT_BYTES;
+        request.subscribe.is_stable_order = definition->is_stable_order;
+        request.subscribe.entries_count = definition->entries_count;
+        memcpy(request.subscribe.entries, definition->entries,
+               definition->entries_count * sizeof definition->entries[0]);
+        err = session_submit(hosting->session, &request, hosting->groups->cluster->service->now);
+    }
+    buffer_deinit(&cursor);
+    position_deinit(&position);
+    return err;
+}
+
+static void reader_open(struct hosting *hosting)
+{
+    struct service *service = hosting->groups->cluster->service;
+    if (session_open(service, hosting, &hosting->session)) {
+        try_again(hosting, "out of memory");
+        return;
+    }
+    hosting->session->on_ready = session_ready;
+    if (subscribe(hosting) != 0) {
+        try_again(hosting, "out of memory");
+    }
+}
+
+static void drop(struct hosting *hosting, struct held *held)
+{
+    if (hosting->find_held == held) {
+        hosting->find_held = NULL;
+    }
+    hosting->held_bytes -= held->end - held->offset;
+    list_remove(&held->link);
+    block_unref(held->block);
+    free(held);
+}
+
+void reader_close(struct hosting *hosting)
+{
+    session_close(hosting->session);
+    hosting->session = NULL;
+    struct list_node *link;
+    while ((link = list_first(&hosting->held)) != NULL) {
+        drop(hosting, container_of(link, struct held, link));
+    }
+}
+
+void reader_drop_held(struct hosting *hosting)
+{
+    struct list_node *link;
+    bool is_all = hosting->group && group_counts(hosting->group).waiting == 0;
+    while ((link = list_first(&hosting->held)) != NULL &&
+           (is_all || hosting->held_bytes > HELD_BYTES_MAX)) {
+        drop(hosting, container_of(link, struct held, link));
+    }
+}
+
+// --- Events ------------------------------------------------------------------------------------
+
+static bool has_attribute(struct bytes attributes, const struct attribute_match *match)
+{
+    size_t count = 0;
+    if (attributes.length == 0 || attributes_begin(&attributes, &count)) {
+        return false;
+    }
+    for (; count > 0; count--) {
+        struct attribute attribute;
+        if (attributes_next(&attributes, &attribute)) {
+            return false;
+        }
+        if (bytes_equal(attribute.key, match->name) && bytes_equal(attribute.value, match->value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_wanted(const struct subscription_definition *definition, const struct event *event)
+{
+    for (uint32_t i = 0; i < definition->attributes_count; i++) {
+        if (!has_attribute(event->attributes, &definition->attributes[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct offer {
+    struct hosting *hosting;
+    struct group_run runs[RUNS_PER_OFFER];
+    uint32_t count;
+};
+
+static int offer_flush(struct offer *offer)
+{
+    uint32_t count = offer->count;
+    offer->count = 0;
+    return count == 0 ? 0
+                      : group_offer(offer->hosting->group, offer->runs, count,
+                                    offer->hosting->groups->cluster->service->now);
+}
+
+static int offer_run(struct offer *offer, const struct group_run *run)
+{
+    int err = offer->count == RUNS_PER_OFFER ? offer_flush(offer) : 0;
+    if (err == 0) {
+        offer->runs[offer->count++] = *run;
+    }
+    return err;
+}
+
+// Event by event, where attributes or keys decide: runs of one key.
+static int offer_events(struct offer *offer, const struct slice *slice)
+{
+    const struct subscription_definition *definition = &offer->hosting->definition;
+    struct group_run run = {.actor = slice->actor};
+    struct bytes rest = slice->events;
+    int err = 0;
+    for (uint16_t i = 0; i < slice->count && err == 0; i++) {
+        struct event event;
+        event_next_trusted(&rest, &event);
+        bool is_in = is_wanted(definition, &event);
+        uint64_t key = is_in ? group_key_hash(definition, event.name, event.attributes) : run.key;
+        if (run.count > 0 && (!is_in || key != run.key)) {
+            err = offer_run(offer, &run);
+            run.count = 0;
+        }
+        if (!is_in) {
+            continue;
+        }
+        if (run.count == 0) {
+            run.first = slice->first + i;
+            run.key = key;
+            run.bytes = SLICE_HEADER_LENGTH;
+        }
+        run.count++;
+        run.bytes += event.encoded.length;
+    }
+    return err || run.count == 0 ? err : offer_run(offer, &run);
+}
+
+static int offer_slice(struct offer *offer, const struct slice *slice)
+{
+    const struct subscription_definition *definition = &offer->hosting->definition;
+    if (slice->timestamp_ms < definition->timestamp_min_ms) {
+        return 0;
+    }
+    if (definition->attributes_count > 0 || definition->key != GROUP_KEY_NONE) {
+        return offer_events(offer, slice);
+    }
+    struct group_run run = {
+        .actor = slice->actor,
+        .first = slice->first,
+        .count = slice->count,
+        .bytes = SLICE_HEADER_LENGTH + slice->events.length,
+    };
+    return offer_run(offer, &run);
+}
+
+static int hold(struct hosting *hosting, struct block *block, size_t offset, size_t length)
+{
+    struct held *held = malloc(sizeof *held);
+    if (!held) {
+        return ERR_MEMORY;
+    }
+    *held = (struct held){.block = block_ref(block), .offset = offset, .end = offset + length};
+    list_init(&held->link);
+    list_append(&hosting->held, &held->link);
+    hosting->held_bytes += length;
+    return 0;
+}
+
+static int take_slices(struct hosting *hosting, const struct session_item *item)
+{
+    struct offer offer = {.hosting = hosting};
+    struct bytes rest = bytes_of(item->block->data + item->offset, item->length);
+    int err = hold(hosting, item->block, item->offset, item->length);
+    while (rest.length > 0 && err == 0) {
+        struct slice slice;
+        err = slice_next(&rest, &slice);
+        assert(err == 0); // made in this process
+        err = offer_slice(&offer, &slice);
+    }
+    return err ? err : offer_flush(&offer);
+}
+
+// --- Taking ------------------------------------------------------------------------------------
+
+// Everything that the subscription has passed is offered.
+static int note_cursor(struct hosting *hosting, uint64_t spent)
+{
+    struct subscription *subscription = session_subscription(hosting->session, READER_ID);
+    if (!subscription) {
+        return 0;
+    }
+    if (spent > 0) {
+        subscription_credit(subscription, spent);
+    }
+    return group_passed(hosting->group, &subscription->cursor);
+}
+
+static void tell_caught_up(struct hosting *hosting)
+{
+    hosting->has_caught_up = true;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        struct attachment *attachment = container_of(link, struct attachment, link);
+        attachment->ops->caught_up(attachment->context);
+    }
+}
+
+// False: the reader is gone.
+static bool take_item(struct hosting *hosting, const struct session_item *item)
+{
+    int err = 0;
+    switch (item->head.kind) {
+    case DELIVERY_SLICES:
+        err = take_slices(hosting, item);
+        err = err ? err : note_cursor(hosting, item->length);
+        break;
+    case DELIVERY_MARK:
+        err = note_cursor(hosting, 0);
+        if (item->head.mark.kind == MARK_CAUGHT_UP && !hosting->has_caught_up) {
+            tell_caught_up(hosting);
+        }
+        break;
+    case REPLY_ERROR: {
+        struct reason why;
+        reason_set(&why, 0, "%.*s", (int)item->head.error.text.length,
+                   (const char *)item->head.error.text.data);
+        try_again(hosting, why.text);
+        return false;
+    }
+    case DELIVERY_END:
+        try_again(hosting, "it ended");
+        return false;
+    default:
+        break;
+    }
+    if (err) {
+        try_again(hosting, err_text(err)); // from the position, which is behind what was offered
+        return false;
+    }
+    return true;
+}
+
+void reader_run(struct hosting *hosting)
+{
+    struct service *service = hosting->groups->cluster->service;
+    if (hosting->attachments_count == 0 || service->is_shutting_down) {
+        return;
+    }
+    if (!hosting->session) {
+        if (!instant_reached(hosting->open_at, service->now)) {
+            return;
+        }
+        reader_open(hosting);
+    }
+    struct session_item item;
+    for (int i = 0; hosting->session && group_wants(hosting->group); i++) {
+        if (i == HOST_PARTS_PER_TURN_MAX) {
+            host_mark(hosting);
+            return;
+        }
+        if (!session_take(hosting->session, &item)) {
+            return;
+        }
+        bool goes_on = take_item(hosting, &item);
+        block_unref(item.block);
+        if (!goes_on) {
+            return;
+        }
+    }
+}
+
+// --- Finding -----------------------------------------------------------------------------------
+
+static bool find_in(const struct held *held, size_t offset, const struct group_run *run,
+                    struct held_slice *out)
+{
+    struct bytes rest = bytes_of(held->block->data + offset, held->end - offset);
+    while (rest.length > 0) {
+        size_t at = held->end - rest.length;
+        int err = slice_next(&rest, &out->slice);
+        assert(err == 0);
+        (void)err;
+        if (out->slice.actor == run->actor && out->slice.first <= run->first &&
+            run->first + run->count <= out->slice.first + out->slice.count) {
+            out->block = held->block;
+            out->offset = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+// Runs go out mostly in the order in which they came in: the search begins where the last ended.
+bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_slice *out)
+{
+    if (hosting->find_held && find_in(hosting->find_held, hosting->find_offset, run, out)) {
+        hosting->find_offset = out->offset;
+        return true;
+    }
+    struct list_node *begin =
+        hosting->find_held ? hosting->find_held->link.next : hosting->held.next;
+    struct list_node *link = begin;
+    do {
+        if (link != &hosting->held) {
+            struct held *held = container_of(link, struct held, link);
+            if (find_in(held, held->offset, run, out)) {
+                hosting->find_held = held;
+                hosting->find_offset = out->offset;
+                return true;
+            }
+        }
+        link = link->next;
+    } while (link != begin);
+    return false;
+}

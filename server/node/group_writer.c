@@ -1,0 +1,243 @@
+// What a group writes to the log: checkpoints, and events that were given up.
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/model/event.h"
+#include "proto/model/slice.h"
+#include "server/node/groups_state.h"
+
+#define ATTRIBUTE_WAS "was"
+#define ATTRIBUTE_FROM "from"
+#define ATTRIBUTE_ATTEMPTS "attempts"
+#define ATTRIBUTE_REASON "reason"
+
+enum { PARKED_ATTRIBUTES = 4, DECIMAL_DIGITS_MAX = 10 };
+
+bool writer_may_write(const struct groups *groups)
+{
+    return atomic_load_explicit(&groups->cluster->node->view.may_produce, memory_order_relaxed);
+}
+
+int writer_event(struct buffer *out, const char *prefix, struct bytes name, struct bytes data,
+                 struct bytes attributes)
+{
+    uint8_t space[NAMESPACE_BYTES_MAX];
+    size_t length = strlen(prefix);
+    memcpy(space, prefix, length);
+    memcpy(space + length, name.data, name.length);
+    buffer_clear(out);
+    return event_append(out, bytes_of(space, length + name.length), data, attributes);
+}
+
+void writer_append(struct cluster *cluster, struct cluster_append *append, struct append_run *run,
+                   struct bytes event, void (*completed)(struct cluster_append *append))
+{
+    *run = (struct append_run){.length = (uint32_t)event.length, .count = 1};
+    append->append = (struct append){
+        .kind = APPEND_SYSTEM,
+        .bytes = event,
+        .runs = run,
+        .runs_count = 1,
+        .events = 1,
+    };
+    cluster_append(cluster, append, completed);
+}
+
+// --- Checkpoints -------------------------------------------------------------------------------
+
+static void checkpoint_completed(struct cluster_append *done)
+{
+    struct hosting *hosting = container_of(done, struct hosting, checkpoint);
+    hosting->is_checkpointing = false;
+    if (hosting->durable && hosting->group) {
+        group_checkpointed(hosting->group, done->append.result == 0,
+                           hosting->groups->cluster->service->now);
+        host_mark(hosting);
+    }
+    host_landed(hosting);
+}
+
+static int encode_checkpoint(struct hosting *hosting)
+{
+    struct position position = {0};
+    struct buffer encoded = {0};
+    struct buffer data = {0};
+    int err = group_position(hosting->group, &position);
+    err = err ? err : position_encode(&position, &encoded);
+    struct subscription_event event = {
+        .kind = SUBSCRIPTION_CHECKPOINT,
+        .generation = hosting->generation,
+        .position = buffer_bytes(&encoded),
+    };
+    err = err ? err : subscription_event_encode(&event, &data);
+    err =
+        err ? err
+            : writer_event(&hosting->checkpoint_bytes, SUBSCRIPTIONS_NAMESPACE,
+                           durable_name(hosting->durable), buffer_bytes(&data), bytes_of(NULL, 0));
+    buffer_deinit(&data);
+    buffer_deinit(&encoded);
+    position_deinit(&position);
+    return err;
+}
+
+void writer_checkpoint(struct hosting *hosting)
+{
+    struct cluster *cluster = hosting->groups->cluster;
+    if (hosting->is_checkpointing || !writer_may_write(hosting->groups) ||
+        encode_checkpoint(hosting)) {
+        group_checkpointed(hosting->group, false, cluster->service->now);
+        return;
+    }
+    hosting->is_checkpointing = true;
+    hosting->in_flight++;
+    writer_append(cluster, &hosting->checkpoint, &hosting->checkpoint_run,
+                  buffer_bytes(&hosting->checkpoint_bytes), checkpoint_completed);
+}
+
+// --- Parking -----------------------------------------------------------------------------------
+
+struct parking {
+    struct list_node link;
+    struct hosting *hosting;
+    bool is_dropped;
+    struct event_id id;
+    uint32_t attempts;
+    struct reason reason;
+    struct read_owner owner;
+    struct read read;
+    struct cluster_append append;
+    struct append_run run;
+    struct buffer event;
+};
+
+static void parking_free(struct parking *parking)
+{
+    list_remove(&parking->link);
+    read_deinit(&parking->read);
+    buffer_deinit(&parking->event);
+    free(parking);
+}
+
+// It is durable, or not; the parking ends.
+static void parking_end(struct parking *parking, bool is_durable)
+{
+    struct hosting *hosting = parking->hosting;
+    if (!parking->is_dropped) {
+        group_parked(hosting->group, parking->id, is_durable,
+                     hosting->groups->cluster->service->now);
+        host_mark(hosting);
+    }
+    parking_free(parking);
+    host_landed(hosting);
+}
+
+static void parked(struct cluster_append *done)
+{
+    parking_end(container_of(done, struct parking, append), done->append.result == 0);
+}
+
+// What the event had, as far as there is room, and how it came here. The parent stays.
+static int parked_attributes(const struct parking *parking, const struct event *event,
+                             struct buffer *out)
+{
+    struct attribute attributes[ATTRIBUTES_MAX];
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    char attempts[DECIMAL_DIGITS_MAX + 1];
+    size_t count = 0;
+    size_t left = 0;
+    struct bytes rest = event->attributes;
+    int err = rest.length > 0 ? attributes_begin(&rest, &left) : 0;
+    bool has_room =
+        event->attributes.length + PARKED_ATTRIBUTES * NAMESPACE_BYTES_MAX <= ATTRIBUTES_BYTES_MAX;
+    for (; err == 0 && left > 0 && has_room && count < ATTRIBUTES_MAX - PARKED_ATTRIBUTES - 1;
+         left--) {
+        err = attributes_next(&rest, &attributes[count]);
+        count += !bytes_equal(attributes[count].key, bytes_of_text(ATTRIBUTE_PARENT));
+    }
+    event_id_encode_key(parking->id, key);
+    (void)snprintf(attempts, sizeof attempts, "%u", parking->attempts);
+    const struct attribute added[PARKED_ATTRIBUTES] = {
+        {.key = bytes_of_text(ATTRIBUTE_WAS), .value = bytes_of(key, sizeof key)},
+        {.key = bytes_of_text(ATTRIBUTE_FROM), .value = event->name, .value_is_text = true},
+        {.key = bytes_of_text(ATTRIBUTE_ATTEMPTS),
+         .value = bytes_of_text(attempts),
+         .value_is_text = true},
+        {.key = bytes_of_text(ATTRIBUTE_REASON),
+         .value = bytes_of_text(parking->reason.text),
+         .value_is_text = true},
+    };
+    memcpy(attributes + count, added, sizeof added);
+    count += PARKED_ATTRIBUTES;
+    return err ? err : attributes_append(out, attributes, count, event_parent(event));
+}
+
+static int build_parked(struct parking *parking)
+{
+    struct bytes rest = block_bytes(parking->read.block);
+    struct slice slice;
+    struct event event;
+    struct buffer attributes = {0};
+    int err = slice_next(&rest, &slice);
+    err = err ? err : event_next(&slice.events, &event);
+    err = err ? err : parked_attributes(parking, &event, &attributes);
+    err = err ? err
+              : writer_event(&parking->event, PARKED_NAMESPACE,
+                             durable_name(parking->hosting->durable), event.data,
+                             buffer_bytes(&attributes));
+    buffer_deinit(&attributes);
+    return err;
+}
+
+static void parking_read(struct read_owner *owner)
+{
+    struct parking *parking = container_of(owner, struct parking, owner);
+    struct groups *groups = parking->hosting->groups;
+    groups->cluster->service->in_flight--;
+    bool is_read = parking->read.result == 0 && parking->read.block;
+    if (parking->is_dropped || !is_read || !writer_may_write(groups) || build_parked(parking)) {
+        block_unref(parking->read.block);
+        parking->read.block = NULL;
+        parking_end(parking, false);
+        return;
+    }
+    block_unref(parking->read.block);
+    parking->read.block = NULL;
+    writer_append(groups->cluster, &parking->append, &parking->run, buffer_bytes(&parking->event),
+                  parked);
+}
+
+void writer_park(struct hosting *hosting, const struct group_action *action)
+{
+    struct event_id id = {.counter = action->run.first, .actor = action->run.actor};
+    struct parking *parking = calloc(1, sizeof *parking);
+    if (!parking) {
+        group_parked(hosting->group, id, false, hosting->groups->cluster->service->now);
+        return;
+    }
+    parking->hosting = hosting;
+    parking->id = id;
+    parking->attempts = action->attempt;
+    reason_set(&parking->reason, 0, "%.*s", (int)action->reason.length,
+               action->reason.length > 0 ? (const char *)action->reason.data : "");
+    list_init(&parking->link);
+    list_append(&hosting->parkings, &parking->link);
+    read_init(&parking->read, READ_EVENT);
+    parking->read.position = id;
+    if (version_vector_set(&parking->read.upper, id.actor, id.counter)) {
+        group_parked(hosting->group, id, false, hosting->groups->cluster->service->now);
+        parking_free(parking);
+        return;
+    }
+    hosting->in_flight++;
+    cluster_read(hosting->groups->cluster, &parking->read, &parking->owner, parking_read);
+}
+
+void writer_close(struct hosting *hosting)
+{
+    LIST_FOR_EACH(&hosting->parkings, link)
+    {
+        list_remove(link);
+        container_of(link, struct parking, link)->is_dropped = true;
+    }
+}

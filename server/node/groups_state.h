@@ -1,0 +1,169 @@
+// The inside of groups.h, shared by groups.c and group_*.c and nobody else.
+//
+// groups.c: which subscriptions there are, from events; group_change.c: creating and the like;
+// group_host.c: the life of a group that is coordinated here, its consumers; group_reader.c: what
+// is read for it; group_deliver.c: what goes out; group_writer.c: checkpoints and parked events.
+#pragma once
+
+#include "proto/base/list.h"
+#include "proto/model/slice.h"
+#include "proto/model/subscription_fold.h"
+#include "server/node/cluster_state.h"
+#include "server/node/groups.h"
+
+enum {
+    REDELIVERIES_MAX = 64,        // reads of one group for what comes again, at once
+    PARKINGS_MAX = 16,            // events of one group that are being parked, at once
+    HOST_IDLE_MS = 10000,         // a group without consumers is let go after that
+    HOST_RETRY_MS = 1000,         // after the log or the reader failed
+    HOST_PARTS_PER_TURN_MAX = 64, // deliveries of the reader that are taken in one turn
+    HELD_BYTES_MAX = 2 * GROUP_WAITING_BYTES_MAX,
+};
+
+// One name.
+struct durable {
+    struct groups *groups;
+    struct subscription_fold *fold;
+    struct hosting *hosting; // NULL: not coordinated here
+    uint32_t name_length;
+    char name[SUBSCRIPTION_NAME_BYTES_MAX];
+};
+
+// A block that the reader has brought, while its events wait.
+struct held {
+    struct list_node link;
+    struct block *block;
+    size_t offset;
+    size_t end;
+};
+
+struct hosting {
+    struct list_node link;       // of the groups'
+    struct list_node ready_link; // of those that have something to do in this turn
+    struct groups *groups;
+    struct durable *durable; // NULL: closed; freed when nothing is in flight
+    struct event_id generation;
+    struct subscription_definition definition;
+    struct buffer definition_text; // what it points into
+    struct group *group;
+    struct list_node attachments;
+    uint32_t attachments_count;
+    uint32_t in_flight; // reads and appends
+    struct timer timer;
+    struct instant idle_since; // INSTANT_NEVER: somebody is attached
+    bool is_flushing;          // is let go once its checkpoint is durable
+
+    // reading
+    struct session *session; // NULL: to be opened
+    struct instant open_at;  // not before
+    bool has_caught_up;
+    struct list_node held;
+    size_t held_bytes;
+    struct held *find_held; // where the last run was found
+    size_t find_offset;
+
+    // going out: pieces that follow each other in one block
+    struct attachment *piece_to; // NULL: none
+    struct block *piece_block;
+    size_t piece_offset;
+    size_t piece_length;
+    uint32_t piece_attempt;
+
+    struct list_node redeliveries;
+    uint32_t redeliveries_reading;
+    struct list_node parkings;
+
+    // the checkpoint
+    bool is_checkpointing;
+    struct cluster_append checkpoint;
+    struct append_run checkpoint_run;
+    struct buffer checkpoint_bytes;
+};
+
+struct attachment {
+    struct list_node link;
+    struct hosting *hosting;
+    consumer_id id;
+    uint32_t in_flight_max;
+    uint64_t credit; // so much was given and not spent: for a group that begins anew
+    const struct attachment_ops *ops;
+    void *context;
+};
+
+struct groups {
+    struct cluster *cluster;
+    struct durable **durables; // sorted by name
+    uint32_t durables_count;
+    uint32_t durables_capacity;
+    struct list_node hostings;
+    struct list_node ready;
+    struct list_node changes; // group_change.c
+    consumer_id consumer_last;
+    bool is_over;
+};
+
+// --- groups.c ----------------------------------------------------------------------------------
+
+struct durable *durable_find(struct groups *groups, struct bytes name); // NULL: none
+static inline struct bytes durable_name(const struct durable *durable)
+{
+    return bytes_of(durable->name, durable->name_length);
+}
+
+// --- group_host.c ------------------------------------------------------------------------------
+
+// Opens the group of a subscription that there is. ERR_MEMORY.
+int host_open(struct durable *durable, struct hosting **hosting_out) MUST_CHECK;
+
+// The subscription's state has changed: another generation, or none; or what another coordinator
+// has done: `done`, else NULL.
+void host_changed(struct hosting *hosting, const struct position *done);
+
+// Something is to be looked at in this turn, or in one soon.
+void host_mark(struct hosting *hosting);
+void host_turn(struct hosting *hosting);
+void host_close(struct hosting *hosting, uint32_t reason, enum wire_error error, const char *text);
+void host_landed(struct hosting *hosting); // a read or append is back; may free it
+
+struct attachment *host_attachment(struct hosting *hosting, consumer_id id); // NULL: it is gone
+
+// --- group_reader.c ----------------------------------------------------------------------------
+
+void reader_run(struct hosting *hosting); // takes what there is, as far as the group wants it
+void reader_close(struct hosting *hosting);
+// Lets go of blocks of which nothing waits any more.
+void reader_drop_held(struct hosting *hosting);
+
+// The slice in which a run waits; false: it is held no more.
+struct held_slice {
+    struct block *block;
+    size_t offset; // of the slice's header
+    struct slice slice;
+};
+bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_slice *out);
+
+// --- group_deliver.c ---------------------------------------------------------------------------
+
+void deliver_run(struct hosting *hosting, const struct group_action *action);
+void deliver_flush(struct hosting *hosting);
+void deliver_close(struct hosting *hosting);
+
+// --- group_writer.c ----------------------------------------------------------------------------
+
+void writer_checkpoint(struct hosting *hosting);
+void writer_park(struct hosting *hosting, const struct group_action *action);
+void writer_close(struct hosting *hosting);
+
+// One event of a system namespace in `out` (cleared). ERR_MEMORY.
+int writer_event(struct buffer *out, const char *prefix, struct bytes name, struct bytes data,
+                 struct bytes attributes) MUST_CHECK;
+// Appends what writer_event built; `append`, `run` and the bytes are the caller's until it is done.
+void writer_append(struct cluster *cluster, struct cluster_append *append, struct append_run *run,
+                   struct bytes event, void (*completed)(struct cluster_append *append));
+bool writer_may_write(const struct groups *groups);
+
+// --- group_change.c ----------------------------------------------------------------------------
+
+void changes_look(struct groups *groups, struct event_id id); // that event has come
+void changes_run(struct groups *groups);                      // those whose start is found
+void changes_close(struct groups *groups);
