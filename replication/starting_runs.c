@@ -234,12 +234,23 @@ static struct contest *contest_of(struct replica *replica, uint16_t actor, uint6
 {
     struct starting_state *state = replica->starting;
     for (uint32_t i = 0; i < CONTESTS_MAX; i++) {
-        if (state->contests[i].actor == actor && state->contests[i].random == random) {
-            return &state->contests[i];
+        struct contest *contest = &state->contests[i];
+        if (contest->actor != actor || contest->random != random) {
+            continue;
         }
+        // This node may have stood still: then it has not watched the other link meanwhile.
+        struct instant paused = instant_add(contest->tried, duration_ms(LINK_DEAD_MS));
+        contest->since = instant_reached(paused, replica->now) ? replica->now : contest->since;
+        contest->tried = replica->now;
+        return contest;
     }
     struct contest *contest = &state->contests[state->contest_next++ % CONTESTS_MAX];
-    *contest = (struct contest){.actor = actor, .random = random, .since = replica->now};
+    *contest = (struct contest){
+        .actor = actor,
+        .random = random,
+        .since = replica->now,
+        .tried = replica->now,
+    };
     return contest;
 }
 

@@ -15,6 +15,7 @@ struct contest {
     uint16_t actor; // 0: none
     uint64_t random;
     struct instant since;
+    struct instant tried; // when it greeted last
 };
 
 enum { CONTESTS_MAX = LINKS_MAX };
