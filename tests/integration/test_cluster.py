@@ -3,13 +3,14 @@
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
 import socket
 import subprocess
 
-from weir_test import BUILD, ENVIRONMENT, ROOT, expect, expect_equal, free_port, main, run_weir
+from weir_test import BUILD, ENVIRONMENT, ROOT, expect, expect_equal, main, run_weir
 from weir_test import Skip, test, wait_until
 
 SCRIPT = os.path.join(ROOT, "deploy", "local-cluster")
@@ -43,9 +44,12 @@ def pid():
 
 
 def free_base():
-    """A port with free ones behind it: for nodes, and 200 above for the links between them."""
+    """A port with free ones behind it: for nodes, and 200 above for the links between them.
+
+    Below those that connections take for themselves (32,768 and up), so that they stay free.
+    """
     for _ in range(100):
-        base = free_port()
+        base = random.randrange(12000, 32000)
         with contextlib.ExitStack() as stack:
             try:
                 for port in (*range(base, base + 4), *range(base + 200, base + 204)):
