@@ -96,9 +96,9 @@ static uint32_t count_reached(const struct position *position, uint32_t begin, u
 
 static void remove_ranges(struct position *position, uint32_t begin, uint32_t count)
 {
-    struct done_range *at = position->ranges + begin;
     uint32_t behind = position->ranges_count - begin - count;
     if (count > 0 && behind > 0) {
+        struct done_range *at = position->ranges + begin;
         memmove(at, at + count, behind * sizeof *at);
     }
     position->ranges_count -= count;
