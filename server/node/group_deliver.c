@@ -12,6 +12,7 @@ struct redelivery {
     struct list_node link;
     struct hosting *hosting;
     bool is_reading;
+    bool is_read;    // and waits for those before it
     bool is_dropped; // its group is gone
     consumer_id consumer;
     uint32_t attempt;
@@ -127,6 +128,8 @@ static void redeliveries_launch(struct hosting *hosting);
 static void redelivery_free(struct redelivery *redelivery)
 {
     list_remove(&redelivery->link);
+    block_unref(redelivery->read.block);
+    redelivery->read.block = NULL;
     read_deinit(&redelivery->read);
     free(redelivery);
 }
@@ -147,20 +150,34 @@ static void redelivered(struct redelivery *redelivery)
     deliver_flush(hosting);
 }
 
+// In the order in which they were handed out, in whatever order reads come back.
+static void redeliveries_hand_out(struct hosting *hosting)
+{
+    struct list_node *link;
+    while ((link = list_first(&hosting->redeliveries)) != NULL) {
+        struct redelivery *redelivery = container_of(link, struct redelivery, link);
+        if (!redelivery->is_read) {
+            return;
+        }
+        hosting->redeliveries_reading--;
+        redelivered(redelivery);
+        redelivery_free(redelivery);
+    }
+}
+
 static void redelivery_completed(struct read_owner *owner)
 {
     struct redelivery *redelivery = container_of(owner, struct redelivery, owner);
     struct hosting *hosting = redelivery->hosting;
     hosting->groups->cluster->service->in_flight--;
-    if (!redelivery->is_dropped) {
-        hosting->redeliveries_reading--;
-        redelivered(redelivery);
+    redelivery->is_read = true;
+    if (redelivery->is_dropped) {
+        redelivery_free(redelivery);
+    } else {
+        redeliveries_hand_out(hosting);
         redeliveries_launch(hosting);
         host_mark(hosting);
     }
-    block_unref(redelivery->read.block);
-    redelivery->read.block = NULL;
-    redelivery_free(redelivery);
     host_landed(hosting);
 }
 
@@ -240,7 +257,7 @@ void deliver_close(struct hosting *hosting)
         struct redelivery *redelivery = container_of(link, struct redelivery, link);
         list_remove(link);
         redelivery->is_dropped = true;
-        if (!redelivery->is_reading) {
+        if (!redelivery->is_reading || redelivery->is_read) {
             redelivery_free(redelivery);
         }
     }

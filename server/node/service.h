@@ -93,7 +93,8 @@ struct session_item {
 // of blocks wait to be sent: that bound is the front end's.
 bool session_take(struct session *session, struct session_item *item_out);
 
-// Nothing submitted is unanswered and no subscription is open.
+// Nothing submitted is unanswered and no subscription is open; consumers of durable subscriptions
+// may be.
 bool session_is_idle(const struct session *session);
 
 // --- Counters for status -----------------------------------------------------------------------

@@ -177,8 +177,9 @@ void session_landed(struct session *session)
 
 bool session_is_idle(const struct session *session)
 {
-    return session->open_requests == 0 && session->subscriptions_count == 0 &&
-           list_is_empty(&session->consumers);
+    // Consumers do not count: one whose client says nothing more can acknowledge nothing, and what
+    // it holds is for another.
+    return session->open_requests == 0 && session->subscriptions_count == 0;
 }
 
 // --- Saturation --------------------------------------------------------------------------------
