@@ -163,9 +163,8 @@ static int parked_attributes(const struct parking *parking, const struct event *
         {.key = bytes_of_text(ATTRIBUTE_ATTEMPTS),
          .value = bytes_of_text(attempts),
          .value_is_text = true},
-        {.key = bytes_of_text(ATTRIBUTE_REASON),
-         .value = bytes_of_text(parking->reason.text),
-         .value_is_text = true},
+        // bytes, not text: it may be cut within a character, and no member would take the event
+        {.key = bytes_of_text(ATTRIBUTE_REASON), .value = bytes_of_text(parking->reason.text)},
     };
     memcpy(attributes + count, added, sizeof added);
     count += PARKED_ATTRIBUTES;

@@ -15,7 +15,7 @@ struct groups;
 int groups_new(struct cluster *cluster, struct groups **groups_out) MUST_CHECK;
 void groups_free(struct groups *groups); // nothing may be in flight
 
-// Ends every attachment, writes what is to be written of those groups that can still write.
+// Ends every attachment. What was acknowledged since the last checkpoint comes again.
 void groups_shut_down(struct groups *groups);
 
 // At the end of each turn of the driver.
