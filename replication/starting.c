@@ -91,6 +91,7 @@ void starting_became(struct replica *replica)
 void starting_link_down(struct replica *replica, const struct link *link)
 {
     round_link_down(&replica->starting->round, link->id);
+    runs_link_down(replica, link);
 }
 
 // --- Comparing ---------------------------------------------------------------------------------

@@ -266,6 +266,19 @@ static void take_as_copy(struct replica *replica, struct link *link)
                 (unsigned)link->actor, node);
 }
 
+// A copy that was stopped is none any more; one that goes on comes back, and is noticed again.
+void runs_link_down(struct replica *replica, const struct link *link)
+{
+    bool is_there = !link->is_copy || link->actor == replica->actor; // its own alarm stays
+    for (uint32_t i = 0; i < replica->links_count && !is_there; i++) {
+        const struct link *other = &replica->links[i];
+        is_there = other->is_copy && !other->is_ended && other->actor == link->actor;
+    }
+    if (!is_there) {
+        alarm_clear(replica, "copy", link->actor);
+    }
+}
+
 bool starting_link_up(struct replica *replica, struct link *link, const struct peer_hello *hello)
 {
     bool is_ours =

@@ -46,3 +46,4 @@ struct starting_state {
 void runs_record(struct replica *replica, struct bytes key, struct bytes value);
 void runs_start(struct replica *replica);
 void runs_forget(struct replica *replica); // of another cluster
+void runs_link_down(struct replica *replica, const struct link *link);
