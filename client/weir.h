@@ -125,6 +125,7 @@ struct weir_event {
     struct weir_bytes name;       // its namespace
     struct weir_bytes data;       // not ended by a NUL
     struct weir_bytes attributes; // encoded, see below; the parent is among them, with key "p"
+    uint32_t attempt; // of an attachment: 1 when it is handed out for the first time; otherwise 0
 };
 
 // Takes the attributes one after the other: *position is 0 at first, and stays the library's.
@@ -388,6 +389,366 @@ WEIR_API int weir_unsubscribe(struct weir *weir, uint64_t subscription) WEIR_MUS
 WEIR_API int weir_cursor(struct weir *weir, uint64_t subscription,
                          const char **cursor_out) WEIR_MUST_CHECK;
 
+// --- Requests ----------------------------------------------------------------------------------
+// Each is a question to one node, the one that is connected, and has one result: a notice
+// (WEIR_NOTICE_RESULT), unless it is waited for. Results come as they are answered, in any order.
+// They need not be connected, and what only reads is asked again at the next node when a connection
+// is lost. An action on the cluster is for the node that is connected, and is never repeated.
+
+struct weir_request_options {
+    size_t size;
+    const char *const *patterns; // last, neighbor: of the events that match any of them, or have
+    size_t patterns_count;       // one of the names; both together at most 64; none: everything
+    const char *const *names;    // but the system's
+    size_t names_count;
+    const char *after;         // cursor that the node must hold first; NULL: none. Not of cluster,
+                               // status and ping
+    uint32_t after_timeout_ms; // then the result is WEIR_ERR_TIMEOUT; 0: the node's default (1 s)
+    void *context;             // handed back with the result
+};
+
+// For all of them: `options` may be NULL; *ticket_out (may be NULL) names the result, and is never
+// 0. What is passed in is copied. WEIR_ERR_INVALID (a pattern, name or cursor that is none, see
+// weir_reason_text), WEIR_ERR_LIMIT; WEIR_ERR_BUSY: 1,024 have no result yet, or it was not taken;
+// WEIR_ERR_UNSUPPORTED, WEIR_ERR_MEMORY; or the error with which this client has ended.
+
+// Whether the node answers.
+WEIR_API int weir_ping(struct weir *weir, const struct weir_request_options *options,
+                       uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// The event with this id, if there is one. WEIR_ERR_INVALID: it is zeros.
+WEIR_API int weir_get(struct weir *weir, struct weir_id id,
+                      const struct weir_request_options *options,
+                      uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// The last events that match, at most `events_max` (1 to 65,536), in canonical order.
+WEIR_API int weir_last(struct weir *weir, uint32_t events_max,
+                       const struct weir_request_options *options,
+                       uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+enum weir_neighbor {
+    WEIR_NEIGHBOR_FIRST = 0, // of all; the id is ignored
+    WEIR_NEIGHBOR_NEXT = 1,
+    WEIR_NEIGHBOR_PREVIOUS = 2,
+};
+
+// The event that matches and is next to this id, which need not exist, if there is one.
+WEIR_API int weir_neighbor(struct weir *weir, enum weir_neighbor which, struct weir_id id,
+                           const struct weir_request_options *options,
+                           uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// A page of the namespaces that match `pattern` (NULL: all), in the order of their bytes: those
+// behind `after_name` (empty: from the first), at most `rows_max` (0: as many as the node likes).
+// If the result has more, ask again behind its last name.
+WEIR_API int weir_namespaces(struct weir *weir, const char *pattern, struct weir_bytes after_name,
+                             uint32_t rows_max, const struct weir_request_options *options,
+                             uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// How the node is, and what it holds.
+WEIR_API int weir_status(struct weir *weir, const struct weir_request_options *options,
+                         uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+enum weir_cluster_kind {
+    WEIR_CLUSTER_STATUS = 0,  // what the node knows of its cluster
+    WEIR_CLUSTER_VERIFY = 1,  // and whether all members hold the same
+    WEIR_CLUSTER_RETIRE = 2,  // `actor` is gone for good: nobody waits for it any more
+    WEIR_CLUSTER_LEAVE = 3,   // this node leaves its cluster, in order
+    WEIR_CLUSTER_RESCUE = 4,  // this node, whose strand forked or was copied, gets a new actor
+    WEIR_CLUSTER_LOST = 5,    // no copy of `actor`'s events `first` to `last` is left anywhere
+    WEIR_CLUSTER_FORGIVE = 6, // take in `actor` again, whose counter came from nowhere
+};
+
+struct weir_cluster_action {
+    size_t size;
+    enum weir_cluster_kind kind;
+    uint16_t actor;
+    uint64_t first;
+    uint64_t last;
+    bool is_forced; // RETIRE: without the members that cannot be asked
+};
+
+// Asks, or has the connected node do something, which may take as long as other nodes do; see
+// docs/operations.md. STATUS and VERIFY only read; the others are not repeated, and need a
+// connection (WEIR_ERR_CLOSED: there is none). Their result is WEIR_ERR_CLOSED when the connection
+// was lost before the action was sent, WEIR_ERR_UNKNOWN when it was lost before the answer,
+// WEIR_ERR_DENIED when the node refuses.
+WEIR_API int weir_cluster(struct weir *weir, const struct weir_cluster_action *action,
+                          const struct weir_request_options *options,
+                          uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+enum weir_result_kind {
+    WEIR_RESULT_PONG = 1,
+    WEIR_RESULT_EVENTS = 2, // get, last, neighbor: weir_result_event
+    WEIR_RESULT_NAMESPACES = 3,
+    WEIR_RESULT_STATUS = 4,
+    WEIR_RESULT_CLUSTER = 5,
+};
+
+struct weir_node_status {
+    struct weir_bytes version; // "0.1.0"
+    uint64_t uptime_ms;
+    struct weir_bytes cluster_name;
+    const char *cluster; // uuid
+    const char *node;    // uuid
+    uint16_t actor;      // 0: none yet
+    uint64_t events;
+    uint64_t bytes; // plain bytes of these events
+    uint64_t namespaces;
+    uint64_t connections;
+    uint64_t subscriptions;
+    uint64_t memory_bytes;
+    uint64_t disk_used_bytes;
+    uint64_t disk_free_bytes;
+    uint64_t index_behind; // events that the index of namespaces lacks
+};
+
+struct weir_cluster_status {
+    struct weir_bytes cluster_name;
+    const char *cluster; // uuid
+    const char *node;    // uuid
+    uint16_t actor;      // 0: none yet
+    struct weir_bytes phase;
+    bool may_produce;
+    struct weir_bytes why_not; // it may not produce; empty: it may
+    uint64_t frontier;
+    uint16_t waits_for;        // the member that holds the frontier back; 0: none
+    uint64_t events_applied;   // from other nodes
+    uint64_t events_duplicate; // that came again
+    uint64_t damaged_chunks;
+    uint64_t repaired_chunks;
+    uint64_t scrub_checked; // of scrub_total chunks
+    uint64_t scrub_total;
+    struct weir_bytes text; // for people: what an action did, or VERIFY has found
+};
+
+// Valid as long as the notice it came in, or until the next call of weir_wait_result.
+struct weir_result {
+    uint64_t ticket;
+    enum weir_result_kind kind; // what was asked for, also when it failed
+    int err;                    // 0: answered. TIMEOUT: `after` was not reached in time; BUSY,
+                                // CORRUPT, IO, UNSUPPORTED, INVALID, ...; see weir_cluster
+    const char *text;           // why, for people; NULL: err is 0
+    void *context;              // as given
+    bool has_more;              // NAMESPACES: there are more behind the last of these
+    const struct weir_node_status *status;     // STATUS
+    const struct weir_cluster_status *cluster; // CLUSTER
+};
+
+// These take what a result has, one after the other. What they point to is valid as long as the
+// result, the struct itself until the next call of the same function with it. WEIR_NOTHING: no
+// more, or it has none; WEIR_ERR_CORRUPT: the node has sent what is none; WEIR_ERR_MEMORY.
+WEIR_API int weir_result_event(const struct weir_result *result,
+                               const struct weir_event **event_out) WEIR_MUST_CHECK;
+
+struct weir_namespace {
+    struct weir_bytes name;
+    uint64_t events;
+    uint64_t bytes; // plain bytes of these events
+    struct weir_id first;
+    struct weir_id last;
+    uint64_t first_timestamp_ms;
+    uint64_t last_timestamp_ms;
+};
+WEIR_API int weir_result_namespace(const struct weir_result *result,
+                                   const struct weir_namespace **row_out) WEIR_MUST_CHECK;
+
+enum weir_member_state {
+    WEIR_MEMBER_ACTIVE = 0,
+    WEIR_MEMBER_JOINING = 1,
+    WEIR_MEMBER_RETIRING = 2,
+    WEIR_MEMBER_RETIRED = 3,
+};
+
+// What a member holds, against what the node holds.
+enum weir_verdict {
+    WEIR_VERDICT_UNKNOWN = 0,
+    WEIR_VERDICT_EQUAL = 1,
+    WEIR_VERDICT_BEHIND = 2,
+    WEIR_VERDICT_AHEAD = 3,
+    WEIR_VERDICT_DIVERGED = 4,
+};
+
+struct weir_member {
+    const char *node; // uuid
+    uint16_t actor;
+    enum weir_member_state state;
+    enum weir_verdict verdict;
+    bool is_self;
+    bool is_connected;
+    bool is_source_direct; // its events come from itself
+    uint16_t source;       // the member its events are pulled from; 0: none
+    uint64_t run;
+    uint64_t held;           // counter of its last event that the node has
+    uint64_t claimed;        // the highest that anybody has said
+    uint64_t lag_ms;         // since when the node is behind; 0: it is not
+    uint64_t promised;       // it will not produce below this counter
+    uint64_t seal;           // RETIRED: its last counter
+    uint16_t diverged_actor; // DIVERGED: in whose events, from which counter on
+    uint64_t diverged_since;
+    struct weir_bytes address;
+    struct weir_bytes version;
+};
+
+// CLUSTER: each member, the node itself included.
+WEIR_API int weir_result_member(const struct weir_result *result,
+                                const struct weir_member **row_out) WEIR_MUST_CHECK;
+
+struct weir_alarm {
+    struct weir_bytes line; // "code: text", for people
+    struct weir_bytes code; // see docs/operations.md; empty: it has none
+    struct weir_bytes text;
+};
+
+// STATUS and CLUSTER: what is wrong.
+WEIR_API int weir_result_alarm(const struct weir_result *result,
+                               const struct weir_alarm **alarm_out) WEIR_MUST_CHECK;
+
+// Up to where the node held everything when it answered, as a cursor. WEIR_NOTHING: it did not say;
+// WEIR_ERR_CORRUPT, WEIR_ERR_MEMORY.
+WEIR_API int weir_result_cursor(const struct weir_result *result,
+                                const char **cursor_out) WEIR_MUST_CHECK;
+
+// --- Durable subscriptions ---------------------------------------------------------------------
+// A durable subscription has a name, and its position is kept on the servers. Programs attach to
+// it, by any node: those that are attached at one time are its group and share the events. Each
+// event goes to one of them, is in flight there until it is acknowledged, and comes again, to any
+// of them, if it is not: after the definition's ack_wait, when the program is gone, or when it says
+// so. After a failure events may come again that were acknowledged; none is ever skipped.
+//
+// An attachment lives over lost connections and changes of node, like a subscription. What was in
+// flight when the connection was lost comes again; acknowledgements that have no answer are sent
+// again on the next one.
+
+enum weir_key {
+    WEIR_KEY_NONE = 0,       // any program of the group gets any event
+    WEIR_KEY_NAMESPACE = 1,  // events of one namespace go to one program while any is in flight
+    WEIR_KEY_COMPONENTS = 2, // those that agree in the first key_components of the namespace
+    WEIR_KEY_ATTRIBUTE = 3,  // in the value of key_attribute; without it: the empty value
+};
+
+#define WEIR_ATTEMPTS_FOR_EVER UINT32_MAX
+
+// What a durable subscription is, from its creation on.
+struct weir_definition {
+    size_t size;
+    const char *const *patterns; // as those of weir_subscribe
+    size_t patterns_count;
+    const char *const *names;
+    size_t names_count;
+    const struct weir_attribute *attributes; // only events that have all of these, by key and value
+    size_t attributes_count;                 // at most 16
+    uint64_t time_min_ms;                    // only events not before this time; UTC
+    enum weir_order order;
+    enum weir_key key;
+    uint32_t key_components;   // 1 to 64
+    const char *key_attribute; // 1 to 255 bytes
+    uint32_t concurrency;      // so many programs at one time; 0: 1,024, which is the most
+    uint32_t attempts;         // an event is handed out so often, then it is parked in
+                               // /$weir/parked/NAME; 0: 10; WEIR_ATTEMPTS_FOR_EVER
+    uint32_t ack_wait_ms;      // 0: 30 s
+    uint32_t checkpoint_every; // the position is written after so many acknowledgements; 0: 1,000
+    uint32_t checkpoint_after_ms; // or so long after the first that it does not cover; 0: 1 s
+    uint32_t queue;               // so many events wait to be handed out; 0: 1,000
+    enum weir_start start;        // all but LAST; resolved once, when it is created
+    struct weir_id start_id;
+    const char *start_cursor;
+    uint64_t start_time_ms; // UTC
+};
+
+enum weir_ack_mode {
+    WEIR_ACK_MANUAL = 0,    // by weir_ack, weir_ack_up_to
+    WEIR_ACK_AUTOMATIC = 1, // an event is acknowledged when the next notice is taken after it,
+                            // unless weir_nack was called for it
+};
+
+struct weir_attach_options {
+    size_t size;
+    const char *name; // 1 to 200 bytes of UTF-8, without '/', control characters, a dot at first
+    const struct weir_definition *definition; // creates it, unless it is there; NULL: it must be
+    uint32_t in_flight;    // so many events at most that are not acknowledged; 0: 100; at most
+                           // 16,384
+    uint64_t credit_bytes; // 0: 4 MiB; at most 1 GiB
+    uint32_t heartbeat_ms; // a mark whenever nothing was sent for so long; 0: none
+    enum weir_ack_mode ack_mode;
+    // Acknowledgements are collected, and sent when there are so many, or the first is so old. (The
+    // waits of the blocking layer send them when nothing else is to be done, and after 10 ms.)
+    uint32_t ack_batch_max;    // 0: half of in_flight
+    uint32_t ack_linger_us;    // 0: with the next output
+    bool has_ack_results;      // WEIR_NOTICE_ACKED for every request, not only what was refused
+    const char *after;         // cursor that the first node must hold first; NULL: none
+    uint32_t after_timeout_ms; // then it ends with WEIR_ERR_TIMEOUT; 0: the node's default (1 s)
+    void *context;             // handed back with its notices
+};
+
+struct weir_attached {
+    bool is_created;    // this attachment has created it
+    const char *remark; // for people: that options were passed over, for it was there; or NULL
+    struct weir_id generation; // of the event that created it, or reset it
+    const char *coordinator;   // uuid of the node that hands out the events
+};
+
+struct weir_id_range {
+    uint16_t actor;
+    uint64_t first; // counters
+    uint64_t last;
+};
+
+// What became of one request with acknowledgements, or of a weir_nack.
+struct weir_acked {
+    bool is_nack;
+    bool is_repeated; // was sent before, over a connection that was lost or moved: what is refused
+                      // was probably counted then
+    int err;          // 0; NOT_FOUND: none of the events is in flight here: they were acknowledged
+                      // before, or have gone to others after ack_wait; or another refusal
+    const char *text; // why, for people; NULL: err is 0
+    uint64_t events;  // in the request
+    uint64_t counted; // by the node, at most; fewer than events: the others are not in flight here
+    const struct weir_id_range *ranges; // of the events; ascending
+    size_t ranges_count;
+};
+
+// Attaches. It need not be connected. *attachment_out is a number as those of subscriptions, never
+// 0; weir_cursor knows nothing of it. Its notices are ATTACHED, EVENT, MARK (CAUGHT_UP, HEARTBEAT,
+// MOVED), ACKED and END.
+//
+// It ends with WEIR_ERR_NOT_FOUND (there is none, and no definition), WEIR_ERR_BUSY (as many are
+// attached as may be), WEIR_ERR_DENIED (the node may not create it now), WEIR_ERR_TIMEOUT,
+// WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED; with WEIR_END_DELETED; or WEIR_END_STOPPED. One that was
+// attached before, and is refused as NOT_FOUND or BUSY by the next node, is asked for again for
+// 10 s: that node may know less, or count the program's lost connection still.
+//
+// Refused at once: WEIR_ERR_INVALID (the name, a pattern, a cursor, a key: see weir_reason_text),
+// WEIR_ERR_LIMIT (a number above its maximum; more than 1,024 together with the subscriptions),
+// WEIR_ERR_UNSUPPORTED, WEIR_ERR_MEMORY; or the error with which this client has ended.
+WEIR_API int weir_attach(struct weir *weir, const struct weir_attach_options *options,
+                         uint64_t *attachment_out) WEIR_MUST_CHECK;
+
+// Leaves: hands out no more events, sends what was acknowledged, then WEIR_NOTICE_END. What was
+// handed out and not acknowledged goes to others, the position stays. In automatic mode the last
+// event is acknowledged with the next notice, as ever. One that is not (any more) is no error.
+WEIR_API int weir_detach(struct weir *weir, uint64_t attachment) WEIR_MUST_CHECK;
+
+// The event is done. Calling it twice is no error by itself. Returns before it is known to the
+// node: see weir_wait_acked and WEIR_NOTICE_ACKED, which tells whenever events were not counted.
+// WEIR_NOTHING: no such attachment, or it has ended; WEIR_ERR_INVALID: no id; WEIR_ERR_BUSY: too
+// many wait to be sent; WEIR_ERR_MEMORY.
+WEIR_API int weir_ack(struct weir *weir, uint64_t attachment, struct weir_id id) WEIR_MUST_CHECK;
+
+// The event and all that were handed out by this attachment before it, and neither acknowledged nor
+// refused since, are done. (Of those, the last two times in_flight: what is older has come again.)
+// The outcomes of weir_ack; WEIR_ERR_NOT_FOUND: it was not handed out, or is not kept any more.
+WEIR_API int weir_ack_up_to(struct weir *weir, uint64_t attachment,
+                            struct weir_id id) WEIR_MUST_CHECK;
+
+// The event is to come again, to any program of the group, after so long. `reason` (may be NULL;
+// 200 bytes are kept) goes with it if it is parked. It is not repeated if the connection is lost:
+// then the event comes again at once. The outcomes of weir_ack.
+WEIR_API int weir_nack(struct weir *weir, uint64_t attachment, struct weir_id id, uint32_t delay_ms,
+                       const char *reason) WEIR_MUST_CHECK;
+
+// How many events were acknowledged or refused without an answer yet.
+WEIR_API uint64_t weir_acks_pending(const struct weir *weir, uint64_t attachment);
+
 // --- Notices -----------------------------------------------------------------------------------
 
 enum weir_notice_kind {
@@ -398,6 +759,7 @@ enum weir_notice_kind {
     WEIR_NOTICE_END = 5,          // a subscription's last
     WEIR_NOTICE_CONNECTED = 6,    // to a node: the first, or another one, or the same again
     WEIR_NOTICE_DISCONNECTED = 7, // from a node, or an attempt has failed: the next one is tried
+    WEIR_NOTICE_RESULT = 8,       // of a request that is not waited for
 };
 
 enum weir_mark_kind {
@@ -406,6 +768,8 @@ enum weir_mark_kind {
     WEIR_MARK_PROGRESS = 3, // a long stretch was passed in which nothing matched
     WEIR_MARK_FRONTIER = 4, // everything up to `at` is handed out, nothing can come in between
     WEIR_MARK_WAITING = 5,  // stable order waits for the member at.actor, known up to at.counter
+    WEIR_MARK_MOVED = 6,    // another node coordinates the durable subscription: what is in flight
+                            // may come again
 };
 
 struct weir_mark {
@@ -416,8 +780,9 @@ struct weir_mark {
 
 enum weir_end_reason {
     WEIR_END_REACHED = 1, // the stop or the limit
-    WEIR_END_STOPPED = 2, // weir_unsubscribe
+    WEIR_END_STOPPED = 2, // weir_unsubscribe, weir_detach
     WEIR_END_ERROR = 3,   // see err and text
+    WEIR_END_DELETED = 4, // the durable subscription was deleted
 };
 
 struct weir_end {
@@ -441,13 +806,15 @@ struct weir_connection {
 // weir_wait_next or weir_free, whatever else is called in between.
 struct weir_notice {
     enum weir_notice_kind kind;
-    uint64_t subscription; // EVENT, SUBSCRIBED, MARK, END
-    void *context;         // of the subscription
+    uint64_t subscription; // EVENT, SUBSCRIBED, MARK, END; ATTACHED, ACKED: the attachment, whose
+                           // events, marks and end come as those of a subscription
+    void *context;         // of the subscription or attachment
     const struct weir_event *event;
     const struct weir_produced *produced;
     const struct weir_mark *mark;
     const struct weir_end *end;
     const struct weir_connection *connection;
+    const struct weir_result *result; // RESULT
 };
 
 // Takes the next notice. WEIR_NOTHING: go on with the connection. Negative: the client has ended,
@@ -552,6 +919,19 @@ WEIR_API int weir_wait_produced(struct weir *weir, uint64_t ticket, int64_t time
 // come meanwhile wait for weir_wait_next. WEIR_LATE, WEIR_WOKEN, or the errors of weir_next.
 WEIR_API int weir_wait_settled(struct weir *weir, uint64_t events_max,
                                int64_t timeout_ms) WEIR_MUST_CHECK;
+
+// Sends the request and waits for its result, which is then not handed out as a notice. Notices
+// that come meanwhile wait for weir_wait_next. WEIR_NOTHING: it was handed out before, or there is
+// no such ticket; WEIR_LATE, WEIR_WOKEN; the errors of weir_next. The outcome of the request itself
+// is in the result, which is valid until the next call of weir_wait_result.
+WEIR_API int weir_wait_result(struct weir *weir, uint64_t ticket, int64_t timeout_ms,
+                              const struct weir_result **result_out) WEIR_MUST_CHECK;
+
+// Sends what was acknowledged and waits until all of it is answered; refusals come as notices.
+// Notices that come meanwhile wait for weir_wait_next. WEIR_NOTHING: no such attachment, or it has
+// ended; WEIR_LATE, WEIR_WOKEN; the errors of weir_next.
+WEIR_API int weir_wait_acked(struct weir *weir, uint64_t attachment,
+                             int64_t timeout_ms) WEIR_MUST_CHECK;
 
 // The clock of the blocking layer: CLOCK_MONOTONIC in nanoseconds.
 WEIR_API int64_t weir_clock(void);
