@@ -482,6 +482,7 @@ enum weir_result_kind {
     WEIR_RESULT_NAMESPACES = 3,
     WEIR_RESULT_STATUS = 4,
     WEIR_RESULT_CLUSTER = 5,
+    WEIR_RESULT_SUBSCRIPTIONS = 6, // weir_result_subscription
 };
 
 struct weir_node_status {
@@ -532,6 +533,7 @@ struct weir_result {
     bool has_more;              // NAMESPACES: there are more behind the last of these
     const struct weir_node_status *status;     // STATUS
     const struct weir_cluster_status *cluster; // CLUSTER
+    const char *remark; // SUBSCRIPTIONS: what was done, for people; NULL: nothing is to be said
 };
 
 // These take what a result has, one after the other. What they point to is valid as long as the
@@ -749,6 +751,65 @@ WEIR_API int weir_nack(struct weir *weir, uint64_t attachment, struct weir_id id
 // How many events were acknowledged or refused without an answer yet.
 WEIR_API uint64_t weir_acks_pending(const struct weir *weir, uint64_t attachment);
 
+// Requests about durable subscriptions (see "requests"), by any node. LIST and SHOW only read; the
+// others are never repeated: their result is WEIR_ERR_CLOSED when the connection was lost before
+// they were sent, WEIR_ERR_UNKNOWN when it was lost before the answer.
+
+// A page of them, in the order of the bytes of their names: those behind `after_name` (empty: from
+// the first). If the result has more, ask again behind its last name.
+WEIR_API int weir_subscriptions_list(struct weir *weir, struct weir_bytes after_name,
+                                     const struct weir_request_options *options,
+                                     uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// One, with what the node that coordinates it knows. The result is WEIR_ERR_NOT_FOUND: there is
+// none.
+WEIR_API int weir_subscriptions_show(struct weir *weir, const char *name,
+                                     const struct weir_request_options *options,
+                                     uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// Creates one; `definition` NULL: everything, from the beginning. The result is WEIR_ERR_DENIED: it
+// is there already, or the node may not produce now.
+WEIR_API int weir_subscriptions_create(struct weir *weir, const char *name,
+                                       const struct weir_definition *definition,
+                                       const struct weir_request_options *options,
+                                       uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// Gives it another start, that of `start` (of which nothing else counts), and forgets its position.
+// The result is WEIR_ERR_NOT_FOUND or WEIR_ERR_DENIED.
+WEIR_API int weir_subscriptions_reset(struct weir *weir, const char *name,
+                                      const struct weir_definition *start,
+                                      const struct weir_request_options *options,
+                                      uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+// Deletes it with its position: those that are attached get WEIR_END_DELETED.
+WEIR_API int weir_subscriptions_delete(struct weir *weir, const char *name,
+                                       const struct weir_request_options *options,
+                                       uint64_t *ticket_out) WEIR_MUST_CHECK;
+
+struct weir_subscription_row {
+    struct weir_bytes name;
+    struct weir_id generation;                // the event that created it, or reset it
+    const struct weir_definition *definition; // without its start
+    const char *cursor;       // of its position: all up to it is done, and some above it may be
+    uint64_t lag_events;      // that the node holds and that are not done, matching or not
+    uint64_t lag_ms;          // how old the oldest of them is
+    uint32_t voids;           // creations that do not count, because another one came first
+    struct weir_id void_last; // the highest of them; zeros: there are none
+    bool is_coordinated;      // what follows is known; otherwise it is 0
+    uint16_t coordinator;     // actor of the node that hands out the events
+    uint32_t consumers;       // that are attached
+    uint64_t in_flight;       // events
+    uint64_t waiting;         // to be handed out
+    uint64_t delivered;       // this and the following: since it is coordinated there
+    uint64_t redelivered;     // of these, not for the first time
+    uint64_t acked;
+    uint64_t parked;
+};
+
+// SUBSCRIPTIONS: takes what a result has, as weir_result_event does.
+WEIR_API int weir_result_subscription(const struct weir_result *result,
+                                      const struct weir_subscription_row **row_out) WEIR_MUST_CHECK;
+
 // --- Notices -----------------------------------------------------------------------------------
 
 enum weir_notice_kind {
@@ -760,6 +821,8 @@ enum weir_notice_kind {
     WEIR_NOTICE_CONNECTED = 6,    // to a node: the first, or another one, or the same again
     WEIR_NOTICE_DISCONNECTED = 7, // from a node, or an attempt has failed: the next one is tried
     WEIR_NOTICE_RESULT = 8,       // of a request that is not waited for
+    WEIR_NOTICE_ATTACHED = 9,     // a node serves the attachment: at first, and after each switch
+    WEIR_NOTICE_ACKED = 10,       // what became of acknowledgements
 };
 
 enum weir_mark_kind {
@@ -815,6 +878,8 @@ struct weir_notice {
     const struct weir_end *end;
     const struct weir_connection *connection;
     const struct weir_result *result; // RESULT
+    const struct weir_attached *attached;
+    const struct weir_acked *acked;
 };
 
 // Takes the next notice. WEIR_NOTHING: go on with the connection. Negative: the client has ended,
