@@ -140,6 +140,9 @@ void group_checkpointed(struct group *group, bool is_durable, struct instant now
 // Asks for a checkpoint now, if anything was done since the last (the driver lets the group go).
 void group_flush(struct group *group);
 
+// Whether nothing was done that no checkpoint says, nor one that is being written.
+bool group_is_covered(const struct group *group);
+
 // Another coordinator's checkpoint has come: what is done there is not handed out here any more.
 // What is in flight here stays so until it ends, without coming again. ERR_MEMORY: a part was
 // taken; say it again.

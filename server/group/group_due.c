@@ -142,6 +142,11 @@ void group_flush(struct group *group)
     group->checkpoint_not_before = (struct instant){.ns = INT64_MIN};
 }
 
+bool group_is_covered(const struct group *group)
+{
+    return group->uncovered == 0;
+}
+
 struct instant group_deadline(const struct group *group)
 {
     struct instant due = checkpoint_due(group);

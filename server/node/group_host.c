@@ -19,7 +19,6 @@ static void free_if_idle(struct hosting *hosting)
     list_remove(&hosting->link);
     list_remove(&hosting->ready_link);
     buffer_deinit(&hosting->definition_text);
-    buffer_deinit(&hosting->checkpoint_bytes);
     free(hosting);
 }
 
@@ -110,6 +109,7 @@ static void stop_group(struct hosting *hosting)
     writer_close(hosting);
     group_free(hosting->group);
     hosting->group = NULL;
+    hosting->has_caught_up = false;
 }
 
 static void end_attachments(struct hosting *hosting, uint32_t reason, enum wire_error error,
@@ -129,12 +129,23 @@ void host_close(struct hosting *hosting, uint32_t reason, enum wire_error error,
 {
     assert(hosting->durable);
     timer_clear(&hosting->groups->cluster->service->timers, &hosting->timer);
+    if (reason != END_DELETED && hosting->group) {
+        writer_last_checkpoint(hosting);
+    }
     stop_group(hosting);
     end_attachments(hosting, reason, error, text);
     hosting->durable->hosting = NULL;
     hosting->durable = NULL;
     list_remove(&hosting->ready_link);
     free_if_idle(hosting);
+}
+
+void groups_release(struct groups *groups, struct bytes name)
+{
+    const struct durable *durable = durable_find(groups, name);
+    if (durable && durable->hosting) {
+        host_close(durable->hosting, 0, 0, "");
+    }
 }
 
 static int rejoin(struct hosting *hosting)
@@ -214,7 +225,6 @@ static int join(struct hosting *hosting, struct attachment *attachment, struct r
     list_append(&hosting->attachments, &attachment->link);
     hosting->attachments_count++;
     hosting->idle_since = INSTANT_NEVER;
-    hosting->is_flushing = false;
     host_mark(hosting);
     return 0;
 }
@@ -342,6 +352,7 @@ static bool is_to_be_let_go(const struct hosting *hosting)
 {
     struct instant due = instant_add(hosting->idle_since, duration_ms(HOST_IDLE_MS));
     return hosting->idle_since.ns != INSTANT_NEVER.ns && hosting->in_flight == 0 &&
+           group_is_covered(hosting->group) &&
            instant_reached(due, hosting->groups->cluster->service->now);
 }
 

@@ -1,5 +1,6 @@
 // What a group writes to the log: checkpoints, and events that were given up.
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +17,9 @@ enum { PARKED_ATTRIBUTES = 4, DECIMAL_DIGITS_MAX = 10 };
 
 bool writer_may_write(const struct groups *groups)
 {
-    return atomic_load_explicit(&groups->cluster->node->view.may_produce, memory_order_relaxed);
+    const struct cluster *cluster = groups->cluster;
+    return cluster->failure.text[0] == '\0' &&
+           atomic_load_explicit(&cluster->node->view.may_produce, memory_order_relaxed);
 }
 
 int writer_event(struct buffer *out, const char *prefix, struct bytes name, struct bytes data,
@@ -46,19 +49,35 @@ void writer_append(struct cluster *cluster, struct cluster_append *append, struc
 
 // --- Checkpoints -------------------------------------------------------------------------------
 
+struct checkpoint {
+    struct hosting *hosting;
+    bool is_dropped; // its group is gone
+    struct cluster_append append;
+    struct append_run run;
+    struct buffer event;
+};
+
+static void checkpoint_free(struct checkpoint *checkpoint)
+{
+    buffer_deinit(&checkpoint->event);
+    free(checkpoint);
+}
+
 static void checkpoint_completed(struct cluster_append *done)
 {
-    struct hosting *hosting = container_of(done, struct hosting, checkpoint);
-    hosting->is_checkpointing = false;
-    if (hosting->durable && hosting->group) {
+    struct checkpoint *checkpoint = container_of(done, struct checkpoint, append);
+    struct hosting *hosting = checkpoint->hosting;
+    if (!checkpoint->is_dropped) {
+        hosting->checkpoint = NULL;
         group_checkpointed(hosting->group, done->append.result == 0,
                            hosting->groups->cluster->service->now);
         host_mark(hosting);
     }
+    checkpoint_free(checkpoint);
     host_landed(hosting);
 }
 
-static int encode_checkpoint(struct hosting *hosting)
+static int encode_checkpoint(struct hosting *hosting, struct buffer *out)
 {
     struct position position = {0};
     struct buffer encoded = {0};
@@ -71,28 +90,50 @@ static int encode_checkpoint(struct hosting *hosting)
         .position = buffer_bytes(&encoded),
     };
     err = err ? err : subscription_event_encode(&event, &data);
-    err =
-        err ? err
-            : writer_event(&hosting->checkpoint_bytes, SUBSCRIPTIONS_NAMESPACE,
-                           durable_name(hosting->durable), buffer_bytes(&data), bytes_of(NULL, 0));
+    err = err ? err
+              : writer_event(out, SUBSCRIPTIONS_NAMESPACE, durable_name(hosting->durable),
+                             buffer_bytes(&data), bytes_of(NULL, 0));
     buffer_deinit(&data);
     buffer_deinit(&encoded);
     position_deinit(&position);
     return err;
 }
 
+// On its way to the log; NULL: it cannot be written now.
+static struct checkpoint *checkpoint_write(struct hosting *hosting)
+{
+    struct checkpoint *checkpoint =
+        writer_may_write(hosting->groups) ? calloc(1, sizeof *checkpoint) : NULL;
+    if (!checkpoint || encode_checkpoint(hosting, &checkpoint->event)) {
+        if (checkpoint) {
+            checkpoint_free(checkpoint);
+        }
+        return NULL;
+    }
+    checkpoint->hosting = hosting;
+    hosting->in_flight++;
+    writer_append(hosting->groups->cluster, &checkpoint->append, &checkpoint->run,
+                  buffer_bytes(&checkpoint->event), checkpoint_completed);
+    return checkpoint;
+}
+
 void writer_checkpoint(struct hosting *hosting)
 {
-    struct cluster *cluster = hosting->groups->cluster;
-    if (hosting->is_checkpointing || !writer_may_write(hosting->groups) ||
-        encode_checkpoint(hosting)) {
-        group_checkpointed(hosting->group, false, cluster->service->now);
-        return;
+    assert(!hosting->checkpoint);
+    hosting->checkpoint = checkpoint_write(hosting);
+    if (!hosting->checkpoint) {
+        group_checkpointed(hosting->group, false, hosting->groups->cluster->service->now);
     }
-    hosting->is_checkpointing = true;
-    hosting->in_flight++;
-    writer_append(cluster, &hosting->checkpoint, &hosting->checkpoint_run,
-                  buffer_bytes(&hosting->checkpoint_bytes), checkpoint_completed);
+}
+
+void writer_last_checkpoint(struct hosting *hosting)
+{
+    if (!group_is_covered(hosting->group)) {
+        struct checkpoint *checkpoint = checkpoint_write(hosting);
+        if (checkpoint) {
+            checkpoint->is_dropped = true;
+        }
+    }
 }
 
 // --- Parking -----------------------------------------------------------------------------------
@@ -238,5 +279,9 @@ void writer_close(struct hosting *hosting)
     {
         list_remove(link);
         container_of(link, struct parking, link)->is_dropped = true;
+    }
+    if (hosting->checkpoint) {
+        hosting->checkpoint->is_dropped = true;
+        hosting->checkpoint = NULL;
     }
 }

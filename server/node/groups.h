@@ -15,7 +15,7 @@ struct groups;
 int groups_new(struct cluster *cluster, struct groups **groups_out) MUST_CHECK;
 void groups_free(struct groups *groups); // nothing may be in flight
 
-// Ends every attachment. What was acknowledged since the last checkpoint comes again.
+// Ends every attachment and writes the last checkpoints: the log closes after them.
 void groups_shut_down(struct groups *groups);
 
 // At the end of each turn of the driver.
@@ -36,7 +36,8 @@ struct attachment_ops {
     void (*caught_up)(void *context);
     // What was in flight may come again: the group begins anew.
     void (*renewed)(void *context);
-    // The last: END_DELETED, END_SHUTDOWN, or an error (reason 0). The attachment is gone.
+    // The last: END_DELETED, END_SHUTDOWN, an error (reason 0), or neither (groups_release). The
+    // attachment is gone.
     void (*ended)(void *context, uint32_t reason, enum wire_error error, const char *text);
 };
 
@@ -63,6 +64,11 @@ uint64_t groups_ack(struct attachment *attachment, struct event_id up_to,
 // Returns how many ranges had anything in flight here.
 uint32_t groups_nack(struct attachment *attachment, const struct done_range *ranges, uint32_t count,
                      struct duration delay, struct bytes reason);
+
+// Another node coordinates the subscription from now on: the group writes its last checkpoint and
+// goes. Attachments that are left are told `ended` with reason 0 and error 0: whoever has them
+// attaches them anew, there. Of a name without a group here: nothing.
+void groups_release(struct groups *groups, struct bytes name);
 
 // --- Creating, resetting, deleting --------------------------------------------------------------
 

@@ -51,7 +51,6 @@ struct hosting {
     uint32_t in_flight; // reads and appends
     struct timer timer;
     struct instant idle_since; // INSTANT_NEVER: somebody is attached
-    bool is_flushing;          // is let go once its checkpoint is durable
 
     // reading
     struct session *session; // NULL: to be opened
@@ -73,11 +72,7 @@ struct hosting {
     uint32_t redeliveries_reading;
     struct list_node parkings;
 
-    // the checkpoint
-    bool is_checkpointing;
-    struct cluster_append checkpoint;
-    struct append_run checkpoint_run;
-    struct buffer checkpoint_bytes;
+    struct checkpoint *checkpoint; // that is being written; NULL: none
 };
 
 struct attachment {
@@ -122,6 +117,7 @@ void host_changed(struct hosting *hosting, const struct position *done);
 // Something is to be looked at in this turn, or in one soon.
 void host_mark(struct hosting *hosting);
 void host_turn(struct hosting *hosting);
+// Without a generation any more, or with its last checkpoint on the way.
 void host_close(struct hosting *hosting, uint32_t reason, enum wire_error error, const char *text);
 void host_landed(struct hosting *hosting); // a read or append is back; may free it
 
@@ -151,6 +147,8 @@ void deliver_close(struct hosting *hosting);
 // --- group_writer.c ----------------------------------------------------------------------------
 
 void writer_checkpoint(struct hosting *hosting);
+// What no checkpoint covers yet, before the group goes: nobody waits for it.
+void writer_last_checkpoint(struct hosting *hosting);
 void writer_park(struct hosting *hosting, const struct group_action *action);
 void writer_close(struct hosting *hosting);
 

@@ -1,0 +1,203 @@
+#include "tests/unit/server/groups/groups_fixture.h"
+
+#include "proto/model/event.h"
+#include "proto/model/slice.h"
+
+void groups_open(struct cluster_fixture *fixture)
+{
+    cluster_fixture_init(fixture, 1, test_seed());
+    cluster_node_open(fixture, 0, 0, NULL);
+    cluster_pass_ms(fixture, 10);
+    ck_assert(atomic_load(&fixture->nodes[0].node->view.may_produce));
+}
+
+void groups_close(struct cluster_fixture *fixture)
+{
+    cluster_fixture_deinit(fixture);
+}
+
+void groups_restart(struct cluster_fixture *fixture)
+{
+    cluster_node_close(fixture, 0);
+    cluster_node_open(fixture, 0, 0, NULL);
+    for (unsigned waited = 0; !atomic_load(&fixture->nodes[0].node->view.may_produce); waited++) {
+        ck_assert_uint_lt(waited, 200);
+        cluster_pass_ms(fixture, 100);
+    }
+}
+
+struct groups *groups_of(const struct cluster_fixture *fixture)
+{
+    return fixture->nodes[0].service->cluster->groups;
+}
+
+void definition_begin(struct subscription_definition *definition)
+{
+    subscription_definition_init(definition);
+    definition->entries[0] = (struct filter_entry){.text = bytes_of_text(EVENTS_SPACE)};
+    definition->entries_count = 1;
+}
+
+void told_done(void *context, int err, const char *text)
+{
+    struct told *told = context;
+    ck_assert(!told->is_told);
+    told->is_told = true;
+    told->err = err;
+    snprintf(told->text, sizeof told->text, "%s", text);
+}
+
+void create(struct cluster_fixture *fixture, const struct subscription_definition *definition)
+{
+    const struct request_subscribe start = {.start = START_BEGINNING};
+    struct told told = {0};
+    ck_assert_int_eq(groups_create(groups_of(fixture), bytes_of_text(GROUP_NAME), definition,
+                                   &start, told_done, &told),
+                     0);
+    cluster_settle(fixture);
+    ck_assert(told.is_told);
+    ck_assert_int_eq(told.err, 0);
+}
+
+void take_reset(struct cluster_fixture *fixture, uint16_t actor)
+{
+    struct group_row row = look(fixture);
+    struct version_vector nothing = {0};
+    struct buffer start = {0};
+    struct buffer data = {0};
+    ck_assert_int_eq(version_vector_encode(&nothing, &start), 0);
+    const struct subscription_event event = {
+        .kind = SUBSCRIPTION_RESET,
+        .definition = row.definition,
+        .start = buffer_bytes(&start),
+    };
+    ck_assert_int_eq(subscription_event_encode(&event, &data), 0);
+    const struct event_id id = {.counter = held(fixture) + 1000, .actor = actor};
+    ck_assert_int_eq(groups_take_event(groups_of(fixture),
+                                       bytes_of_text(SUBSCRIPTIONS_NAMESPACE GROUP_NAME), id,
+                                       buffer_bytes(&data)),
+                     0);
+    buffer_deinit(&start);
+    buffer_deinit(&data);
+    position_deinit(&row.position);
+}
+
+// --- Consumers ---------------------------------------------------------------------------------
+
+static void taker_deliver(void *context, struct block *block, size_t offset, size_t length,
+                          uint32_t attempt)
+{
+    struct taker *taker = context;
+    struct bytes rest = bytes_of(block->data + offset, length);
+    while (rest.length > 0) {
+        struct slice slice;
+        ck_assert_int_eq(slice_next(&rest, &slice), 0);
+        for (uint32_t i = 0; i < slice.count; i++) {
+            ck_assert_uint_lt(taker->count, TAKEN_MAX);
+            taker->events[taker->count++] = (struct taken){
+                .id = {.counter = slice.first + i, .actor = slice.actor},
+                .attempt = attempt,
+            };
+        }
+    }
+    block_unref(block);
+}
+
+static void taker_caught_up(void *context)
+{
+    struct taker *taker = context;
+    taker->caught_up++;
+}
+
+static void taker_renewed(void *context)
+{
+    struct taker *taker = context;
+    taker->renewed++;
+}
+
+static void taker_ended(void *context, uint32_t reason, enum wire_error error, const char *text)
+{
+    struct taker *taker = context;
+    ck_assert(!taker->is_ended);
+    taker->is_ended = true;
+    taker->attachment = NULL;
+    taker->end_reason = reason;
+    taker->error = error;
+    snprintf(taker->text, sizeof taker->text, "%s", text);
+}
+
+static const struct attachment_ops TAKER_OPS = {
+    .deliver = taker_deliver,
+    .caught_up = taker_caught_up,
+    .renewed = taker_renewed,
+    .ended = taker_ended,
+};
+
+void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t in_flight_max)
+{
+    const struct attach_options options = {
+        .in_flight_max = in_flight_max,
+        .credit_bytes = SUBSCRIPTION_CREDIT_BYTES_MAX,
+        .ops = &TAKER_OPS,
+        .context = taker,
+    };
+    struct event_id generation;
+    struct reason reason = {0};
+    *taker = (struct taker){.events = calloc(TAKEN_MAX, sizeof *taker->events)};
+    ck_assert_ptr_nonnull(taker->events);
+    int err = groups_attach(groups_of(fixture), bytes_of_text(GROUP_NAME), &options,
+                            &taker->attachment, &generation, &reason);
+    ck_assert_msg(err == 0, "%s", reason.text);
+    ck_assert(!event_id_is_none(generation));
+    cluster_settle(fixture);
+}
+
+void taker_detach(struct taker *taker)
+{
+    if (taker->attachment) {
+        groups_detach(taker->attachment);
+        taker->attachment = NULL;
+    }
+}
+
+void taker_deinit(struct taker *taker)
+{
+    taker_detach(taker);
+    free(taker->events);
+    *taker = (struct taker){0};
+}
+
+uint64_t taker_ack(struct taker *taker, uint32_t first, uint32_t count)
+{
+    uint64_t counted = 0;
+    ck_assert_uint_le(first + count, taker->count);
+    for (uint32_t i = first; i < first + count; i++) {
+        struct event_id id = taker->events[i].id;
+        const struct done_range range = {
+            .actor = id.actor, .first = id.counter, .last = id.counter};
+        counted += groups_ack(taker->attachment, (struct event_id){0}, &range, 1);
+    }
+    return counted;
+}
+
+// --- What there is -----------------------------------------------------------------------------
+
+uint32_t produce(struct cluster_fixture *fixture, uint32_t count)
+{
+    cluster_produce(fixture, 0, count, 10);
+    cluster_settle(fixture);
+    return count;
+}
+
+struct group_row look(struct cluster_fixture *fixture)
+{
+    struct group_row row = {0};
+    ck_assert_int_eq(groups_look(groups_of(fixture), bytes_of_text(GROUP_NAME), false, &row), 0);
+    return row;
+}
+
+uint64_t held(const struct cluster_fixture *fixture)
+{
+    const struct service *service = fixture->nodes[0].service;
+    return version_vector_get(store_port_vector(service->port), node_actor(service->node));
+}

@@ -1,0 +1,144 @@
+// Durable subscriptions at the node that coordinates them: the driver over a real log.
+
+#include "tests/unit/server/groups/groups_fixture.h"
+
+static struct cluster_fixture fixture;
+
+static void open_group(void (*change)(struct subscription_definition *definition))
+{
+    struct subscription_definition definition;
+    definition_begin(&definition);
+    if (change) {
+        change(&definition);
+    }
+    groups_open(&fixture);
+    create(&fixture, &definition);
+}
+
+// --- The last checkpoint -----------------------------------------------------------------------
+
+START_TEST(what_was_acknowledged_before_a_clean_stop_does_not_come_again)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 10);
+    ck_assert_uint_eq(taker_ack(&taker, 0, 7), 7);
+    uint64_t before = held(&fixture);
+    service_shut_down(fixture.nodes[0].service);
+    ck_assert_uint_eq(taker.end_reason, END_SHUTDOWN);
+    cluster_settle(&fixture);
+    taker_deinit(&taker);
+    groups_restart(&fixture);
+    ck_assert_uint_gt(held(&fixture), before);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 3);
+    ck_assert_uint_eq(taker.events[0].id.counter, before - 2);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_checkpoint_on_its_way_at_a_clean_stop_is_followed_by_the_last_one)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    taker_ack(&taker, 0, 4);
+    cluster_pass_ms(&fixture, 999);
+    fixture.nodes[0].is_store_frozen = true;
+    cluster_pass_ms(&fixture, 10); // the first is on its way
+    taker_ack(&taker, 4, 4);
+    service_shut_down(fixture.nodes[0].service);
+    fixture.nodes[0].is_store_frozen = false;
+    taker_deinit(&taker);
+    groups_restart(&fixture);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 2);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_group_that_is_released_writes_its_last_checkpoint)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    taker_ack(&taker, 0, 7);
+    uint64_t before = held(&fixture);
+    groups_release(groups_of(&fixture), bytes_of_text(GROUP_NAME));
+    ck_assert(taker.is_ended);
+    ck_assert_uint_eq(taker.end_reason, 0);
+    ck_assert_uint_eq(taker.error, 0);
+    groups_release(groups_of(&fixture), bytes_of_text(GROUP_NAME)); // there is none any more
+    groups_release(groups_of(&fixture), bytes_of_text("another"));
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(held(&fixture), before + 1);
+    struct group_row row = look(&fixture);
+    ck_assert(!row.is_coordinated);
+    position_deinit(&row.position);
+    taker_deinit(&taker);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 3);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(what_nobody_acknowledged_costs_no_checkpoint)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    uint64_t before = held(&fixture);
+    groups_release(groups_of(&fixture), bytes_of_text(GROUP_NAME));
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(held(&fixture), before);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+// --- Generations -------------------------------------------------------------------------------
+
+// It comes while the group's own checkpoint is in the log's hands.
+START_TEST(a_reset_while_a_checkpoint_is_on_its_way_begins_anew)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    taker_ack(&taker, 0, 10);
+    cluster_pass_ms(&fixture, 999);
+    fixture.nodes[0].is_store_frozen = true;
+    cluster_pass_ms(&fixture, 10);
+    take_reset(&fixture, 2);
+    fixture.nodes[0].is_store_frozen = false;
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_eq(taker.renewed, 1);
+    ck_assert_uint_eq(taker.count, 20);
+    ck_assert_uint_eq(taker.caught_up, 2);
+    ck_assert_uint_eq(taker_ack(&taker, 10, 10), 10);
+    uint64_t before = held(&fixture);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_eq(held(&fixture), before + 1);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("groups");
+    suite_add(suite, what_was_acknowledged_before_a_clean_stop_does_not_come_again);
+    suite_add(suite, a_checkpoint_on_its_way_at_a_clean_stop_is_followed_by_the_last_one);
+    suite_add(suite, a_group_that_is_released_writes_its_last_checkpoint);
+    suite_add(suite, what_nobody_acknowledged_costs_no_checkpoint);
+    suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
+    return check_main(suite);
+}
