@@ -137,10 +137,12 @@ int group_position(const struct group *group, struct position *position) MUST_CH
 // it comes out again after `checkpoint_after`, or group_flush.
 void group_checkpointed(struct group *group, bool is_durable, struct instant now);
 
-// Asks for a checkpoint now, if anything was done since the last (the driver lets the group go).
+// Asks for a checkpoint now, if anything was done since the last, or the reader has come far (the
+// driver lets the group go).
 void group_flush(struct group *group);
 
-// Whether nothing was done that no checkpoint says, nor one that is being written.
+// Whether all that was done is in a checkpoint, or in one that is being written, and the reader has
+// not come far since.
 bool group_is_covered(const struct group *group);
 
 // Another coordinator's checkpoint has come: what is done there is not handed out here any more.

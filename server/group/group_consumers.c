@@ -100,7 +100,7 @@ void group_leave(struct group *group, consumer_id id, struct instant now)
     free(consumer);
     group->consumers_count--;
     if (group->consumers_count == 0) {
-        group->is_flushing = group->uncovered > 0;
+        due_flush(group);
     }
 }
 

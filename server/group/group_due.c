@@ -98,15 +98,22 @@ void due_done(struct group *group, uint64_t count, struct instant now)
     group->uncovered += count;
 }
 
+// Whether a failover would read much again of which nothing, or little, matched.
+static bool has_passed_far(const struct group *group)
+{
+    return group->passed >= (group->is_flushing ? PASSED_LET_GO_MAX : PASSED_MAX);
+}
+
 // When one is due; never, while one is being written or nothing was done.
 static struct instant checkpoint_due(const struct group *group)
 {
-    if (group->is_covering || group->uncovered == 0) {
+    bool is_far = has_passed_far(group);
+    if (group->is_covering || (group->uncovered == 0 && !is_far)) {
         return INSTANT_NEVER;
     }
     struct instant due = instant_add(group->uncovered_since, group->checkpoint_after);
     struct instant not_before = group->checkpoint_not_before;
-    if (group->is_flushing || group->uncovered >= group->checkpoint_every) {
+    if (group->is_flushing || is_far || group->uncovered >= group->checkpoint_every) {
         return not_before;
     }
     return due.ns > not_before.ns ? due : not_before;
@@ -120,7 +127,9 @@ bool due_checkpoint(struct group *group, struct instant now)
     group->is_covering = true;
     group->is_flushing = false;
     group->covering = group->uncovered;
+    group->covering_passed = group->passed;
     group->uncovered = 0;
+    group->passed = 0;
     return true;
 }
 
@@ -130,21 +139,28 @@ void group_checkpointed(struct group *group, bool is_durable, struct instant now
     group->is_covering = false;
     if (!is_durable) {
         group->uncovered += group->covering;
+        group->passed += group->covering_passed;
         group->is_flushing = true;
         group->checkpoint_not_before = instant_add(now, group->checkpoint_after);
     }
     group->covering = 0;
-}
-
-void group_flush(struct group *group)
-{
-    group->is_flushing = group->uncovered > 0;
-    group->checkpoint_not_before = (struct instant){.ns = INT64_MIN};
+    group->covering_passed = 0;
 }
 
 bool group_is_covered(const struct group *group)
 {
-    return group->uncovered == 0;
+    return group->uncovered == 0 && group->passed < PASSED_LET_GO_MAX;
+}
+
+void due_flush(struct group *group)
+{
+    group->is_flushing = !group_is_covered(group);
+}
+
+void group_flush(struct group *group)
+{
+    due_flush(group);
+    group->checkpoint_not_before = (struct instant){.ns = INT64_MIN};
 }
 
 struct instant group_deadline(const struct group *group)

@@ -66,6 +66,7 @@ int group_passed(struct group *group, const struct version_vector *cursor)
         if (err) {
             return err;
         }
+        group->passed += entry.counter - before;
         if (group->done_segments > 0) {
             segments_cover(group, entry.actor, before + 1, entry.counter);
         }

@@ -16,9 +16,11 @@
 
 enum {
     PARKINGS_AT_ONCE = 16,
-    PARK_RETRY_MS = 1000,   // after one could not be written
-    MEMORY_RETRY_MS = 100,  // after a segment could not be divided
-    SEGMENTS_PER_RANGE = 3, // that may have to be taken for one range that is done
+    PASSED_MAX = 1000000,      // events that the reader may come on without a checkpoint
+    PASSED_LET_GO_MAX = 65536, // the same when the group goes, or has nobody any more
+    PARK_RETRY_MS = 1000,      // after one could not be written
+    MEMORY_RETRY_MS = 100,     // after a segment could not be divided
+    SEGMENTS_PER_RANGE = 3,    // that may have to be taken for one range that is done
 };
 
 // Why an event was handed out last and is not done: kept once for all that share it.
@@ -140,8 +142,10 @@ struct group {
     struct group_reason *last_reason; // the same again shares it
 
     uint64_t uncovered; // done since the last checkpoint
+    uint64_t passed;    // events that the cursor has come on since
     struct instant uncovered_since;
     uint64_t covering; // by the checkpoint that is being written
+    uint64_t covering_passed;
     bool is_covering;
     bool is_flushing;
     struct instant checkpoint_not_before;
@@ -261,3 +265,4 @@ void due_done(struct group *group, uint64_t count, struct instant now);
 void due_look(struct group *group, struct instant now);
 bool due_park(struct group *group, struct instant now, struct group_action *action_out);
 bool due_checkpoint(struct group *group, struct instant now);
+void due_flush(struct group *group); // a checkpoint soon, if there is anything to say

@@ -130,6 +130,7 @@ void host_close(struct hosting *hosting, uint32_t reason, enum wire_error error,
     assert(hosting->durable);
     timer_clear(&hosting->groups->cluster->service->timers, &hosting->timer);
     if (reason != END_DELETED && hosting->group) {
+        reader_note(hosting);
         writer_last_checkpoint(hosting);
     }
     stop_group(hosting);
@@ -278,6 +279,7 @@ void groups_detach(struct attachment *attachment)
     group_leave(hosting->group, attachment->id, now);
     if (hosting->attachments_count == 0) {
         hosting->idle_since = now;
+        reader_note(hosting);
         group_flush(hosting->group);
     }
     free(attachment);

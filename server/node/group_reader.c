@@ -244,6 +244,13 @@ static int note_cursor(struct hosting *hosting, uint64_t spent)
     return group_passed(hosting->group, &subscription->cursor);
 }
 
+void reader_note(struct hosting *hosting)
+{
+    if (hosting->session && note_cursor(hosting, 0)) {
+        return; // without memory less is said to be done
+    }
+}
+
 static void tell_caught_up(struct hosting *hosting)
 {
     hosting->has_caught_up = true;

@@ -113,6 +113,47 @@ START_TEST(a_checkpoint_after_so_long)
 }
 END_TEST
 
+START_TEST(a_checkpoint_after_a_long_way_without_a_match)
+{
+    group_begin(&fixture, "");
+    join(&fixture, 1, 100);
+    passed(&fixture, 1, 600000);
+    passed(&fixture, 2, 399999);
+    ck_assert_str_eq(group_does(&fixture), "");
+    ck_assert_int_eq(group_due_ms(&fixture), -1); // one that is idle writes none
+    passed(&fixture, 2, 400000);
+    ck_assert_str_eq(group_does(&fixture), "checkpoint");
+    passed(&fixture, 2, 500000);
+    ck_assert_str_eq(group_does(&fixture), "");
+    group_checkpointed(fixture.group, false, fixture.now);
+    ck_assert_int_eq(group_due_ms(&fixture), 1000);
+    wait_ms(&fixture, 1000);
+    ck_assert_str_eq(group_does(&fixture), "checkpoint");
+    group_checkpointed(fixture.group, true, fixture.now);
+    ck_assert(group_is_covered(fixture.group));
+    ck_assert_int_eq(group_due_ms(&fixture), -1);
+}
+END_TEST
+
+START_TEST(a_checkpoint_of_a_shorter_way_when_nobody_is_left)
+{
+    group_begin(&fixture, "");
+    join(&fixture, 1, 100);
+    passed(&fixture, 1, 65535);
+    ck_assert(group_is_covered(fixture.group));
+    group_leave(fixture.group, 1, fixture.now);
+    ck_assert_str_eq(group_does(&fixture), "");
+    join(&fixture, 2, 100);
+    passed(&fixture, 1, 65536);
+    ck_assert(!group_is_covered(fixture.group));
+    ck_assert_str_eq(group_does(&fixture), "");
+    group_leave(fixture.group, 2, fixture.now);
+    ck_assert_str_eq(group_does(&fixture), "checkpoint");
+    group_checkpointed(fixture.group, true, fixture.now);
+    ck_assert(group_is_covered(fixture.group));
+}
+END_TEST
+
 START_TEST(a_checkpoint_when_the_last_one_leaves)
 {
     group_begin(&fixture, "");
@@ -180,6 +221,8 @@ int main(void)
         a_million_above_a_stuck_one_are_one_range,
         a_checkpoint_after_so_many,
         a_checkpoint_after_so_long,
+        a_checkpoint_after_a_long_way_without_a_match,
+        a_checkpoint_of_a_shorter_way_when_nobody_is_left,
         a_checkpoint_when_the_last_one_leaves,
         what_another_coordinator_has_done_does_not_come,
         what_was_done_elsewhere_does_not_come_again,

@@ -104,6 +104,33 @@ START_TEST(what_nobody_acknowledged_costs_no_checkpoint)
 }
 END_TEST
 
+static void want_others(struct subscription_definition *definition)
+{
+    definition->entries[0].text = bytes_of_text("/other");
+}
+
+START_TEST(a_long_way_without_a_match_is_not_read_again)
+{
+    struct taker taker;
+    open_group(want_others);
+    taker_attach(&fixture, &taker, 100);
+    for (unsigned i = 0; i < 17; i++) {
+        produce(&fixture, 4096);
+    }
+    uint64_t before = held(&fixture);
+    cluster_pass_ms(&fixture, 5000);
+    ck_assert_uint_eq(held(&fixture), before); // an idle one writes none
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 15000);
+    ck_assert_uint_eq(held(&fixture), before + 1);
+    struct group_row row = look(&fixture);
+    ck_assert(!row.is_coordinated);
+    ck_assert_uint_ge(version_vector_get(&row.position.vector, 1), 17 * 4096);
+    position_deinit(&row.position);
+    groups_close(&fixture);
+}
+END_TEST
+
 // --- Generations -------------------------------------------------------------------------------
 
 // It comes while the group's own checkpoint is in the log's hands.
@@ -139,6 +166,7 @@ int main(void)
     suite_add(suite, a_checkpoint_on_its_way_at_a_clean_stop_is_followed_by_the_last_one);
     suite_add(suite, a_group_that_is_released_writes_its_last_checkpoint);
     suite_add(suite, what_nobody_acknowledged_costs_no_checkpoint);
+    suite_add(suite, a_long_way_without_a_match_is_not_read_again);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
     return check_main(suite);
 }
