@@ -84,7 +84,6 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
     case NOTICE_READY:
     case NOTICE_ANSWER:
     case NOTICE_REFUSED:
-    case NOTICE_FOUND:
     case NOTICE_SUBSCRIBED:
         break;
     }

@@ -245,7 +245,6 @@ static enum step on_notice(struct consumer *consumer, const struct notice *notic
     case NOTICE_READY:
     case NOTICE_ANSWER:
     case NOTICE_PRODUCED:
-    case NOTICE_FOUND:
         break;
     }
     return STEP_ON;

@@ -67,10 +67,13 @@ static const struct argp get_argp = {
     .children = children,
 };
 
-static int print_found(const struct options *options, struct output *output, struct events *events)
+static int print_found(const struct options *options, struct output *output, struct bytes found)
 {
+    struct buffer scratch = {0};
+    struct events events;
     struct received_event event;
-    int outcome = events_next(events, &event);
+    events_init(&events, found, false, &scratch, NULL);
+    int outcome = events_next(&events, &event);
     if (outcome == EVENTS_END) {
         char id[EVENT_ID_TEXT_LENGTH + 1];
         event_id_format(options->id, id);
@@ -96,7 +99,7 @@ static int get(const struct cli *cli, const struct options *options)
     int err = core_request(client_core(client), &request, 0);
     status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
     if (status == 0) {
-        status = print_found(options, &output, notice.events);
+        status = print_found(options, &output, notice.reply.events);
     }
     output_deinit(&output);
     client_close(client);

@@ -22,10 +22,9 @@ struct core_config {
 
 enum notice_kind {
     NOTICE_READY,    // the node has answered hello
-    NOTICE_ANSWER,   // ping, namespaces, status or cluster: see reply
+    NOTICE_ANSWER,   // to any other request: see reply, and message for what its views point into
     NOTICE_PRODUCED, // in the order of the produce requests
     NOTICE_REFUSED,  // a request failed, or a subscription ended by an error: see reply.error
-    NOTICE_FOUND,    // events that answer get, last or neighbor
     NOTICE_SUBSCRIBED,
     NOTICE_EVENTS, // events of a subscription
     NOTICE_MARK,   // see reply.mark
@@ -35,10 +34,12 @@ enum notice_kind {
 // Everything in it is valid until the next call of core_next or core_space.
 struct notice {
     enum notice_kind kind;
-    uint64_t id;           // of the request or subscription
-    uint64_t tag;          // as given with it
-    struct reply reply;    // what came, decoded
-    struct events *events; // FOUND, EVENTS; what is not taken is passed over
+    uint64_t id;               // of the request or subscription
+    uint64_t tag;              // as given with it
+    enum request_kind request; // what is answered; 0: a delivery
+    struct bytes message;      // what came
+    struct reply reply;        // the same, decoded
+    struct events *events;     // EVENTS; what is not taken is passed over
 };
 
 // `now` starts the hello timeout. ERR_MEMORY.
@@ -78,9 +79,9 @@ enum { CORE_NOTHING = 1 };
 int core_next(struct core *core, struct notice *notice_out) MUST_CHECK;
 const char *core_reason(const struct core *core);
 
-// The next notice of those that no program waits with: READY, and the answers to produce requests.
-// Other messages before it are kept for core_next; the notice that this returned last stays as it
-// is. CORE_NOTHING, also when the connection is over: core_next says so behind all that is kept.
+// The next notice of those that no program waits with: READY, and the answers to requests. Other
+// messages before it are kept for core_next; the notice that this returned last stays as it is.
+// CORE_NOTHING, also when the connection is over: core_next says so behind all that is kept.
 int core_next_urgent(struct core *core, struct notice *notice_out) MUST_CHECK;
 
 // Why the connection is over, even if core_next has not come to that yet; 0: it is not.

@@ -75,7 +75,7 @@ static void hand_out_events(struct core *core, struct client_subscription *subsc
                             struct notice *notice)
 {
     events_init(&core->events, notice->reply.events, notice->reply.kind == DELIVERY_CHUNKS,
-                &core->scratch, subscription ? &subscription->cursor : NULL);
+                &core->scratch, &subscription->cursor);
     incoming_pin(&core->incoming);
     core->has_events = true;
     core->delivering = subscription;
@@ -89,6 +89,7 @@ static int on_subscription(struct core *core, struct client_subscription *subscr
 {
     const struct reply *reply = &notice->reply;
     notice->tag = subscription->tag;
+    notice->request = reply->kind == REPLY_ERROR ? REQUEST_SUBSCRIBE : 0;
     // One that was stopped before it began ends without having begun, and without a place.
     bool is_over = reply->kind == REPLY_ERROR || reply->kind == DELIVERY_END;
     if (subscription->is_subscribed == (reply->kind == REPLY_SUBSCRIBED) && !is_over) {
@@ -201,22 +202,15 @@ static int on_answer(struct core *core, struct pending_request *request, struct 
     }
     notice->tag = request->tag;
     bool is_own = request->is_own;
-    enum request_kind kind = request->kind;
+    notice->request = request->kind;
     pending_answer(&core->others, request);
-    if (kind == REQUEST_HELLO) {
+    if (notice->request == REQUEST_HELLO) {
         return on_hello(core, notice);
     }
     if (is_own) {
         return QUIET;
     }
-    if (reply->kind == REPLY_ERROR) {
-        notice->kind = NOTICE_REFUSED;
-    } else if (reply->kind == REPLY_EVENTS) {
-        notice->kind = NOTICE_FOUND;
-        hand_out_events(core, NULL, notice);
-    } else {
-        notice->kind = NOTICE_ANSWER;
-    }
+    notice->kind = reply->kind == REPLY_ERROR ? NOTICE_REFUSED : NOTICE_ANSWER;
     return 0;
 }
 
@@ -234,6 +228,7 @@ static int on_produced(struct core *core, struct notice *notice)
     notice->kind = reply->kind == REPLY_ERROR ? NOTICE_REFUSED : NOTICE_PRODUCED;
     notice->id = request->id;
     notice->tag = request->tag;
+    notice->request = REQUEST_PRODUCE;
     pending_drop_first(&core->produces);
     return 0;
 }
@@ -263,6 +258,7 @@ static int on_message(struct core *core, struct bytes message, struct notice *no
     }
     const struct reply *reply = &notice->reply;
     notice->id = reply->id;
+    notice->message = message;
     if (!core->is_ready && reply->kind != REPLY_HELLO && reply->kind != REPLY_ERROR) {
         return protocol_error(core, "its first message is not hello");
     }
@@ -387,7 +383,8 @@ static int take_urgent(struct core *core, struct notice *notice)
         struct reason ignored;
         outcome = reply_decode(message, &reply, &ignored);
         bool is_urgent = outcome == 0 && (!core->is_ready || reply.kind == REPLY_HELLO ||
-                                          pending_find(&core->produces, reply.id));
+                                          pending_find(&core->produces, reply.id) ||
+                                          pending_find(&core->others, reply.id));
         if (is_urgent) {
             outcome = on_message(core, message, notice);
         } else if (core->stash.bytes + message.length > stash_bytes_max(core)) {

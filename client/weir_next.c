@@ -220,7 +220,6 @@ static int translate(struct weir *weir, const struct core *core, const struct no
         assert(standing);
         return on_end(weir, standing, notice);
     case NOTICE_ANSWER:
-    case NOTICE_FOUND:
         break;
     }
     return WEIR_QUIET;

@@ -223,7 +223,6 @@ static void take_notice(struct consumer *consumer, const struct notice *notice)
     case NOTICE_READY:
     case NOTICE_ANSWER:
     case NOTICE_PRODUCED:
-    case NOTICE_FOUND:
     case NOTICE_MARK:
     case NOTICE_END:
         break;

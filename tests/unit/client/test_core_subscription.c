@@ -228,9 +228,13 @@ START_TEST(answers_to_get_and_last_are_events)
     struct buffer slices = {0};
     append_sample_slice(&slices, 1, 5, 1);
     node_events(&node, REPLY_EVENTS, request.id, buffer_bytes(&slices));
-    struct notice notice = expect_notice(&node, NOTICE_FOUND);
+    struct notice notice = expect_notice(&node, NOTICE_ANSWER);
     ck_assert_uint_eq(notice.tag, 3);
-    expect_event(notice.events, 1, 5);
+    ck_assert_int_eq(notice.request, REQUEST_GET);
+    struct buffer scratch = {0};
+    struct events events;
+    events_init(&events, notice.reply.events, false, &scratch, NULL);
+    expect_event(&events, 1, 5);
     expect_nothing(&node);
     buffer_deinit(&slices);
     node_deinit(&node);
