@@ -331,6 +331,28 @@ int weir_wait_produced(struct weir *weir, uint64_t ticket, int64_t timeout_ms,
     }
 }
 
+int weir_wait_result(struct weir *weir, uint64_t ticket, int64_t timeout_ms,
+                     const struct weir_result **result_out)
+{
+    struct instant until = until_of(timeout_ms);
+    struct requests *requests = &weir->requests;
+    asked_free(requests->waited);
+    requests->waited = NULL;
+    for (;;) {
+        struct asked *asked = requests_take_ticket(requests, ticket);
+        if (asked) {
+            requests->waited = asked;
+            *result_out = &asked->result;
+            return 0;
+        }
+        int outcome =
+            requests_awaits(requests, ticket) ? turn_for_answers(weir, until) : WEIR_NOTHING;
+        if (outcome != 0) {
+            return outcome;
+        }
+    }
+}
+
 static int take_results(struct weir *weir)
 {
     weir_on_produced *on_produced;

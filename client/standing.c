@@ -18,7 +18,7 @@ static struct bytes keep(struct buffer *texts, struct bytes bytes)
     return bytes_of(texts->data + at, texts->length - at);
 }
 
-static int check_entry(struct bytes text, bool is_exact, struct reason *reason)
+int standing_check_entry(struct bytes text, bool is_exact, struct reason *reason)
 {
     struct glob *glob;
     int err = is_exact ? glob_of_name(text, &glob, reason) : glob_compile(text, &glob, reason);
@@ -34,7 +34,7 @@ static int keep_entries(struct standing *standing, const char *const *texts, siz
     struct request_subscribe *request = &standing->request;
     for (size_t i = 0; i < count; i++) {
         struct bytes text = bytes_of_text(texts[i]);
-        int err = check_entry(text, is_exact, reason);
+        int err = standing_check_entry(text, is_exact, reason);
         if (err != 0) {
             return err;
         }

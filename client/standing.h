@@ -27,6 +27,9 @@ struct standing {
 // Appends the cursor that `text` is, encoded. ERR_INVALID with a reason, ERR_MEMORY.
 int standing_encode_cursor(const char *text, struct buffer *out, struct reason *reason) MUST_CHECK;
 
+// Whether it is a name, or a pattern. ERR_INVALID, ERR_LIMIT with a reason, ERR_MEMORY.
+int standing_check_entry(struct bytes text, bool is_exact, struct reason *reason) MUST_CHECK;
+
 // ERR_INVALID, ERR_LIMIT, ERR_UNSUPPORTED with a reason; ERR_MEMORY. `options` may be NULL.
 int standing_new(const struct weir_subscribe_options *options, uint64_t number,
                  struct standing **standing_out, struct reason *reason) MUST_CHECK;

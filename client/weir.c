@@ -104,6 +104,7 @@ int weir_new(const struct weir_options *options, int64_t now_ns, struct weir **w
     list_init(&weir->draining);
     list_init(&weir->standings);
     list_init(&weir->produces.batches);
+    requests_init(&weir->requests);
     err = take_options(weir, &read, &why);
     if (err != 0) {
         weir_free(weir);
@@ -141,6 +142,7 @@ void weir_free(struct weir *weir)
     }
     standing_free(weir->ended);
     produces_deinit(&weir->produces);
+    requests_deinit(&weir->requests);
     roster_deinit(&weir->roster);
     buffer_deinit(&weir->cursor_text);
     buffer_deinit(&weir->after);
@@ -188,8 +190,8 @@ void weir_begin_leaving(struct weir *weir, const char *text)
 
 void weir_check_leaving(struct weir *weir)
 {
-    if (weir->is_leaving &&
-        (weir->produces.sent_count == 0 || instant_reached(weir->leave_until, weir->now))) {
+    bool has_answers = weir->produces.sent_count == 0 && weir->requests.sent_once == 0;
+    if (weir->is_leaving && (has_answers || instant_reached(weir->leave_until, weir->now))) {
         struct reason reason = weir->lost_reason;
         weir_drop(weir, ERR_CLOSED, reason.text);
     }
@@ -275,6 +277,7 @@ static void end_connection(struct weir *weir, int err)
     core_fail(connection->core, err, weir->lost_reason.text);
     weir_pump(weir);
     produces_lost(&weir->produces, weir->stream_sent);
+    requests_lost(&weir->requests, weir->stream_sent);
     weir->connection = NULL;
     list_append(&weir->draining, &connection->node);
     if (!core_has_rest(connection->core)) {
@@ -374,7 +377,23 @@ void weir_pump(struct weir *weir)
     notice_failure(weir);
 }
 
+bool weir_is_serving(const struct weir *weir)
+{
+    return weir->is_ready && !weir->is_leaving && weir->want == WEIR_WANT_BYTES;
+}
+
 enum { OUTPUT_AHEAD = 256 * 1024 };
+
+static void send_requests(struct weir *weir, struct core *core)
+{
+    while (core_output(core).length < OUTPUT_AHEAD) {
+        struct asked *asked = requests_waiting(&weir->requests);
+        if (!asked || core_request(core, &asked->request, (uint64_t)(uintptr_t)asked) != 0) {
+            return; // too many are under way, or there is no memory now: later
+        }
+        requests_sent(&weir->requests, asked, weir->stream_sent + core_output(core).length);
+    }
+}
 
 // Gives batches to the core as long as the socket keeps up; what waits here can be sent elsewhere.
 static void send_batches(struct weir *weir, struct core *core)
@@ -407,6 +426,7 @@ struct weir_bytes weir_output(struct weir *weir)
         return (struct weir_bytes){0};
     }
     if (weir->is_ready && !weir->is_leaving) {
+        send_requests(weir, core);
         send_batches(weir, core);
     }
     struct bytes output = core_output(core);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "client/event_view.h"
 #include "client/weir_state.h"
 
 static void tell_made(struct weir *weir, const struct reply_hello *hello, const struct uuid *node)
@@ -51,10 +52,15 @@ void weir_on_ready(struct weir *weir, const struct reply_hello *hello)
 void weir_on_answer(struct weir *weir, const struct notice *notice)
 {
     const struct reply *reply = &notice->reply;
-    bool stops = reply->kind == REPLY_ERROR && refusal_err(reply->error.code) == ERR_CLOSED;
-    struct outgoing *outgoing = (void *)(uintptr_t)notice->tag;
-    produces_answered(&weir->produces, outgoing, reply);
-    weir->is_good = weir->is_good || reply->kind == REPLY_PRODUCED;
+    bool is_error = reply->kind == REPLY_ERROR;
+    bool stops = is_error && refusal_err(reply->error.code) == ERR_CLOSED;
+    void *asked = (void *)(uintptr_t)notice->tag;
+    if (notice->request == REQUEST_PRODUCE) {
+        produces_answered(&weir->produces, asked, reply);
+    } else {
+        requests_answered(&weir->requests, asked, notice);
+    }
+    weir->is_good = weir->is_good || !is_error;
     if (stops) {
         weir_begin_leaving(weir, "the node is shutting down");
     }
@@ -220,7 +226,8 @@ static int translate(struct weir *weir, const struct core *core, const struct no
         assert(standing);
         return on_end(weir, standing, notice);
     case NOTICE_ANSWER:
-        break;
+        weir_on_answer(weir, notice);
+        return WEIR_QUIET;
     }
     return WEIR_QUIET;
 }
@@ -232,24 +239,12 @@ static int next_event(struct weir *weir)
         weir->walk = NULL; // what is wrong with the events, the core says next
         return WEIR_QUIET;
     }
-    struct weir_event *event = &weir->event;
-    const struct event *fields = &received.fields;
-    *event = (struct weir_event){
-        .id = {.counter = received.id.counter, .actor = received.id.actor},
-        .timestamp_ms = received.timestamp_ms,
-        .name = {.data = fields->name.data, .length = fields->name.length},
-        .data = {.data = fields->data.data, .length = fields->data.length},
-        .attributes = {.data = fields->attributes.data, .length = fields->attributes.length},
-    };
-    if (fields->attributes.length > 0) {
-        struct event_id parent = event_parent(fields);
-        event->parent = (struct weir_id){.counter = parent.counter, .actor = parent.actor};
-    }
+    weir->event = event_view(&received);
     struct standing *standing = weir->walked;
     standing->delivered++;
     weir->is_good = true;
     hand_out(weir, WEIR_NOTICE_EVENT, standing);
-    weir->notice.event = event;
+    weir->notice.event = &weir->event;
     return 0;
 }
 
@@ -266,7 +261,15 @@ static int next_result(struct weir *weir)
         struct weir_produced produced = weir->produced;
         on_produced(weir, &produced);
     }
-    return WEIR_NOTHING;
+    struct asked *asked = requests_take(&weir->requests);
+    if (!asked) {
+        return WEIR_NOTHING;
+    }
+    weir->requests.told = asked;
+    hand_out(weir, WEIR_NOTICE_RESULT, NULL);
+    weir->notice.result = &asked->result;
+    weir->notice.context = asked->result.context;
+    return 0;
 }
 
 static int next_news(struct weir *weir)
@@ -351,6 +354,8 @@ int weir_next(struct weir *weir, const struct weir_notice **notice_out)
 {
     standing_free(weir->ended);
     weir->ended = NULL;
+    asked_free(weir->requests.told);
+    weir->requests.told = NULL;
     for (;;) {
         int outcome = next_step(weir);
         if (outcome == 0) {

@@ -4,8 +4,7 @@
 #include "client/weir_state.h"
 #include "proto/base/limits.h"
 
-// The outcome of a call, with its reason kept.
-static int refused(struct weir *weir, int err, const struct reason *reason)
+int weir_refused(struct weir *weir, int err, const struct reason *reason)
 {
     if (err < 0) {
         reason_set(&weir->reason, err, "%s", reason->text[0] ? reason->text : err_text(err));
@@ -58,7 +57,7 @@ static int produce(struct weir *weir, const struct weir_id *parent, const struct
     if (err == 0 && ticket_out) {
         *ticket_out = ticket;
     }
-    return refused(weir, err, &reason);
+    return weir_refused(weir, err, &reason);
 }
 
 int weir_produce(struct weir *weir, const struct weir_draft *drafts, size_t count,
@@ -107,17 +106,16 @@ int weir_subscribe(struct weir *weir, const struct weir_subscribe_options *optio
     if (weir->standings_count >= SESSION_SUBSCRIPTIONS_MAX) {
         int err =
             reason_set(&reason, ERR_LIMIT, "more than %d subscriptions", SESSION_SUBSCRIPTIONS_MAX);
-        return refused(weir, err, &reason);
+        return weir_refused(weir, err, &reason);
     }
     int err = standing_new(options, weir->number_last + 1, &standing, &reason);
     if (err != 0) {
-        return refused(weir, err, &reason);
+        return weir_refused(weir, err, &reason);
     }
-    bool is_served = weir->is_ready && !weir->is_leaving && weir->want == WEIR_WANT_BYTES;
-    err = is_served ? standing_begin(standing, weir->connection->core) : 0;
+    err = weir_is_serving(weir) ? standing_begin(standing, weir->connection->core) : 0;
     if (err == ERR_MEMORY) {
         standing_free(standing);
-        return refused(weir, err, &reason);
+        return weir_refused(weir, err, &reason);
     }
     // Any other error is that of a connection that is about to be lost.
     list_append(&weir->standings, &standing->node);

@@ -3,6 +3,7 @@
 
 #include "client/core.h"
 #include "client/produces.h"
+#include "client/requests.h"
 #include "client/roster.h"
 #include "client/standing.h"
 #include "client/weir.h"
@@ -51,6 +52,7 @@ struct weir {
     uint64_t data_bytes_max;
 
     struct produces produces;
+    struct requests requests;
     struct list_node standings;
     uint32_t standings_count;
     uint32_t ends_due; // standings that are over and not told
@@ -86,7 +88,13 @@ void weir_check_leaving(struct weir *weir);
 // Takes what the core has of hello and answers to produces, past all else.
 void weir_pump(struct weir *weir);
 
-// The node has answered hello / a produce.
+// The outcome of a call, with its reason kept.
+int weir_refused(struct weir *weir, int err, const struct reason *reason);
+
+// Whether a node is connected, and takes requests.
+bool weir_is_serving(const struct weir *weir);
+
+// The node has answered hello / anything else.
 void weir_on_ready(struct weir *weir, const struct reply_hello *hello);
 void weir_on_answer(struct weir *weir, const struct notice *notice);
 

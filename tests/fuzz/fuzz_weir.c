@@ -1,5 +1,5 @@
 // Hostile nodes, for a client of the public API: whatever it receives, over however many
-// connections, it hands out what is right and goes on. It has two subscriptions and produces.
+// connections, it hands out what is right and goes on. It has two subscriptions, produces and asks.
 // The input is pieces: a byte that says what the program does before (see `act`), a length, bytes.
 
 #include <assert.h>
@@ -26,6 +26,42 @@ static void produce(struct weir *weir)
     }
 }
 
+static void ask(struct weir *weir)
+{
+    struct weir_cluster_action action = {.size = sizeof action, .kind = WEIR_CLUSTER_LEAVE};
+    struct weir_id id = {.counter = 1, .actor = 1};
+    (void)!weir_get(weir, id, NULL, NULL);
+    (void)!weir_namespaces(weir, NULL, (struct weir_bytes){0}, 0, NULL, NULL);
+    (void)!weir_status(weir, NULL, NULL);
+    (void)!weir_cluster(weir, &action, NULL, NULL);
+    action.kind = WEIR_CLUSTER_STATUS;
+    (void)!weir_cluster(weir, &action, NULL, NULL);
+}
+
+static void look_at_result(const struct weir_result *result)
+{
+    const struct weir_event *event;
+    const struct weir_namespace *row;
+    const struct weir_member *member;
+    const struct weir_alarm *alarm;
+    const char *cursor;
+    assert(result->ticket > 0 && (result->err == 0) == (result->text == NULL));
+    while (weir_result_event(result, &event) == 0) {
+        assert(event->id.counter != 0 && event->id.actor != 0);
+    }
+    while (weir_result_namespace(result, &row) == 0) {
+        assert(row->name.length > 0);
+    }
+    while (weir_result_member(result, &member) == 0) {
+        assert(member->node[0]);
+    }
+    while (weir_result_alarm(result, &alarm) == 0) {
+        assert(alarm->code.length + alarm->text.length <= alarm->line.length);
+    }
+    (void)!weir_result_cursor(result, &cursor);
+    assert(result->err != 0 || (result->status != NULL) == (result->kind == WEIR_RESULT_STATUS));
+}
+
 static void look(struct weir *weir, const struct weir_notice *notice)
 {
     const char *cursor;
@@ -36,6 +72,9 @@ static void look(struct weir *weir, const struct weir_notice *notice)
         assert(notice->event->id.counter != 0 && notice->event->id.actor != 0);
         while (weir_event_attribute(notice->event, &position, &attribute) == 0) {
         }
+    }
+    if (notice->kind == WEIR_NOTICE_RESULT) {
+        look_at_result(notice->result);
     }
 }
 
@@ -105,6 +144,7 @@ static void act(struct weir *weir, uint8_t what, int64_t now)
         weir_leave(weir, now);
         break;
     case 7:
+        ask(weir);
         break;
     }
 }

@@ -41,7 +41,7 @@ void cluster_connect(struct scripted_cluster *cluster, const char *address)
     ck_assert_int_eq(weir_want(cluster->weir), WEIR_WANT_BYTES);
 }
 
-static void reply(struct scripted_cluster *cluster, const struct reply *reply)
+void cluster_reply(struct scripted_cluster *cluster, const struct reply *reply)
 {
     struct buffer frame = {0};
     ck_assert_int_eq(reply_encode(reply, &frame), 0);
@@ -56,18 +56,18 @@ void cluster_say_hello(struct scripted_cluster *cluster)
     uint8_t node[16];
     memset(uuid, cluster->cluster, sizeof uuid);
     memset(node, cluster->node, sizeof node);
-    reply(cluster, &(struct reply){
-                       .kind = REPLY_HELLO,
-                       .id = hello.id,
-                       .cursor = bytes_of("\x80", 1),
-                       .hello = {.version = 1,
-                                 .server_version = bytes_of_text("weir test"),
-                                 .actor = 7,
-                                 .cluster_name = bytes_of_text("test"),
-                                 .cluster = bytes_of(uuid, sizeof uuid),
-                                 .node = bytes_of(node, sizeof node),
-                                 .data_bytes_max = 12345},
-                   });
+    cluster_reply(cluster, &(struct reply){
+                               .kind = REPLY_HELLO,
+                               .id = hello.id,
+                               .cursor = bytes_of("\x80", 1),
+                               .hello = {.version = 1,
+                                         .server_version = bytes_of_text("weir test"),
+                                         .actor = 7,
+                                         .cluster_name = bytes_of_text("test"),
+                                         .cluster = bytes_of(uuid, sizeof uuid),
+                                         .node = bytes_of(node, sizeof node),
+                                         .data_bytes_max = 12345},
+                           });
 }
 
 const struct weir_connection *cluster_greet(struct scripted_cluster *cluster, const char *address)
@@ -110,22 +110,23 @@ struct request cluster_take(struct scripted_cluster *cluster, enum request_kind 
 
 void cluster_produced(struct scripted_cluster *cluster, uint64_t id, uint64_t first, uint32_t count)
 {
-    reply(cluster, &(struct reply){
-                       .kind = REPLY_PRODUCED,
-                       .id = id,
-                       .cursor = bytes_of("\x80", 1),
-                       .produced = {.first = {first, 7}, .count = count, .nodes_durable = 2},
-                   });
+    cluster_reply(cluster,
+                  &(struct reply){
+                      .kind = REPLY_PRODUCED,
+                      .id = id,
+                      .cursor = bytes_of("\x80", 1),
+                      .produced = {.first = {first, 7}, .count = count, .nodes_durable = 2},
+                  });
 }
 
 void cluster_error(struct scripted_cluster *cluster, uint64_t id, enum wire_error code)
 {
-    reply(cluster, &(struct reply){
-                       .kind = REPLY_ERROR,
-                       .id = id,
-                       .cursor = bytes_of("\x80", 1),
-                       .error = {.code = code, .text = bytes_of_text("as scripted")},
-                   });
+    cluster_reply(cluster, &(struct reply){
+                               .kind = REPLY_ERROR,
+                               .id = id,
+                               .cursor = bytes_of("\x80", 1),
+                               .error = {.code = code, .text = bytes_of_text("as scripted")},
+                           });
 }
 
 void cluster_position(struct scripted_cluster *cluster, enum reply_kind kind, uint64_t id,
@@ -141,7 +142,7 @@ void cluster_position(struct scripted_cluster *cluster, enum reply_kind kind, ui
     } else if (kind == DELIVERY_END) {
         position.end.reason = detail;
     }
-    reply(cluster, &position);
+    cluster_reply(cluster, &position);
     version_vector_deinit(&vector);
     buffer_deinit(&encoded);
 }
@@ -151,8 +152,8 @@ void cluster_slice(struct scripted_cluster *cluster, uint64_t id, uint16_t actor
 {
     struct buffer events = {0};
     append_sample_slice(&events, actor, first, count);
-    reply(cluster,
-          &(struct reply){.kind = DELIVERY_SLICES, .id = id, .events = buffer_bytes(&events)});
+    cluster_reply(cluster, &(struct reply){
+                               .kind = DELIVERY_SLICES, .id = id, .events = buffer_bytes(&events)});
     buffer_deinit(&events);
 }
 
@@ -161,8 +162,8 @@ void cluster_chunk(struct scripted_cluster *cluster, uint64_t id, uint16_t actor
 {
     struct buffer events = {0};
     append_sample_chunk(&events, actor, first, count, true);
-    reply(cluster,
-          &(struct reply){.kind = DELIVERY_CHUNKS, .id = id, .events = buffer_bytes(&events)});
+    cluster_reply(cluster, &(struct reply){
+                               .kind = DELIVERY_CHUNKS, .id = id, .events = buffer_bytes(&events)});
     buffer_deinit(&events);
 }
 

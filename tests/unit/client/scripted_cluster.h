@@ -33,6 +33,7 @@ struct request cluster_take(struct scripted_cluster *cluster, enum request_kind 
 bool cluster_has_request(struct scripted_cluster *cluster);
 
 // Answers and deliveries.
+void cluster_reply(struct scripted_cluster *cluster, const struct reply *reply);
 void cluster_produced(struct scripted_cluster *cluster, uint64_t id, uint64_t first,
                       uint32_t count);
 void cluster_error(struct scripted_cluster *cluster, uint64_t id, enum wire_error code);
