@@ -307,9 +307,6 @@ int read_step_strand(struct store *store, struct read *read) MUST_CHECK;
 int read_step_chunk(struct store *store, struct read *read) MUST_CHECK;
 int read_step_stable(struct store *store, struct read *read) MUST_CHECK;
 
-// Whether a filter has an entry for the system's names. "Everything" does not include them.
-bool filter_wants_system(const struct filter *filter);
-
 // The vector of everything at or before `id` in canonical order (strictly before: `exclusive`),
 // inside `upper`. Its entries are ids of their strands.
 int vector_up_to(struct store *store, struct event_id id, bool exclusive,

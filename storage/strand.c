@@ -150,17 +150,6 @@ int chunk_load(struct store *store, uint16_t actor, uint64_t first, struct buffe
                        header_out, reason);
 }
 
-bool filter_wants_system(const struct filter *filter)
-{
-    for (size_t i = 0; filter != NULL && i < filter_globs_count(filter); i++) {
-        bool is_exact;
-        if (namespace_is_system(glob_prefix(filter_glob(filter, i), &is_exact))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int block_of_event(const struct chunk_header *header, struct bytes chunk, uint64_t positions,
                    struct block **block_out)
 {

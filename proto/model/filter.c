@@ -210,6 +210,17 @@ bool filter_is_everything(const struct filter *filter)
     return filter->is_everything;
 }
 
+bool filter_wants_system(const struct filter *filter)
+{
+    for (size_t i = 0; filter && i < filter->globs_count; i++) {
+        bool is_exact;
+        if (namespace_is_system(glob_prefix(filter->globs[i], &is_exact))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t filter_globs_count(const struct filter *filter)
 {
     return filter->globs_count;

@@ -23,6 +23,9 @@ bool filter_matches(const struct filter *filter, struct bytes name);
 // chunk may be delivered whole only if it holds none: see filter_positions.
 bool filter_is_everything(const struct filter *filter);
 
+// Whether it has an entry for the system's names. NULL (everything) has none.
+bool filter_wants_system(const struct filter *filter);
+
 // The entries' globs, for reading through the index. glob_prefix tells what to seek.
 size_t filter_globs_count(const struct filter *filter);
 const struct glob *filter_glob(const struct filter *filter, size_t i);

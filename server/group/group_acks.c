@@ -151,6 +151,30 @@ enum group_ack_result group_nack(struct group *group, consumer_id id,
     return result;
 }
 
+void group_give_back(struct group *group, consumer_id id, const struct done_range *range,
+                     struct duration delay, struct instant now)
+{
+    const struct consumer *consumer = consumer_find(group, id);
+    uint64_t at;
+    uint64_t last;
+    if (!consumer || !sensible(range, &at, &last) ||
+        pool_reserve(&group->segments_pool, SEGMENTS_PER_RANGE)) {
+        return;
+    }
+    uint64_t first = at;
+    struct segment *segment;
+    while (at <= last && (segment = segment_find(group, range->actor, at, last)) != NULL) {
+        at = segment_last(segment) + 1;
+        if (segment->state == SEGMENT_IN_FLIGHT && segment->consumer == consumer) {
+            segment = segment_cut(group, segment, first, last);
+            struct group_reason *reason = segment->reason;
+            segment->reason = NULL;
+            segment->attempts--;
+            segment_again(group, segment, segment->ended, reason, instant_add(now, delay), now);
+        }
+    }
+}
+
 void group_parked(struct group *group, struct event_id event, bool is_durable, struct instant now)
 {
     struct segment *segment = segment_find(group, event.actor, event.counter, event.counter);

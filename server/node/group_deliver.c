@@ -21,6 +21,15 @@ struct redelivery {
     struct read read;
 };
 
+static struct done_range range_of(const struct group_run *run)
+{
+    return (struct done_range){
+        .actor = run->actor,
+        .first = run->first,
+        .last = run->first + run->count - 1,
+    };
+}
+
 // --- Pieces ------------------------------------------------------------------------------------
 
 void deliver_flush(struct hosting *hosting)
@@ -94,13 +103,9 @@ static struct block *cut(const struct slice *slice, const struct group_run *run)
 // The consumer gets nothing: what it was to get comes again, to it too if it is still there.
 static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run)
 {
-    struct done_range range = {
-        .actor = run->actor,
-        .first = run->first,
-        .last = run->first + run->count - 1,
-    };
-    (void)group_nack(hosting->group, consumer, &range, duration_ms(HOST_RETRY_MS),
-                     bytes_of_text("it could not be read"), hosting->groups->cluster->service->now);
+    const struct done_range range = range_of(run);
+    group_give_back(hosting->group, consumer, &range, duration_ms(HOST_RETRY_MS),
+                    hosting->groups->cluster->service->now);
 }
 
 static void deliver_slice(struct hosting *hosting, struct attachment *attachment,
@@ -141,6 +146,10 @@ static void redelivered(struct redelivery *redelivery)
     struct block *block = redelivery->read.block;
     if (!attachment) {
         return; // it comes again elsewhere: the group knows that it is gone
+    }
+    if (redelivery->read.result == 0 && !block && redelivery->read.done) {
+        host_lost(hosting, range_of(&redelivery->run));
+        return;
     }
     if (redelivery->read.result != 0 || !block || block->events != redelivery->run.count) {
         take_back(hosting, redelivery->consumer, &redelivery->run);
@@ -184,11 +193,13 @@ static void redelivery_completed(struct read_owner *owner)
 static int prepare(struct redelivery *redelivery)
 {
     struct read *read = &redelivery->read;
+    const struct hosting *hosting = redelivery->hosting;
     const struct group_run *run = &redelivery->run;
     int err = 0;
     if (run->first > 1) {
         err = version_vector_set(&read->lower, run->actor, run->first - 1);
     }
+    read->filter = hosting->system_filter ? filter_ref(hosting->system_filter) : NULL;
     read->bytes_max = BLOCK_BYTES_MAX;
     read->slices_only = true;
     return err ? err : version_vector_set(&read->upper, run->actor, run->first + run->count - 1);

@@ -18,6 +18,7 @@ static void free_if_idle(struct hosting *hosting)
     }
     list_remove(&hosting->link);
     list_remove(&hosting->ready_link);
+    filter_unref(hosting->system_filter);
     buffer_deinit(&hosting->definition_text);
     free(hosting);
 }
@@ -50,6 +51,23 @@ static int copy_definition(struct hosting *hosting)
     return err ? err : subscription_definition_decode(&rest, &hosting->definition);
 }
 
+// Without a filter a read brings no events of the system.
+static int make_filter(struct hosting *hosting)
+{
+    const struct subscription_definition *definition = &hosting->definition;
+    struct filter *filter;
+    struct reason reason;
+    filter_unref(hosting->system_filter);
+    hosting->system_filter = NULL;
+    int err = filter_new(definition->entries, definition->entries_count, &filter, &reason);
+    if (err == 0 && filter_wants_system(filter)) {
+        hosting->system_filter = filter;
+    } else if (err == 0) {
+        filter_unref(filter);
+    }
+    return err;
+}
+
 // A group of the generation that holds now, without consumers. ERR_MEMORY.
 static int make_group(struct hosting *hosting)
 {
@@ -58,6 +76,7 @@ static int make_group(struct hosting *hosting)
     struct group *group = NULL;
     int err = subscription_fold_position(fold, &done);
     err = err ? err : copy_definition(hosting);
+    err = err ? err : make_filter(hosting);
     if (err == 0) {
         struct group_config config = {.definition = &hosting->definition, .done = &done};
         err = group_new(&config, &group);
@@ -90,6 +109,7 @@ int host_open(struct durable *durable, struct hosting **hosting_out)
     list_init(&hosting->parkings);
     int err = make_group(hosting);
     if (err) {
+        filter_unref(hosting->system_filter);
         buffer_deinit(&hosting->definition_text);
         free(hosting);
         return err;
@@ -192,6 +212,20 @@ void host_changed(struct hosting *hosting, const struct position *done)
 }
 
 // --- Consumers ---------------------------------------------------------------------------------
+
+void host_lost(struct hosting *hosting, struct done_range range)
+{
+    struct cluster *cluster = hosting->groups->cluster;
+    uint64_t counted;
+    if (group_ack(hosting->group, 0, &range, cluster->service->now, &counted) == GROUP_ACKED) {
+        cluster_log(cluster, LOG_WARNING,
+                    "subscription %.*s goes on without the events %llu to %llu of actor %u, which "
+                    "are lost everywhere",
+                    (int)hosting->durable->name_length, hosting->durable->name,
+                    (unsigned long long)range.first, (unsigned long long)range.last,
+                    (unsigned)range.actor);
+    }
+}
 
 struct attachment *host_attachment(struct hosting *hosting, consumer_id id)
 {
@@ -325,6 +359,14 @@ uint32_t groups_nack(struct attachment *attachment, const struct done_range *ran
     }
     host_mark(hosting);
     return taken;
+}
+
+void groups_give_back(struct attachment *attachment, const struct done_range *range)
+{
+    struct hosting *hosting = attachment->hosting;
+    group_give_back(hosting->group, attachment->id, range, duration_ms(0),
+                    hosting->groups->cluster->service->now);
+    host_mark(hosting);
 }
 
 // --- Turns -------------------------------------------------------------------------------------

@@ -235,6 +235,10 @@ static void parking_read(struct read_owner *owner)
     struct groups *groups = parking->hosting->groups;
     groups->cluster->service->in_flight--;
     bool is_read = parking->read.result == 0 && parking->read.block;
+    if (!parking->is_dropped && parking->read.result == STORE_NOT_FOUND) {
+        const struct event_id id = parking->id;
+        host_lost(parking->hosting, (struct done_range){id.actor, id.counter, id.counter});
+    }
     if (parking->is_dropped || !is_read || !writer_may_write(groups) || build_parked(parking)) {
         block_unref(parking->read.block);
         parking->read.block = NULL;

@@ -70,6 +70,10 @@ uint32_t groups_nack(struct attachment *attachment, const struct done_range *ran
 // attaches them anew, there. Of a name without a group here: nothing.
 void groups_release(struct groups *groups, struct bytes name);
 
+// What was delivered and has not come to the client, nor will it: it comes again, and the attempt
+// does not count. Before groups_detach.
+void groups_give_back(struct attachment *attachment, const struct done_range *range);
+
 // --- Creating, resetting, deleting --------------------------------------------------------------
 
 // Called once, in a later turn. `err`: 0; ERR_BUSY (now), ERR_DENIED (this node may not write),

@@ -45,6 +45,7 @@ struct hosting {
     struct event_id generation;
     struct subscription_definition definition;
     struct buffer definition_text; // what it points into
+    struct filter *system_filter;  // to read events of the system again; NULL: it wants none
     struct group *group;
     struct list_node attachments;
     uint32_t attachments_count;
@@ -120,6 +121,9 @@ void host_turn(struct hosting *hosting);
 // Without a generation any more, or with its last checkpoint on the way.
 void host_close(struct hosting *hosting, uint32_t reason, enum wire_error error, const char *text);
 void host_landed(struct hosting *hosting); // a read or append is back; may free it
+
+// These events are lost everywhere: they are done, nobody can get them.
+void host_lost(struct hosting *hosting, struct done_range range);
 
 struct attachment *host_attachment(struct hosting *hosting, consumer_id id); // NULL: it is gone
 

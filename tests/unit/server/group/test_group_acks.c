@@ -285,6 +285,44 @@ START_TEST(few_are_parked_at_a_time)
 }
 END_TEST
 
+START_TEST(what_did_not_reach_the_client_was_no_attempt)
+{
+    const struct done_range range = {.actor = 1, .first = 2, .last = 9};
+    fixture.definition.attempts = 2;
+    group_begin(&fixture, "");
+    join(&fixture, 1, 4);
+    offer(&fixture, 1, 1, 6);
+    passed(&fixture, 1, 6);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-4");
+    nack(&fixture, 1, 1, 3, 3, 0, "why");
+    ck_assert_str_eq(group_does(&fixture), "1<1.3#2");
+    group_give_back(fixture.group, 2, &range, duration_ms(0), fixture.now); // nobody
+    ck_assert_str_eq(group_does(&fixture), "");
+    group_give_back(fixture.group, 1, &range, duration_ms(0), fixture.now);
+    group_leave(fixture.group, 1, fixture.now);
+    join(&fixture, 2, 5);
+    ck_assert_str_eq(group_does(&fixture), "2<1.1#2 2<1.2 2<1.3#2 2<1.4 2<1.5");
+    nack(&fixture, 2, 1, 1, 5, 0, "no");
+    ck_assert_str_eq(group_does(&fixture),
+                     "park:1.1#2(no) park:1.3#2(no) 2<1.2#2 2<1.4#2 2<1.5#2 2<1.6");
+}
+END_TEST
+
+START_TEST(what_is_given_back_with_a_delay_comes_after_it)
+{
+    const struct done_range range = {.actor = 1, .first = 1, .last = 2};
+    group_begin(&fixture, "");
+    join(&fixture, 1, 4);
+    offer(&fixture, 1, 1, 2);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-2");
+    group_give_back(fixture.group, 1, &range, duration_ms(500), fixture.now);
+    ck_assert_str_eq(group_does(&fixture), "");
+    ck_assert_int_eq(group_due_ms(&fixture), 500);
+    wait_ms(&fixture, 500);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-2");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -302,6 +340,8 @@ int main(void)
         after_the_last_attempt_it_is_parked,
         parking_is_tried_again,
         few_are_parked_at_a_time,
+        what_did_not_reach_the_client_was_no_attempt,
+        what_is_given_back_with_a_delay_comes_after_it,
     };
     Suite *suite = suite_create("group acks");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

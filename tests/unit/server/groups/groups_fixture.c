@@ -49,10 +49,16 @@ void told_done(void *context, int err, const char *text)
 
 void create(struct cluster_fixture *fixture, const struct subscription_definition *definition)
 {
+    create_named(fixture, GROUP_NAME, definition);
+}
+
+void create_named(struct cluster_fixture *fixture, const char *name,
+                  const struct subscription_definition *definition)
+{
     const struct request_subscribe start = {.start = START_BEGINNING};
     struct told told = {0};
-    ck_assert_int_eq(groups_create(groups_of(fixture), bytes_of_text(GROUP_NAME), definition,
-                                   &start, told_done, &told),
+    ck_assert_int_eq(groups_create(groups_of(fixture), bytes_of_text(name), definition, &start,
+                                   told_done, &told),
                      0);
     cluster_settle(fixture);
     ck_assert(told.is_told);
@@ -135,6 +141,12 @@ static const struct attachment_ops TAKER_OPS = {
 
 void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t in_flight_max)
 {
+    taker_attach_named(fixture, GROUP_NAME, taker, in_flight_max);
+}
+
+void taker_attach_named(struct cluster_fixture *fixture, const char *name, struct taker *taker,
+                        uint32_t in_flight_max)
+{
     const struct attach_options options = {
         .in_flight_max = in_flight_max,
         .credit_bytes = SUBSCRIPTION_CREDIT_BYTES_MAX,
@@ -145,8 +157,8 @@ void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t
     struct reason reason = {0};
     *taker = (struct taker){.events = calloc(TAKEN_MAX, sizeof *taker->events)};
     ck_assert_ptr_nonnull(taker->events);
-    int err = groups_attach(groups_of(fixture), bytes_of_text(GROUP_NAME), &options,
-                            &taker->attachment, &generation, &reason);
+    int err = groups_attach(groups_of(fixture), bytes_of_text(name), &options, &taker->attachment,
+                            &generation, &reason);
     ck_assert_msg(err == 0, "%s", reason.text);
     ck_assert(!event_id_is_none(generation));
     cluster_settle(fixture);
@@ -180,6 +192,15 @@ uint64_t taker_ack(struct taker *taker, uint32_t first, uint32_t count)
     return counted;
 }
 
+void taker_nack(struct taker *taker, uint32_t index, unsigned delay_ms, const char *reason)
+{
+    ck_assert_uint_lt(index, taker->count);
+    struct event_id id = taker->events[index].id;
+    const struct done_range range = {.actor = id.actor, .first = id.counter, .last = id.counter};
+    ck_assert_uint_eq(
+        groups_nack(taker->attachment, &range, 1, duration_ms(delay_ms), bytes_of_text(reason)), 1);
+}
+
 // --- What there is -----------------------------------------------------------------------------
 
 uint32_t produce(struct cluster_fixture *fixture, uint32_t count)
@@ -194,6 +215,15 @@ struct group_row look(struct cluster_fixture *fixture)
     struct group_row row = {0};
     ck_assert_int_eq(groups_look(groups_of(fixture), bytes_of_text(GROUP_NAME), false, &row), 0);
     return row;
+}
+
+void rot(struct cluster_fixture *fixture, struct event_id first)
+{
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    event_id_encode_key(first, key);
+    ck_assert_int_eq(disk_medium_flip(fixture->nodes[0].log_medium, LOG_CHUNKS,
+                                      bytes_of(key, sizeof key), 8 * CHUNK_HEADER_LENGTH + 3),
+                     0);
 }
 
 uint64_t held(const struct cluster_fixture *fixture)

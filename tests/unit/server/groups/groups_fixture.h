@@ -45,15 +45,24 @@ struct groups *groups_of(const struct cluster_fixture *fixture);
 void definition_begin(struct subscription_definition *definition);
 // From the beginning; waits until it is there.
 void create(struct cluster_fixture *fixture, const struct subscription_definition *definition);
+void create_named(struct cluster_fixture *fixture, const char *name,
+                  const struct subscription_definition *definition);
 // As if a RESET to the beginning came from another member.
 void take_reset(struct cluster_fixture *fixture, uint16_t actor);
 void told_done(void *told, int err, const char *text); // a groups_done
 
 void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t in_flight_max);
+void taker_attach_named(struct cluster_fixture *fixture, const char *name, struct taker *taker,
+                        uint32_t in_flight_max);
 void taker_detach(struct taker *taker);
 void taker_deinit(struct taker *taker); // also detaches
 // Acknowledges what it was handed, from the first one on that it names. Returns how many counted.
 uint64_t taker_ack(struct taker *taker, uint32_t first, uint32_t count);
+
+void taker_nack(struct taker *taker, uint32_t index, unsigned delay_ms, const char *reason);
+
+// Changes one bit of the chunk that begins with that event on the disk, or changes it back.
+void rot(struct cluster_fixture *fixture, struct event_id first);
 
 uint32_t produce(struct cluster_fixture *fixture, uint32_t count); // small ones; returns count
 uint64_t

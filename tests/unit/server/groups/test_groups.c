@@ -159,6 +159,127 @@ START_TEST(a_reset_while_a_checkpoint_is_on_its_way_begins_anew)
 }
 END_TEST
 
+// --- What cannot be read -----------------------------------------------------------------------
+
+START_TEST(what_cannot_be_read_for_a_while_costs_no_attempt)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 10);
+    rot(&fixture, taker.events[0].id);
+    taker_nack(&taker, 3, 0, "no");
+    cluster_pass_ms(&fixture, 12000);
+    ck_assert_uint_eq(taker.count, 10);
+    rot(&fixture, taker.events[0].id);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_eq(taker.count, 11);
+    ck_assert_uint_eq(taker.events[10].id.counter, taker.events[3].id.counter);
+    ck_assert_uint_eq(taker.events[10].attempt, 2);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+static void no_news(void *context)
+{
+    (void)context;
+}
+
+static void give_up(struct event_id first, uint64_t last)
+{
+    struct store_port *port;
+    struct append append = {
+        .kind = APPEND_HOLLOW, .actor = first.actor, .first = first.counter, .last = last};
+    ck_assert_int_eq(store_port_open(fixture.nodes[0].store, no_news, NULL, &port), 0);
+    store_append(port, &append);
+    store_port_flush(port);
+    cluster_settle(&fixture);
+    store_port_refresh(port);
+    ck_assert_ptr_eq(store_port_take_append(port), &append);
+    ck_assert_int_eq(append.result, 0);
+    store_port_close(port);
+}
+
+START_TEST(a_group_goes_on_without_what_is_lost_everywhere)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    uint64_t last = taker.events[9].id.counter;
+    rot(&fixture, taker.events[0].id);
+    taker_nack(&taker, 3, 0, "no");
+    cluster_pass_ms(&fixture, 100);
+    give_up(taker.events[0].id, last);
+    cluster_pass_ms(&fixture, 40000); // the others are not acknowledged, either
+    ck_assert_uint_eq(taker.count, 10);
+    ck_assert_ptr_nonnull(strstr(fixture.nodes[0].log_text, "lost everywhere"));
+    struct group_row row = look(&fixture);
+    ck_assert_uint_ge(version_vector_get(&row.position.vector, 1), last);
+    ck_assert_uint_eq(row.counts.in_flight + row.counts.again + row.counts.waiting, 0);
+    position_deinit(&row.position);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+static void park_at_once(struct subscription_definition *definition)
+{
+    definition->attempts = 1;
+}
+
+START_TEST(what_is_lost_before_it_is_parked_is_done)
+{
+    struct taker taker;
+    open_group(park_at_once);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 100);
+    rot(&fixture, taker.events[0].id);
+    taker_nack(&taker, 3, 0, "no");
+    cluster_pass_ms(&fixture, 3000);
+    struct group_row row = look(&fixture);
+    ck_assert_uint_eq(row.counts.again, 1); // it waits for the disk
+    position_deinit(&row.position);
+    give_up(taker.events[0].id, taker.events[9].id.counter);
+    cluster_pass_ms(&fixture, 2000);
+    row = look(&fixture);
+    ck_assert_uint_eq(row.counts.again, 0);
+    ck_assert_uint_eq(row.counts.parked, 0);
+    position_deinit(&row.position);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+// --- Parked events -----------------------------------------------------------------------------
+
+START_TEST(events_of_the_system_come_again_too)
+{
+    struct subscription_definition definition;
+    struct taker taker;
+    struct taker dead;
+    open_group(park_at_once);
+    definition_begin(&definition);
+    definition.entries[0].text = bytes_of_text("/$weir/parked/" GROUP_NAME);
+    create_named(&fixture, "dead", &definition);
+    produce(&fixture, 3);
+    taker_attach(&fixture, &taker, 100);
+    taker_nack(&taker, 1, 0, "no");
+    taker_attach_named(&fixture, "dead", &dead, 100);
+    ck_assert_uint_eq(dead.count, 1);
+    taker_nack(&dead, 0, 0, "not either");
+    cluster_pass_ms(&fixture, 100);
+    ck_assert_uint_eq(dead.count, 2);
+    ck_assert_uint_eq(dead.events[1].attempt, 2);
+    ck_assert_uint_eq(taker_ack(&dead, 1, 1), 1);
+    taker_deinit(&dead);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("groups");
@@ -168,5 +289,9 @@ int main(void)
     suite_add(suite, what_nobody_acknowledged_costs_no_checkpoint);
     suite_add(suite, a_long_way_without_a_match_is_not_read_again);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
+    suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
+    suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);
+    suite_add(suite, what_is_lost_before_it_is_parked_is_done);
+    suite_add(suite, events_of_the_system_come_again_too);
     return check_main(suite);
 }
