@@ -334,6 +334,7 @@ struct replica_member {
     uint64_t promised;           // counted promise
     link_id source;              // its strand is pulled over this link; 0: from nowhere
     uint64_t seal;               // GONE
+    struct hash128 seal_hash;    // of the chunk that ends there
     enum {
         VERIFIED_UNKNOWN,
         VERIFIED_EQUAL,

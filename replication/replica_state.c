@@ -234,6 +234,7 @@ void replica_member_at(const struct replica *replica, uint32_t index,
         .behind_since = INSTANT_NEVER,
         .promised = promises_counted(replica, member->actor),
         .seal = member->is_retired ? member->seal : 0,
+        .seal_hash = member->seal_hash,
         .run = starting_run_of(replica, &member->node).number,
         .server_version = "",
     };

@@ -517,6 +517,14 @@ static void say_retired(struct replica *replica, const struct member *member)
                     "actor %u was retired with --force: what only absent members hold of it may "
                     "come late or never, out of stable order. Bring up who holds it up to %llu",
                     actor, (unsigned long long)member->seal);
+    } else if (!is_held) {
+        uint64_t held = version_vector_get(&replica->held, member->actor);
+        alarm_raise(replica, "sealed_tail", actor,
+                    "actor %u is retired, and of its events up to %llu this node lacks those "
+                    "behind %llu: stable order waits for them. Keep up who holds them. If no copy "
+                    "is left: weir cluster lost %u %llu..%llu",
+                    actor, (unsigned long long)member->seal, (unsigned long long)held, actor,
+                    (unsigned long long)held + 1, (unsigned long long)member->seal);
     }
 }
 
@@ -550,13 +558,15 @@ void retiring_committed(struct replica *replica)
 {
     for (uint32_t i = 0; i < replica->alarms_count; i++) {
         struct alarm *alarm = &replica->alarms[i];
-        if (strcmp(alarm->code, "forced_retirement") != 0) {
+        const char *code =
+            strcmp(alarm->code, "sealed_tail") == 0 ? "sealed_tail" : "forced_retirement";
+        if (strcmp(alarm->code, code) != 0) {
             continue;
         }
         const struct member *member =
             membership_of_actor(&replica->members, (uint16_t)alarm->subject);
         if (member && version_vector_get(&replica->held, member->actor) >= member->seal) {
-            alarm_clear(replica, "forced_retirement", member->actor);
+            alarm_clear(replica, code, member->actor);
             return; // the table has moved; the rest at the next commit
         }
     }

@@ -312,6 +312,7 @@ void cluster_turn(struct cluster *cluster)
     cluster_go_on(cluster);
     cluster_take_letters(cluster);
     cluster_take_news(cluster);
+    cluster_fill_sealed(cluster);
     tell_wants(cluster);
     cluster_repair(cluster);
     cluster_reissue_retry(cluster);

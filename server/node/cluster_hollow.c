@@ -1,6 +1,7 @@
 // Ranges of strands that are lost everywhere. Where this node holds the strand beyond one, but
 // damaged, the range gives way at once. Where its copy ends in front of one, the strand goes on
-// behind it with the next chunk that comes, which names the hash that is lost.
+// behind it with the next chunk that comes, which names the hash that is lost. Behind the seal of a
+// retired actor no chunk comes: the seal names that hash.
 
 #include <stdlib.h>
 
@@ -99,4 +100,32 @@ void cluster_fill_hollow(struct cluster *cluster, const struct chunk_header *nex
         return;
     }
     submit(cluster, hollow, &next->prev_hash);
+}
+
+static void fill_sealed(struct cluster *cluster, struct damaged_chunk *hollow)
+{
+    const struct strand_end *end = cluster_end(cluster, hollow->actor);
+    if ((end ? end->last : 0) != hollow->first - 1) {
+        return;
+    }
+    for (uint32_t i = 0; i < replica_members_count(cluster->replica); i++) {
+        struct replica_member member;
+        replica_member_at(cluster->replica, i, &member);
+        if (member.actor == hollow->actor && member.state == MEMBER_GONE &&
+            member.seal == hollow->last) {
+            const struct damaged_chunk lost = *hollow;
+            *hollow = (struct damaged_chunk){0}; // once
+            submit(cluster, &lost, &member.seal_hash);
+            return;
+        }
+    }
+}
+
+void cluster_fill_sealed(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < HOLLOWS_MAX && i < cluster->hollows_next; i++) {
+        if (cluster->hollows[i].actor != 0) {
+            fill_sealed(cluster, &cluster->hollows[i]);
+        }
+    }
 }

@@ -214,6 +214,8 @@ void cluster_look_up(struct cluster *cluster, uint64_t token, struct event_id at
 void cluster_hollow(struct cluster *cluster, uint16_t actor, uint64_t first, uint64_t last);
 // A chunk is about to be appended: makes the range in front of it hollow, if that is lost.
 void cluster_fill_hollow(struct cluster *cluster, const struct chunk_header *next);
+// Makes ranges hollow that end at the seal of a retired actor. Each turn.
+void cluster_fill_sealed(struct cluster *cluster);
 
 // --- cluster_reply.c ---------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ struct order {
     enum cluster_request_kind which;
     uint16_t actor;
     unsigned machine;
+    uint64_t first; // LOST
+    uint64_t last;
 };
 
 struct admin {
@@ -144,6 +146,8 @@ static void on_next(struct happening *happening)
         request = (struct request){.kind = REQUEST_CLUSTER, .id = 2};
         request.cluster.which = order->which;
         request.cluster.actor = order->actor;
+        request.cluster.first = order->first;
+        request.cluster.last = order->last;
         memory_must(request_encode(&request, &out));
         network_write(&admin->endpoint, buffer_bytes(&out));
         buffer_deinit(&out);
@@ -170,16 +174,29 @@ void admin_free(struct admin *admin)
     free(admin);
 }
 
-void admin_order(struct admin *admin, enum cluster_request_kind which, uint16_t actor,
-                 unsigned machine)
+static void put(struct admin *admin, struct order order)
 {
     admin->orders = memory_grow(admin->orders, &admin->orders_capacity, admin->orders_count + 1,
                                 sizeof *admin->orders);
-    admin->orders[admin->orders_count++] =
-        (struct order){.which = which, .actor = actor, .machine = machine};
+    admin->orders[admin->orders_count++] = order;
     if (admin->orders_count == 1) {
         schedule_set(&admin->world->schedule, &admin->next, world_after_ms(admin->world, PAUSE_MS));
     }
+}
+
+void admin_order(struct admin *admin, enum cluster_request_kind which, uint16_t actor,
+                 unsigned machine)
+{
+    put(admin, (struct order){.which = which, .actor = actor, .machine = machine});
+}
+
+void admin_order_lost(struct admin *admin, uint16_t actor, uint64_t first, uint64_t last)
+{
+    put(admin, (struct order){.which = CLUSTER_LOST,
+                              .actor = actor,
+                              .machine = UINT32_MAX,
+                              .first = first,
+                              .last = last});
 }
 
 bool admin_is_idle(const struct admin *admin)

@@ -11,6 +11,9 @@ struct admin *admin_new(struct world *world);
 void admin_free(struct admin *admin);
 
 // `machine`: whom to ask; UINT32_MAX: anybody but those that the command is about.
+// No copy is left of these events.
+void admin_order_lost(struct admin *admin, uint16_t actor, uint64_t first, uint64_t last);
+
 void admin_order(struct admin *admin, enum cluster_request_kind which, uint16_t actor,
                  unsigned machine);
 

@@ -39,7 +39,9 @@ void check_disks(struct world *world)
         for (uint32_t actor = 1; actor < machine->held_capacity && machine->is_up; actor++) {
             const struct history_strand *strand = branch_strand(machine, (uint16_t)actor);
             for (uint32_t k = 0; k < machine->held[actor] && !world->violation.check; k++) {
-                check_chunk(machine, (uint16_t)actor, &strand->chunks[k]);
+                if (!strand->chunks[k].is_lost) {
+                    check_chunk(machine, (uint16_t)actor, &strand->chunks[k]);
+                }
             }
         }
     }

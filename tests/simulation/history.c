@@ -181,6 +181,16 @@ void history_add_chunk(struct history *history, struct history_strand *strand,
     history->events += header->count;
 }
 
+void history_lose_chunk(struct history_strand *strand, uint32_t chunk)
+{
+    uint32_t end = chunk + 1 < strand->chunks_count ? strand->chunks[chunk + 1].event_first
+                                                    : strand->events_count;
+    strand->chunks[chunk].is_lost = true;
+    for (uint32_t i = strand->chunks[chunk].event_first; i < end; i++) {
+        strand->events[i].name = NAME_SYSTEM;
+    }
+}
+
 uint32_t history_new_produce(struct history *history, unsigned machine, uint32_t life, uint8_t name,
                              uint32_t count)
 {

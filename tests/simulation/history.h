@@ -31,6 +31,7 @@ struct history_chunk {
     struct hash128 hash;
     uint32_t event_first;    // index into the strand's events
     bool is_complete;        // a produce ends here
+    bool is_lost;            // given up: no copy was left
     struct instant first_at; // when its owner published it
     struct instant last_at;  // and the last machine that did
     uint32_t machines;       // that did
@@ -91,6 +92,9 @@ uint32_t history_event_above(const struct history_strand *strand, uint64_t count
 // A chunk that a disk holds for the first time anywhere: the strand grows by it.
 void history_add_chunk(struct history *history, struct history_strand *strand,
                        const struct chunk_header *header, struct bytes chunk);
+
+// The operator has given it up: nobody waits for its events any more, and nobody may get them.
+void history_lose_chunk(struct history_strand *strand, uint32_t chunk);
 
 // A new produce; returns its number.
 uint32_t history_new_produce(struct history *history, unsigned machine, uint32_t life, uint8_t name,

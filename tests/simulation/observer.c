@@ -127,11 +127,46 @@ static void take_block(struct machine *machine, const struct block *block)
     }
 }
 
+// Passes over a range that was given up, if the strand goes on with one.
+static bool take_hollow(struct machine *machine, uint16_t actor)
+{
+    struct history_strand *strand = branch_strand(machine, actor);
+    uint32_t *held = held_of(machine, actor);
+    uint64_t end = *held > 0 ? strand->chunks[*held - 1].last : 0;
+    struct disk_iterator *strands;
+    struct chunk_place place;
+    memory_must(disk_iterator_open(machine->log, LOG_STRANDS, DISK_READ_POINT, &strands));
+    bool is_hollow = strand_find_from(strands, actor, end + 1, &place) == 0 &&
+                     place.first == end + 1 && place.record.is_hollow;
+    disk_iterator_close(strands);
+    while (is_hollow && *held < strand->chunks_count &&
+           strand->chunks[*held].last <= place.record.last) {
+        history_lose_chunk(strand, *held);
+        (*held)++;
+    }
+    return is_hollow;
+}
+
+// An ordinal without a chunk.
+static void take_hollow_somewhere(struct machine *machine)
+{
+    const struct version_vector *vector = &machine->store->published.vector;
+    for (uint32_t i = 0; i < vector->count; i++) {
+        if (take_hollow(machine, vector->entries[i].actor)) {
+            return;
+        }
+    }
+    world_violation(machine->world, "order", "machine %u has an ordinal of nothing",
+                    machine->index);
+}
+
 // The disk's faults are meant for the machine: a read that failed is repeated.
-static void get(struct machine *machine, unsigned column, struct bytes key, struct buffer *out)
+static bool get(struct machine *machine, unsigned column, struct bytes key, struct buffer *out)
 {
     int err = disk_get(machine->log, column, key, out);
-    memory_must(err == ERR_IO ? disk_get(machine->log, column, key, out) : err);
+    err = err == ERR_IO ? disk_get(machine->log, column, key, out) : err;
+    memory_must(err == DISK_NOT_FOUND ? 0 : err);
+    return err == 0;
 }
 
 // A large commit: its first chunks have left the cache.
@@ -142,14 +177,17 @@ static void take_arrival(struct machine *machine, uint64_t ordinal)
     uint8_t ordinal_key[ARRIVAL_KEY_LENGTH];
     uint8_t key[EVENT_ID_KEY_LENGTH];
     store_be64(ordinal_key, ordinal);
-    get(machine, LOG_ARRIVALS, bytes_of(ordinal_key, sizeof ordinal_key), &buffer);
+    machine->observed = ordinal;
+    if (!get(machine, LOG_ARRIVALS, bytes_of(ordinal_key, sizeof ordinal_key), &buffer)) {
+        take_hollow_somewhere(machine);
+        return;
+    }
     struct arrival arrival = arrival_decode(buffer.data);
     event_id_encode_key((struct event_id){.counter = arrival.first, .actor = arrival.actor}, key);
     buffer_clear(&buffer);
-    get(machine, LOG_CHUNKS, bytes_of(key, sizeof key), &buffer);
-    memory_must(chunk_header_parse(buffer_bytes(&buffer), &header));
+    bool is_there = get(machine, LOG_CHUNKS, bytes_of(key, sizeof key), &buffer);
+    memory_must(is_there ? chunk_header_parse(buffer_bytes(&buffer), &header) : ERR_NOT_FOUND);
     take_chunk(machine, &header, buffer_bytes(&buffer));
-    machine->observed = ordinal;
     buffer_deinit(&buffer);
 }
 
@@ -206,6 +244,10 @@ static void take_unseen(struct machine *machine, uint16_t actor)
         uint64_t from = held > 0 ? strand->chunks[held - 1].last + 1 : 1;
         if (strand_find_from(strands, actor, from, &place) != 0) {
             break;
+        }
+        if (place.record.is_hollow) {
+            take_hollow(machine, actor);
+            continue;
         }
         struct buffer chunk = {0};
         struct chunk_header header;

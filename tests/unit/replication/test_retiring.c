@@ -183,10 +183,13 @@ START_TEST(seal_is_the_highest_that_anybody_holds)
     network_run(network, 3000);
     ck_assert_uint_lt(replica_frontier(network->nodes[0].replica), network_held(network, 1, 3));
     ck_assert_uint_eq(replica_frontier_waits_for(network->nodes[0].replica), 3);
+    ck_assert(has_alarm(network, 0, "sealed_tail"));
+    ck_assert(!has_alarm(network, 1, "sealed_tail"));
     network->is_dark[1][0] = false;
     ck_assert(network_run_until(network, network_is_level, 20000));
     network_run(network, 5000);
     ck_assert_uint_ge(replica_frontier(network->nodes[0].replica), network_held(network, 1, 3));
+    ck_assert(!has_alarm(network, 0, "sealed_tail"));
     network_free(network);
 }
 END_TEST
