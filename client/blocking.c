@@ -220,6 +220,26 @@ static int turn(struct weir *weir, struct instant until)
     return count <= 0 && instant_reached(until, clock_instant()) ? WEIR_LATE : 0;
 }
 
+void weir_turn(struct weir *weir)
+{
+    (void)turn(weir, clock_instant());
+    follow(weir);
+}
+
+void weir_push(struct weir *weir)
+{
+    weir_flush(weir);
+    send_some(weir);
+}
+
+int weir_descriptor(struct weir *weir, bool *wants_output_out)
+{
+    struct driver *driver = weir->driver;
+    bool is_dialing = driver->dialing.fd >= 0;
+    *wants_output_out = is_dialing || (!driver->is_broken && weir_output(weir).length > 0);
+    return is_dialing ? driver->dialing.fd : driver->fd;
+}
+
 static int give_reason(struct weir_reason *out, int err, const char *text)
 {
     if (out) {

@@ -105,7 +105,7 @@ int dialing_begin(struct dialing *dialing, const char *address, int *fd_out, str
     if (err != 0) {
         return reason_set(reason, err, "%s", why.text);
     }
-    if (parts.host[0] == '/') {
+    if (parts.host[0] == '/' || parts.host[0] == '.') {
         return begin_unix(dialing, parts.host, fd_out, reason);
     }
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};

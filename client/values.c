@@ -5,6 +5,9 @@
 
 #include "client/weir.h"
 #include "proto/model/event.h"
+#include "proto/model/glob.h"
+#include "proto/model/namespace.h"
+#include "proto/model/version_vector.h"
 
 static_assert(WEIR_ERR_MEMORY == (int)ERR_MEMORY && WEIR_ERR_IO == (int)ERR_IO &&
                   WEIR_ERR_CORRUPT == (int)ERR_CORRUPT && WEIR_ERR_INVALID == (int)ERR_INVALID &&
@@ -63,7 +66,8 @@ void weir_id_format(struct weir_id id, char out[WEIR_ID_TEXT_SIZE])
 static int give_reason(struct weir_reason *out, int err, const struct reason *reason)
 {
     if (out && err < 0) {
-        memcpy(out->text, reason->text, sizeof out->text);
+        const struct reason *from = reason->text[0] ? reason : NULL;
+        snprintf(out->text, sizeof out->text, "%s", from ? from->text : err_text(err));
     }
     return err;
 }
@@ -76,6 +80,32 @@ int weir_id_parse(const char *text, struct weir_id *id_out, struct weir_reason *
     if (err == 0) {
         *id_out = (struct weir_id){.counter = id.counter, .actor = id.actor};
     }
+    return give_reason(reason, err, &why);
+}
+
+int weir_name_check(const char *name, struct weir_reason *reason)
+{
+    struct reason why = {0};
+    return give_reason(reason, namespace_validate(bytes_of_text(name), &why), &why);
+}
+
+int weir_pattern_check(const char *pattern, struct weir_reason *reason)
+{
+    struct reason why = {0};
+    struct glob *glob;
+    int err = glob_compile(bytes_of_text(pattern), &glob, &why);
+    if (err == 0) {
+        glob_free(glob);
+    }
+    return give_reason(reason, err, &why);
+}
+
+int weir_cursor_check(const char *cursor, struct weir_reason *reason)
+{
+    struct reason why = {0};
+    struct version_vector vector = {0};
+    int err = version_vector_parse(bytes_of_text(cursor), &vector, &why);
+    version_vector_deinit(&vector);
     return give_reason(reason, err, &why);
 }
 
@@ -151,7 +181,7 @@ int weir_address_split(const char *address, struct weir_address_parts *parts_out
     const char *host = address;
     const char *port = "3000";
     size_t host_length = strlen(address);
-    bool is_path = address[0] == '/';
+    bool is_path = address[0] == '/' || address[0] == '.';
     if (is_path) {
         port = "";
     } else if (address[0] == '[') {

@@ -71,6 +71,10 @@ static int take_options(struct weir *weir, const struct weir_options *options,
         return reason_set(reason, ERR_INVALID, "the program's name is longer than %d bytes",
                           NAME_BYTES_MAX);
     }
+    if (options->reconnect > WEIR_RECONNECT_NEVER) {
+        return reason_set(reason, ERR_UNSUPPORTED, "a way to reconnect that libweir %s lacks",
+                          WEIR_VERSION);
+    }
     if (options->cluster && uuid_parse(options->cluster, &weir->cluster) != 0) {
         return reason_set(reason, ERR_INVALID, "the cluster is no uuid");
     }
@@ -81,6 +85,7 @@ static int take_options(struct weir *weir, const struct weir_options *options,
         options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     weir->silence_ms = options->silence_ms;
     weir->wake_fd = options->wake_fd > 0 ? options->wake_fd : -1;
+    weir->reconnect = options->reconnect;
     uint64_t seed = options->seed ? options->seed : (uint64_t)weir->now.ns;
     int err = take_limits(weir, options, reason);
     return err ? err
@@ -285,6 +290,15 @@ static void end_connection(struct weir *weir, int err)
     }
 }
 
+// Whether it is not to connect again.
+static bool gives_up(struct weir *weir, bool is_useless, bool was_ready)
+{
+    bool has_tried_all = !weir->was_ready && weir->roster.failures + 1 >= weir->roster.count;
+    return (is_useless && roster_give_up(&weir->roster)) ||
+           (weir->reconnect != WEIR_RECONNECT_ALWAYS && has_tried_all) ||
+           (weir->reconnect == WEIR_RECONNECT_NEVER && was_ready);
+}
+
 void weir_disconnected(struct weir *weir, int err, const char *text, int64_t now_ns)
 {
     weir->now.ns = now_ns;
@@ -300,13 +314,15 @@ void weir_disconnected(struct weir *weir, int err, const char *text, int64_t now
     err = weir->lost_err;
     weir->want = WEIR_WANT_CLOSE; // nothing that is found out now matters
     struct duration lasted = {.ns = weir->is_ready ? weir->now.ns - weir->ready_at.ns : 0};
-    bool was_good = weir->is_good || lasted.ns >= duration_ms(GOOD_MS).ns;
+    bool was_ready = weir->is_ready;
+    bool was_good = !weir->is_refused && (weir->is_good || lasted.ns >= duration_ms(GOOD_MS).ns);
     end_connection(weir, err);
     tell_lost(weir, err);
     weir->is_ready = false;
     weir->is_good = false;
     weir->is_leaving = false;
-    if (is_useless && roster_give_up(&weir->roster)) {
+    weir->is_refused = false;
+    if (gives_up(weir, is_useless, was_ready)) {
         weir->reason = weir->lost_reason;
         weir->err = err;
         weir->want = WEIR_WANT_NOTHING;

@@ -110,6 +110,12 @@ WEIR_API void weir_id_format(struct weir_id id, char out[WEIR_ID_TEXT_SIZE]);
 WEIR_API int weir_id_parse(const char *text, struct weir_id *id_out,
                            struct weir_reason *reason) WEIR_MUST_CHECK;
 
+// Whether the text is the name of a namespace / a pattern / a cursor. WEIR_ERR_INVALID,
+// WEIR_ERR_LIMIT with a reason (which may be NULL); WEIR_ERR_MEMORY.
+WEIR_API int weir_name_check(const char *name, struct weir_reason *reason) WEIR_MUST_CHECK;
+WEIR_API int weir_pattern_check(const char *pattern, struct weir_reason *reason) WEIR_MUST_CHECK;
+WEIR_API int weir_cursor_check(const char *cursor, struct weir_reason *reason) WEIR_MUST_CHECK;
+
 // Attributes are small pairs beside the data, in order; keys may repeat.
 struct weir_attribute {
     struct weir_bytes key;   // 1 to 255 bytes of UTF-8; "p" and what begins with '$' are weir's
@@ -197,10 +203,19 @@ WEIR_API int weir_unpack_skip(struct weir_bytes *rest) WEIR_MUST_CHECK;
 // needed, to whichever node answers; subscriptions and produces live longer than connections.
 struct weir;
 
+// When it connects again. A client that does not has ended, with the error of the last attempt or
+// of the connection: what was received is handed out, then weir_next says so.
+enum weir_reconnect {
+    WEIR_RECONNECT_ALWAYS = 0,
+    WEIR_RECONNECT_LATER = 1, // not if every address was tried once, and none could be connected
+    WEIR_RECONNECT_NEVER = 2, // nor when the connection is lost
+};
+
 struct weir_options {
     size_t size;
 
-    // Of nodes of one cluster: "host:port", "host", "[::1]:3000", "/path/of/a/unix/socket".
+    // Of nodes of one cluster: "host:port", "host", "[::1]:3000", "/path/of/a/unix/socket",
+    // "./path".
     const char *const *addresses; // NULL: localhost
     size_t addresses_count;       // at most 64
     // They are tried in turn, beginning with a random one, so that clients spread over the nodes;
@@ -228,6 +243,8 @@ struct weir_options {
                    // one, weir_new one made of the time
 
     int wake_fd; // blocking layer: ends its waits when it becomes readable; 0: none
+
+    enum weir_reconnect reconnect;
 };
 
 // A client without I/O. Nothing happens before weir_tick. `now_ns`: see "the connection".
@@ -883,8 +900,9 @@ struct weir_notice {
 };
 
 // Takes the next notice. WEIR_NOTHING: go on with the connection. Negative: the client has ended,
-// of no further use, and weir_reason_text says why: WEIR_ERR_MEMORY, or WEIR_ERR_VERSION and
-// WEIR_ERR_FOREIGN when no address is left that could do.
+// of no further use, and weir_reason_text says why: WEIR_ERR_MEMORY; WEIR_ERR_VERSION and
+// WEIR_ERR_FOREIGN when no address is left that could do; why it is not connected any more, if it
+// does not reconnect.
 WEIR_API int weir_next(struct weir *weir, const struct weir_notice **notice_out) WEIR_MUST_CHECK;
 
 // Leaves the node and goes on with the next address. For programs that know better, for example
@@ -919,8 +937,9 @@ WEIR_API enum weir_want weir_want(const struct weir *weir);
 // weir_address_split. Valid as long as the client.
 WEIR_API const char *weir_address(const struct weir *weir);
 
-// Splits an address. `host` and `port` are texts with NUL; a Unix socket has an empty port. Without
-// port: 3000. WEIR_ERR_INVALID, with a reason (which may be NULL).
+// Splits an address. `host` and `port` are texts with NUL; a Unix socket, which begins with a slash
+// or a dot, has an empty port. Without port: 3000. WEIR_ERR_INVALID, with a reason (which may be
+// NULL).
 struct weir_address_parts {
     char host[256];
     char port[8];
@@ -957,11 +976,12 @@ WEIR_API void weir_tick(struct weir *weir, int64_t now_ns);
 
 // --- Blocking: for simple programs -------------------------------------------------------------
 // Timeouts are milliseconds; -1: for ever; 0: without waiting. With such a client the functions of
-// "the connection" are not called.
+// "the connection" are not called, but weir_deadline.
 
 // Makes a client that brings its socket, and waits until it is connected. WEIR_ERR_TIMEOUT: no node
 // has answered in time, the reason (may be NULL) says why the last did not; WEIR_WOKEN; the errors
-// of weir_new and weir_next. (It lingers as the options say, but a wait sends what there is.)
+// of weir_new and weir_next (with WEIR_RECONNECT_LATER and NEVER: of the last attempt). (It lingers
+// as the options say, but a wait sends what there is.)
 WEIR_API int weir_open(const struct weir_options *options, int64_t timeout_ms,
                        struct weir **weir_out, struct weir_reason *reason) WEIR_MUST_CHECK;
 
@@ -997,6 +1017,24 @@ WEIR_API int weir_wait_result(struct weir *weir, uint64_t ticket, int64_t timeou
 // ended; WEIR_LATE, WEIR_WOKEN; the errors of weir_next.
 WEIR_API int weir_wait_acked(struct weir *weir, uint64_t attachment,
                              int64_t timeout_ms) WEIR_MUST_CHECK;
+
+// A client of weir_open within another loop, of many clients, or with other descriptors to wait
+// for:
+//
+//   weir_turn                connects, sends, receives, all without waiting; when its descriptor is
+//                            ready, or weir_deadline has come
+//   weir_next                until WEIR_NOTHING
+//   weir_push                sends what has come of that
+//   weir_descriptor          and wait for it, or for weir_deadline
+//
+// (To find the address of a host's name may take its time all the same.)
+WEIR_API void weir_turn(struct weir *weir);
+WEIR_API void weir_push(struct weir *weir);
+
+// The socket, to be waited for until it is readable, and if so said until it is writable; -1: there
+// is none now. Another one after every connection. Asking for it sends the batch to its queue,
+// unless it lingers.
+WEIR_API int weir_descriptor(struct weir *weir, bool *wants_output_out);
 
 // The clock of the blocking layer: CLOCK_MONOTONIC in nanoseconds.
 WEIR_API int64_t weir_clock(void);

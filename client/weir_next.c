@@ -45,6 +45,7 @@ void weir_on_ready(struct weir *weir, const struct reply_hello *hello)
     weir->node = node;
     weir->data_bytes_max = core_data_bytes_max(weir->connection->core);
     weir->is_ready = true;
+    weir->was_ready = true;
     weir->ready_at = weir->now;
     weir_resume(weir);
 }
@@ -167,7 +168,8 @@ static int on_end(struct weir *weir, struct standing *standing, const struct not
     const struct reply *reply = &notice->reply;
     bool is_error = reply->kind == REPLY_ERROR;
     int err = is_error ? refusal_err(reply->error.code) : 0;
-    bool goes_on = is_error ? err == ERR_CLOSED : reply->end.reason == END_SHUTDOWN;
+    bool goes_on =
+        is_error ? err == ERR_CLOSED || err == ERR_BUSY : reply->end.reason == END_SHUTDOWN;
     bool is_current = weir->connection && weir->connection->core == standing->core;
     if (standing_leave(standing) != 0) {
         return reason_set(&weir->reason, ERR_MEMORY, "no memory to keep a cursor");
@@ -175,7 +177,9 @@ static int on_end(struct weir *weir, struct standing *standing, const struct not
     if (goes_on) {
         note_ends(weir, standing);
         if (is_current) {
-            weir_begin_leaving(weir, "the node is shutting down");
+            weir->is_refused = err == ERR_BUSY;
+            weir_begin_leaving(weir, err == ERR_BUSY ? "the node takes no more subscriptions now"
+                                                     : "the node is shutting down");
             weir_check_leaving(weir);
         }
         return WEIR_QUIET;

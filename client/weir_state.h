@@ -33,14 +33,17 @@ struct weir {
     uint32_t connect_timeout_ms;
     uint32_t silence_ms;
     int wake_fd;
+    enum weir_reconnect reconnect;
 
     enum weir_want want;
     struct instant now;   // as it was told last
     struct instant until; // of a pause, or of connecting
     struct connection *connection;
-    bool is_ready; // the node has answered hello
+    bool is_ready;  // the node has answered hello
+    bool was_ready; // some node has, once
     struct instant ready_at;
     bool is_good;    // events or results came over it
+    bool is_refused; // the node had no room for a subscription
     bool is_leaving; // it is closed when what was sent is answered, or at leave_until
     struct instant leave_until;
     uint64_t stream_sent; // bytes taken from this connection's output

@@ -202,6 +202,70 @@ START_TEST(options_of_another_size_are_understood_or_refused)
 }
 END_TEST
 
+static void expect_ended(struct scripted_cluster *cluster, int err, const char *text)
+{
+    const struct weir_notice *notice;
+    ck_assert_int_eq(weir_want(cluster->weir), WEIR_WANT_NOTHING);
+    ck_assert_int_eq(weir_next(cluster->weir, &notice), err);
+    ck_assert_str_eq(weir_reason_text(cluster->weir), text);
+}
+
+START_TEST(one_that_does_not_reconnect_ends_when_every_address_was_tried)
+{
+    for (int reconnect = WEIR_RECONNECT_LATER; reconnect <= WEIR_RECONNECT_NEVER; reconnect++) {
+        struct scripted_cluster cluster;
+        struct weir_options options = {.size = sizeof options, .reconnect = reconnect};
+        cluster_init(&cluster, &options);
+        weir_tick(cluster.weir, cluster.now);
+        weir_disconnected(cluster.weir, WEIR_ERR_CONNECT, "refused", cluster.now);
+        ck_assert_int_eq(weir_want(cluster.weir), WEIR_WANT_CONNECT);
+        weir_disconnected(cluster.weir, WEIR_ERR_CONNECT, "refused too", cluster.now);
+        cluster_expect(&cluster, WEIR_NOTICE_DISCONNECTED);
+        expect_ended(&cluster, WEIR_ERR_CONNECT, "refused too");
+        cluster_deinit(&cluster);
+    }
+}
+END_TEST
+
+START_TEST(one_that_never_reconnects_ends_with_its_connection)
+{
+    struct scripted_cluster cluster;
+    struct weir_options options = {.size = sizeof options, .reconnect = WEIR_RECONNECT_LATER};
+    uint64_t id;
+    cluster_init(&cluster, &options);
+    cluster_greet(&cluster, "a:1");
+    cluster_lose(&cluster);
+    ck_assert_int_ne(weir_want(cluster.weir), WEIR_WANT_NOTHING);
+    cluster_deinit(&cluster);
+
+    options.reconnect = WEIR_RECONNECT_NEVER;
+    cluster_init(&cluster, &options);
+    cluster_greet(&cluster, "a:1");
+    cluster_subscribe(&cluster, NULL, &id);
+    cluster_position(&cluster, REPLY_SUBSCRIBED, id, "@", 0);
+    cluster_slice(&cluster, id, 1, 1, 1);
+    cluster_lose(&cluster);
+    cluster_expect(&cluster, WEIR_NOTICE_SUBSCRIBED);
+    cluster_expect_event(&cluster, 1, 1); // what was received is not lost
+    cluster_expect(&cluster, WEIR_NOTICE_DISCONNECTED);
+    expect_ended(&cluster, WEIR_ERR_CLOSED, "lost");
+    cluster_deinit(&cluster);
+}
+END_TEST
+
+START_TEST(names_patterns_and_cursors_can_be_checked)
+{
+    struct weir_reason reason = {0};
+    ck_assert_int_eq(weir_name_check("/a/b", &reason), 0);
+    ck_assert_int_eq(weir_name_check("a\n", &reason), WEIR_ERR_INVALID);
+    ck_assert_int_ne(reason.text[0], 0);
+    ck_assert_int_eq(weir_pattern_check("/a/**", NULL), 0);
+    ck_assert_int_eq(weir_pattern_check("", NULL), WEIR_ERR_INVALID);
+    ck_assert_int_eq(weir_cursor_check("@1.1,5.2", &reason), 0);
+    ck_assert_int_eq(weir_cursor_check("1.1", &reason), WEIR_ERR_INVALID);
+}
+END_TEST
+
 START_TEST(addresses_are_split)
 {
     static const struct {
@@ -215,6 +279,7 @@ START_TEST(addresses_are_split)
         {"[::1]", "::1", "3000"},
         {"::1", "::1", "3000"},
         {"/run/weir/socket", "/run/weir/socket", ""},
+        {"./socket", "./socket", ""},
         {"", NULL, NULL},
         {":3000", NULL, NULL},
         {"a:", NULL, NULL},
@@ -249,6 +314,9 @@ int main(void)
     suite_add(suite, bytes_that_are_no_protocol_end_the_connection_and_no_more);
     suite_add(suite, leaving_waits_for_answers);
     suite_add(suite, options_of_another_size_are_understood_or_refused);
+    suite_add(suite, one_that_does_not_reconnect_ends_when_every_address_was_tried);
+    suite_add(suite, one_that_never_reconnects_ends_with_its_connection);
+    suite_add(suite, names_patterns_and_cursors_can_be_checked);
     suite_add(suite, addresses_are_split);
     return check_main(suite);
 }

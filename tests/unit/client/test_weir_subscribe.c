@@ -245,6 +245,30 @@ START_TEST(a_node_that_stops_hands_over_to_the_next)
 }
 END_TEST
 
+// Not at once: it may be the only node.
+START_TEST(a_node_without_room_for_it_is_left)
+{
+    struct scripted_cluster cluster;
+    const char *const addresses[] = {"a:1"};
+    struct weir_options options = {
+        .size = sizeof options, .addresses = addresses, .addresses_count = 1};
+    uint64_t id;
+    cluster_init(&cluster, &options);
+    cluster_greet(&cluster, "a:1");
+    cluster_subscribe(&cluster, NULL, &id);
+    cluster_error(&cluster, id, WIRE_BUSY);
+    cluster_expect_nothing(&cluster);
+    ck_assert_int_eq(weir_want(cluster.weir), WEIR_WANT_CLOSE);
+    cluster_lose(&cluster);
+    ck_assert_int_eq(weir_want(cluster.weir), WEIR_WANT_TIME);
+    ck_assert_int_gt(weir_deadline(cluster.weir), cluster.now);
+    cluster_expect(&cluster, WEIR_NOTICE_DISCONNECTED);
+    cluster_greet(&cluster, "a:1");
+    cluster_take(&cluster, REQUEST_SUBSCRIBE);
+    cluster_deinit(&cluster);
+}
+END_TEST
+
 START_TEST(credit_is_granted_for_what_is_taken_alone)
 {
     struct weir_subscribe_options options = {.size = sizeof options, .credit_bytes = 100};
@@ -302,6 +326,7 @@ int main(void)
     suite_add(suite, a_limit_counts_over_connections);
     suite_add(suite, one_that_is_stopped_ends_also_without_a_connection);
     suite_add(suite, a_node_that_stops_hands_over_to_the_next);
+    suite_add(suite, a_node_without_room_for_it_is_left);
     suite_add(suite, credit_is_granted_for_what_is_taken_alone);
     suite_add(suite, an_event_stays_valid_while_more_is_received);
     return check_main(suite);
