@@ -82,10 +82,31 @@ static void give_up_tails(struct world *world)
     }
 }
 
+// A founder that has admitted nobody yet waits at each start for its peers, which might know more
+// of it than its disk does.
+static bool is_founder_alone(const struct world *world)
+{
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        const struct machine *machine = world->machines[i];
+        const struct replica *replica = machine->is_up ? machine->service->cluster->replica : NULL;
+        unsigned active = 0;
+        for (uint32_t k = 0; replica && k < replica_members_count(replica); k++) {
+            struct replica_member member;
+            replica_member_at(replica, k, &member);
+            active += member.state == MEMBER_ACTIVE;
+        }
+        if (active > 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // Everybody must come to hold the same.
 static bool converge(struct world *world, int64_t *converged_ms_out)
 {
-    int64_t bound_ms = CONVERGE_MS + (int64_t)(world->history.events / 20);
+    int64_t bound_ms = CONVERGE_MS + (int64_t)(world->history.events / 20) +
+                       (is_founder_alone(world) ? world->options.start_wait_ms : 0);
     *converged_ms_out = world_pass_until(world, check_is_converged, bound_ms, POLL_MS);
     if (*converged_ms_out < 0) {
         check_convergence_failed(world, bound_ms);
