@@ -104,13 +104,13 @@ static void change_write(struct change *change, struct bytes start)
                   buffer_bytes(&change->event), appended);
 }
 
-void changes_look(struct groups *groups, struct event_id id)
+void changes_look(struct groups *groups, struct event_id id, int err, const char *text)
 {
     LIST_FOR_EACH(&groups->changes, link)
     {
         struct change *change = container_of(link, struct change, link);
         if (event_id_compare(change->written, id) == 0) {
-            change_end(change, 0, "");
+            change_end(change, err, text);
             return;
         }
     }
@@ -146,7 +146,8 @@ static void take_start(struct change *change)
     block_unref(item.block);
     if (item.head.kind == REPLY_SUBSCRIBED) {
         struct buffer start = {0};
-        int err = buffer_append(&start, item.head.cursor);
+        bool has_cursor = item.head.cursor.length > 0; // else there was no memory for it
+        int err = has_cursor ? buffer_append(&start, item.head.cursor) : ERR_MEMORY;
         session_close(change->session);
         change->session = NULL;
         if (err) {
@@ -239,6 +240,9 @@ static bool is_there(struct groups *groups, struct bytes name, struct durable **
     return *durable_out && !event_id_is_none(subscription_fold_generation((*durable_out)->fold));
 }
 
+static const char TOO_MANY[] =
+    "the cluster has as many names of subscriptions as it may have, deleted ones included: use one "
+    "of them again";
 static const char NOT_THERE[] = "there is no such subscription";
 
 int groups_create(struct groups *groups, struct bytes name,
@@ -249,6 +253,10 @@ int groups_create(struct groups *groups, struct bytes name,
     struct change *change;
     if (is_there(groups, name, &durable)) {
         done(context, 0, "it exists already: start and options are those of its creation");
+        return 0;
+    }
+    if (!durable && groups->durables_count >= SUBSCRIPTIONS_MAX) {
+        done(context, ERR_LIMIT, TOO_MANY);
         return 0;
     }
     int err = change_new(groups, SUBSCRIPTION_CREATED, name, definition, done, context, &change);

@@ -327,38 +327,38 @@ void groups_credit(struct attachment *attachment, uint64_t bytes)
     host_mark(attachment->hosting);
 }
 
-uint64_t groups_ack(struct attachment *attachment, struct event_id up_to,
-                    const struct done_range *ranges, uint32_t count)
+int groups_ack(struct attachment *attachment, struct event_id up_to,
+               const struct done_range *ranges, uint32_t count, uint64_t *counted)
 {
     struct hosting *hosting = attachment->hosting;
     struct instant now = hosting->groups->cluster->service->now;
-    uint64_t total = 0;
-    uint64_t counted = 0;
-    if (!event_id_is_none(up_to) &&
-        group_ack_up_to(hosting->group, attachment->id, up_to, now, &counted) == GROUP_ACKED) {
-        total += counted;
+    enum group_ack_result result = GROUP_ACKED;
+    uint64_t done = 0;
+    if (!event_id_is_none(up_to)) {
+        result = group_ack_up_to(hosting->group, attachment->id, up_to, now, &done);
+        *counted += done;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        counted = 0;
-        if (group_ack(hosting->group, attachment->id, &ranges[i], now, &counted) == GROUP_ACKED) {
-            total += counted;
-        }
+    for (uint32_t i = 0; i < count && result != GROUP_NO_MEMORY; i++) {
+        done = 0;
+        result = group_ack(hosting->group, attachment->id, &ranges[i], now, &done);
+        *counted += done;
     }
     host_mark(hosting);
-    return total;
+    return result == GROUP_NO_MEMORY ? ERR_MEMORY : 0;
 }
 
-uint32_t groups_nack(struct attachment *attachment, const struct done_range *ranges, uint32_t count,
-                     struct duration delay, struct bytes reason)
+int groups_nack(struct attachment *attachment, const struct done_range *ranges, uint32_t count,
+                struct duration delay, struct bytes reason, uint64_t *counted)
 {
     struct hosting *hosting = attachment->hosting;
-    uint32_t taken = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        taken += group_nack(hosting->group, attachment->id, &ranges[i], delay, reason,
-                            hosting->groups->cluster->service->now) == GROUP_ACKED;
+    struct instant now = hosting->groups->cluster->service->now;
+    enum group_ack_result result = GROUP_ACKED;
+    for (uint32_t i = 0; i < count && result != GROUP_NO_MEMORY; i++) {
+        result = group_nack(hosting->group, attachment->id, &ranges[i], delay, reason, now);
+        *counted += result == GROUP_ACKED;
     }
     host_mark(hosting);
-    return taken;
+    return result == GROUP_NO_MEMORY ? ERR_MEMORY : 0;
 }
 
 void groups_give_back(struct attachment *attachment, const struct done_range *range)

@@ -203,13 +203,14 @@ int groups_take_event(struct groups *groups, struct bytes space, struct event_id
     if (err == 0 && !durable) {
         if (groups->durables_count >= SUBSCRIPTIONS_MAX) {
             complain(groups, id, "there are too many");
+            changes_look(groups, id, ERR_LIMIT, "there are too many subscriptions");
             return 0;
         }
         err = durable_add(groups, name, &durable);
     }
     err = err ? err : take(groups, durable, &event);
     if (err == 0) {
-        changes_look(groups, id);
+        changes_look(groups, id, 0, "");
     }
     return err;
 }

@@ -57,13 +57,14 @@ void groups_detach(struct attachment *attachment); // `ended` is not called
 
 void groups_credit(struct attachment *attachment, uint64_t bytes);
 
-// `up_to`: none, or everything up to it of this attachment; then the ranges. Returns how many
-// events are done by it; 0: none of them is in flight here.
-uint64_t groups_ack(struct attachment *attachment, struct event_id up_to,
-                    const struct done_range *ranges, uint32_t count);
-// Returns how many ranges had anything in flight here.
-uint32_t groups_nack(struct attachment *attachment, const struct done_range *ranges, uint32_t count,
-                     struct duration delay, struct bytes reason);
+// `up_to`: none, or everything up to it of this attachment; then the ranges. Adds to *counted how
+// many events are done by it; nothing: none of them is in flight here. ERR_MEMORY: a part is done,
+// the rest is to be said again.
+int groups_ack(struct attachment *attachment, struct event_id up_to,
+               const struct done_range *ranges, uint32_t count, uint64_t *counted) MUST_CHECK;
+// Adds how many ranges had anything in flight here. ERR_MEMORY as above.
+int groups_nack(struct attachment *attachment, const struct done_range *ranges, uint32_t count,
+                struct duration delay, struct bytes reason, uint64_t *counted) MUST_CHECK;
 
 // Another node coordinates the subscription from now on: the group writes its last checkpoint and
 // goes. Attachments that are left are told `ended` with reason 0 and error 0: whoever has them
@@ -77,7 +78,7 @@ void groups_give_back(struct attachment *attachment, const struct done_range *ra
 // --- Creating, resetting, deleting --------------------------------------------------------------
 
 // Called once, in a later turn. `err`: 0; ERR_BUSY (now), ERR_DENIED (this node may not write),
-// ERR_NOT_FOUND, or what the log said; then `text` says why.
+// ERR_NOT_FOUND, ERR_LIMIT (too many names), or what the log said; then `text` says why.
 typedef void groups_done(void *context, int err, const char *text);
 
 // The start is that of a request (start, start_id, start_cursor, start_time_ms, start_last). One

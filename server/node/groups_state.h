@@ -167,6 +167,7 @@ bool writer_may_write(const struct groups *groups);
 
 // --- group_change.c ----------------------------------------------------------------------------
 
-void changes_look(struct groups *groups, struct event_id id); // that event has come
-void changes_run(struct groups *groups);                      // those whose start is found
+// That event has come: `err` 0, or it is passed over, and why.
+void changes_look(struct groups *groups, struct event_id id, int err, const char *text);
+void changes_run(struct groups *groups); // those whose start is found
 void changes_close(struct groups *groups);

@@ -367,6 +367,7 @@ static void take_ack(struct seats *seats, struct consumer_letter *letter)
     bool is_ack = letter->kind == LETTER_ACK;
     struct bytes rest = is_ack ? letter->request.ack.ranges : letter->request.nack.ranges;
     uint64_t count = 0;
+    int err = 0;
     if (!do_ascend(rest)) {
         letter->kind = LETTER_ACKED;
         letter->error = WIRE_INVALID_ARGUMENT;
@@ -375,9 +376,9 @@ static void take_ack(struct seats *seats, struct consumer_letter *letter)
         return;
     }
     if (seat && seat->attachment && is_ack && !event_id_is_none(letter->request.ack.up_to)) {
-        count += groups_ack(seat->attachment, letter->request.ack.up_to, NULL, 0);
+        err = groups_ack(seat->attachment, letter->request.ack.up_to, NULL, 0, &count);
     }
-    while (seat && seat->attachment && rest.length > 0) {
+    while (seat && seat->attachment && rest.length > 0 && err == 0) {
         struct done_range range;
         if (done_range_next(&rest, &range)) {
             break;
@@ -389,13 +390,16 @@ static void take_ack(struct seats *seats, struct consumer_letter *letter)
         if (range.last < range.first) {
             continue;
         }
-        count += is_ack ? groups_ack(seat->attachment, (struct event_id){0}, &range, 1)
-                        : groups_nack(seat->attachment, &range, 1,
-                                      duration_ms(letter->request.nack.delay_ms),
-                                      letter->request.nack.reason);
+        err = is_ack ? groups_ack(seat->attachment, (struct event_id){0}, &range, 1, &count)
+                     : groups_nack(seat->attachment, &range, 1,
+                                   duration_ms(letter->request.nack.delay_ms),
+                                   letter->request.nack.reason, &count);
     }
     letter->count = count;
-    if (count == 0) {
+    if (err) {
+        letter->error = WIRE_BUSY;
+        reason_set(&letter->reason, 0, "the node is out of memory: say it again");
+    } else if (count == 0) {
         letter->error = WIRE_NOT_IN_FLIGHT;
         reason_set(&letter->reason, 0,
                    "none of these events is in flight at this consumer: they were acknowledged "

@@ -139,6 +139,11 @@ static const struct attachment_ops TAKER_OPS = {
     .ended = taker_ended,
 };
 
+const struct attachment_ops *taker_ops(void)
+{
+    return &TAKER_OPS;
+}
+
 void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t in_flight_max)
 {
     taker_attach_named(fixture, GROUP_NAME, taker, in_flight_max);
@@ -187,7 +192,8 @@ uint64_t taker_ack(struct taker *taker, uint32_t first, uint32_t count)
         struct event_id id = taker->events[i].id;
         const struct done_range range = {
             .actor = id.actor, .first = id.counter, .last = id.counter};
-        counted += groups_ack(taker->attachment, (struct event_id){0}, &range, 1);
+        ck_assert_int_eq(groups_ack(taker->attachment, (struct event_id){0}, &range, 1, &counted),
+                         0);
     }
     return counted;
 }
@@ -197,8 +203,11 @@ void taker_nack(struct taker *taker, uint32_t index, unsigned delay_ms, const ch
     ck_assert_uint_lt(index, taker->count);
     struct event_id id = taker->events[index].id;
     const struct done_range range = {.actor = id.actor, .first = id.counter, .last = id.counter};
-    ck_assert_uint_eq(
-        groups_nack(taker->attachment, &range, 1, duration_ms(delay_ms), bytes_of_text(reason)), 1);
+    uint64_t counted = 0;
+    ck_assert_int_eq(groups_nack(taker->attachment, &range, 1, duration_ms(delay_ms),
+                                 bytes_of_text(reason), &counted),
+                     0);
+    ck_assert_uint_eq(counted, 1);
 }
 
 // --- What there is -----------------------------------------------------------------------------

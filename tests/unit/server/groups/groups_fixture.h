@@ -51,6 +51,7 @@ void create_named(struct cluster_fixture *fixture, const char *name,
 void take_reset(struct cluster_fixture *fixture, uint16_t actor);
 void told_done(void *told, int err, const char *text); // a groups_done
 
+const struct attachment_ops *taker_ops(void); // their context: a taker with `events`
 void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t in_flight_max);
 void taker_attach_named(struct cluster_fixture *fixture, const char *name, struct taker *taker,
                         uint32_t in_flight_max);
