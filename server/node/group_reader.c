@@ -74,7 +74,7 @@ static void drop(struct hosting *hosting, struct held *held)
     if (hosting->find_held == held) {
         hosting->find_held = NULL;
     }
-    hosting->held_bytes -= held->end - held->offset;
+    hosting->held_bytes -= held->bytes;
     list_remove(&held->link);
     block_unref(held->block);
     free(held);
@@ -90,14 +90,51 @@ void reader_close(struct hosting *hosting)
     }
 }
 
+// Whether anything of it waits; passes over the slices of which nothing does.
+static bool still_waits(struct hosting *hosting, struct held *held)
+{
+    struct bytes rest = bytes_of(held->block->data + held->offset, held->end - held->offset);
+    while (rest.length > 0) {
+        struct slice slice;
+        int err = slice_next(&rest, &slice);
+        assert(err == 0); // made in this process
+        (void)err;
+        if (group_has_waiting(hosting->group, slice.actor, slice.first,
+                              slice.first + slice.count - 1)) {
+            return true;
+        }
+        held->offset = held->end - rest.length;
+    }
+    return false;
+}
+
+// What waits behind a key that somebody has may stay for long, while much else comes and goes.
+static void sweep(struct hosting *hosting)
+{
+    LIST_FOR_EACH(&hosting->held, link)
+    {
+        struct held *held = container_of(link, struct held, link);
+        if (!still_waits(hosting, held)) {
+            drop(hosting, held);
+        }
+    }
+    hosting->sweep_bytes =
+        hosting->held_bytes < HELD_BYTES_MAX / 2 ? 2 * hosting->held_bytes : HELD_BYTES_MAX;
+}
+
 void reader_drop_held(struct hosting *hosting)
 {
     struct list_node *link;
     bool is_all = hosting->group && group_counts(hosting->group).waiting == 0;
+    if (!is_all && hosting->held_bytes > HELD_SWEEP_BYTES &&
+        hosting->held_bytes > hosting->sweep_bytes) {
+        sweep(hosting);
+    }
     while ((link = list_first(&hosting->held)) != NULL &&
            (is_all || hosting->held_bytes > HELD_BYTES_MAX)) {
         drop(hosting, container_of(link, struct held, link));
     }
+    hosting->sweep_bytes = is_all ? 0 : hosting->sweep_bytes;
 }
 
 // --- Events ------------------------------------------------------------------------------------
@@ -208,10 +245,15 @@ static int hold(struct hosting *hosting, struct block *block, size_t offset, siz
     if (!held) {
         return ERR_MEMORY;
     }
-    *held = (struct held){.block = block_ref(block), .offset = offset, .end = offset + length};
+    *held = (struct held){
+        .block = block_ref(block),
+        .offset = offset,
+        .end = offset + length,
+        .bytes = sizeof *held + sizeof *block + block->capacity,
+    };
     list_init(&held->link);
     list_append(&hosting->held, &held->link);
-    hosting->held_bytes += length;
+    hosting->held_bytes += held->bytes;
     return 0;
 }
 

@@ -18,6 +18,7 @@ enum {
     HOST_RETRY_MS = 1000,         // after the log or the reader failed
     HOST_PARTS_PER_TURN_MAX = 64, // deliveries of the reader that are taken in one turn
     HELD_BYTES_MAX = 2 * GROUP_WAITING_BYTES_MAX,
+    HELD_SWEEP_BYTES = 64 * 1024, // held at least, before it is looked what of it still waits
 };
 
 // One name.
@@ -33,8 +34,9 @@ struct durable {
 struct held {
     struct list_node link;
     struct block *block;
-    size_t offset;
+    size_t offset; // nothing before it waits any more
     size_t end;
+    size_t bytes; // memory that it is counted with
 };
 
 struct hosting {
@@ -59,6 +61,7 @@ struct hosting {
     bool has_caught_up;
     struct list_node held;
     size_t held_bytes;
+    size_t sweep_bytes;     // when so much is held it is looked what still waits
     struct held *find_held; // where the last run was found
     size_t find_offset;
 

@@ -65,6 +65,9 @@ void taker_nack(struct taker *taker, uint32_t index, unsigned delay_ms, const ch
 // Changes one bit of the chunk that begins with that event on the disk, or changes it back.
 void rot(struct cluster_fixture *fixture, struct event_id first);
 
+// One produce of so many small events, all with these attributes (encoded, or empty).
+void produce_to(struct cluster_fixture *fixture, const char *space, struct bytes attributes,
+                uint32_t count);
 uint32_t produce(struct cluster_fixture *fixture, uint32_t count); // small ones; returns count
 uint64_t
 held(const struct cluster_fixture *fixture); // events of all kinds that the node has written

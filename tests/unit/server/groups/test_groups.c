@@ -1,5 +1,7 @@
 // Durable subscriptions at the node that coordinates them: the driver over a real log.
 
+#include <malloc.h>
+
 #include "tests/unit/server/groups/groups_fixture.h"
 
 static struct cluster_fixture fixture;
@@ -159,6 +161,60 @@ START_TEST(a_reset_while_a_checkpoint_is_on_its_way_begins_anew)
 }
 END_TEST
 
+// --- Memory ------------------------------------------------------------------------------------
+
+static void key_namespace(struct subscription_definition *definition)
+{
+    definition->entries[0].text = bytes_of_text("/**");
+    definition->key = GROUP_KEY_NAMESPACE;
+}
+
+static size_t bytes_taken(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+// What the process holds, the log in memory included, after many events were acknowledged while an
+// event of another key is not, and a second one waits behind it.
+static size_t bytes_after_many(bool is_stuck)
+{
+    struct taker slow;
+    struct taker taker;
+    size_t before = bytes_taken();
+    open_group(key_namespace);
+    taker_attach(&fixture, &slow, 1);
+    produce_to(&fixture, "/stuck", bytes_of(NULL, 0), 2);
+    ck_assert_uint_eq(slow.count, 1);
+    if (!is_stuck) {
+        taker_ack(&slow, 0, 1);
+        cluster_settle(&fixture);
+        taker_ack(&slow, 1, 1);
+        taker_detach(&slow);
+    }
+    taker_attach(&fixture, &taker, 100);
+    for (uint32_t i = 0; i < 20000; i++) {
+        produce_to(&fixture, EVENTS_SPACE, bytes_of(NULL, 0), 1);
+        ck_assert_uint_eq(taker.count, i + 1);
+        taker_ack(&taker, i, 1);
+    }
+    cluster_settle(&fixture);
+    size_t bytes = bytes_taken() - before;
+    taker_deinit(&taker);
+    taker_deinit(&slow);
+    groups_close(&fixture);
+    return bytes;
+}
+
+START_TEST(much_that_is_done_above_a_stuck_event_costs_little)
+{
+    size_t without = bytes_after_many(false);
+    size_t with = bytes_after_many(true);
+    printf("# %zu bytes without a stuck event, %zu with one\n", without, with);
+    ck_assert_uint_lt(with, without + 512 * KIB);
+}
+END_TEST
+
 // --- What cannot be read -----------------------------------------------------------------------
 
 START_TEST(what_cannot_be_read_for_a_while_costs_no_attempt)
@@ -289,6 +345,7 @@ int main(void)
     suite_add(suite, what_nobody_acknowledged_costs_no_checkpoint);
     suite_add(suite, a_long_way_without_a_match_is_not_read_again);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
+    suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
     suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);
     suite_add(suite, what_is_lost_before_it_is_parked_is_done);
