@@ -238,7 +238,7 @@ static int cursor_open(struct index *index, const struct filter *filter, bool ma
 int index_cursor_open(struct index *index, const struct filter *filter,
                       struct index_cursor **cursor_out, struct version_vector *watermark_out)
 {
-    if (!filter || filter_is_everything(filter)) {
+    if (!filter || filter_is_every_name(filter)) {
         return INDEX_SCAN;
     }
     return cursor_open(index, filter, true, cursor_out, watermark_out);

@@ -55,7 +55,7 @@ static enum range_place place_in_range(struct bytes name, struct bytes prefix, b
 static enum range_place place_in_ranges(const struct filter *filter, struct bytes name,
                                         struct bytes *begin_out)
 {
-    if (!filter || filter_is_everything(filter)) {
+    if (!filter || filter_is_every_name(filter)) {
         return RANGE_INSIDE;
     }
     enum range_place place = RANGE_BEHIND;

@@ -30,7 +30,8 @@ static int arrival_add(struct arrival_step *step, const struct chunk_header *hea
     struct bytes body;
     uint64_t positions = UINT64_MAX >> (64 - header->count);
     bool is_system = (header->flags & CHUNK_HAS_SYSTEM) != 0;
-    if (is_system && !step->wants_system) {
+    if ((is_system && !step->wants_system) ||
+        filter_excludes_time(step->read->filter, header->timestamp_ms)) {
         return 0;
     }
     if (step->kind == BLOCK_CHUNKS) {

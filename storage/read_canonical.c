@@ -210,7 +210,8 @@ static int canonical_open_chunk(struct store *store, struct read *read,
 {
     struct canonical *canonical = read->state;
     bool is_system = (chunk->header.flags & CHUNK_HAS_SYSTEM) != 0;
-    if (is_system && !canonical->wants_system) {
+    if ((is_system && !canonical->wants_system) ||
+        filter_excludes_time(read->filter, chunk->header.timestamp_ms)) {
         return read_pass(read, &chunk->header);
     }
     if (canonical->open_count == OPEN_CHUNKS_MAX) {
@@ -230,6 +231,9 @@ static int canonical_open_chunk(struct store *store, struct read *read,
     if (result == 0 && must_match) {
         open->positions &=
             filter_positions(canonical->cache, buffer_bytes(&open->body), open->header.count);
+    } else if (result == 0 && chunk->is_exact_match) {
+        open->positions = filter_narrow(read->filter, buffer_bytes(&open->body), open->header.count,
+                                        open->positions);
     }
     if (result != 0) {
         open_chunk_release(canonical, open);

@@ -92,7 +92,8 @@ static int backward_match(struct backward *backward, const struct chunk_header *
     struct bytes body;
     bool is_system = (header->flags & CHUNK_HAS_SYSTEM) != 0;
     *positions_out = UINT64_MAX >> (64 - header->count);
-    if (is_system && !backward->wants_system) {
+    if ((is_system && !backward->wants_system) ||
+        filter_excludes_time(backward->read->filter, header->timestamp_ms)) {
         *positions_out = 0;
         return 0;
     }
@@ -187,6 +188,30 @@ static bool is_passed(const struct backward *backward, const struct index_hit *h
     return false;
 }
 
+// The index answers for names alone: what else the filter wants is in the chunk.
+static int backward_add_hit(struct backward *backward, const struct index_hit *hit)
+{
+    struct chunk_header header;
+    uint64_t positions;
+    if (hit->first > version_vector_get(&backward->read->upper, hit->actor)) {
+        return 0;
+    }
+    if (!filter_has_conditions(backward->read->filter)) {
+        backward_add(backward, hit->actor, hit->first, hit->positions);
+        return 0;
+    }
+    buffer_clear(&backward->chunk);
+    int result = chunk_load(backward->store, hit->actor, hit->first, &backward->chunk, &header,
+                            &backward->read->reason);
+    if (result == 0) {
+        result = backward_match(backward, &header, buffer_bytes(&backward->chunk), &positions);
+    }
+    if (result == 0) {
+        backward_add(backward, hit->actor, hit->first, hit->positions & positions);
+    }
+    return result;
+}
+
 static int backward_hits(struct backward *backward, struct index_cursor *cursor)
 {
     struct index_hit hit;
@@ -196,7 +221,7 @@ static int backward_hits(struct backward *backward, struct index_cursor *cursor)
             return 0;
         }
         if (!is_passed(backward, &hit)) {
-            backward_add(backward, hit.actor, hit.first, hit.positions);
+            result = backward_add_hit(backward, &hit);
         }
     }
     return result == INDEX_END ? 0 : result;

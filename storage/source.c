@@ -169,7 +169,7 @@ static int source_open_iterators(struct source *source, const struct filter *fil
     if (result == 0) {
         result = disk_iterator_open(store->log, LOG_CHUNKS, DISK_READ_SCAN, &source->chunks);
     }
-    if (result == 0 && filter != NULL && !filter_is_everything(filter) && store->index != NULL) {
+    if (result == 0 && filter != NULL && !filter_is_every_name(filter) && store->index != NULL) {
         result = index_open_with_passed(store, filter, &source->cursor, &source->watermark,
                                         &source->passed);
         if (result == INDEX_SCAN) {

@@ -14,7 +14,7 @@ struct source_chunk {
     struct chunk_header header;
     struct bytes chunk;  // whole, verified; a view until source_next
     uint64_t positions;  // events inside the bounds; exact_match: and that match
-    bool is_exact_match; // the index has answered the filter for this chunk
+    bool is_exact_match; // the index has answered for the names of this chunk
 };
 
 // Positive outcomes.

@@ -1,7 +1,7 @@
 // A filter is put into a normal form when it is made: entries sorted, repeated ones dropped, and if
 // one of them means everything, only that ("**") and those for the system's names are kept. So
 // equal filters have equal keys, and the common ones, everything and a single name, are recognised
-// once.
+// once. Attributes are sorted too; the views of them point into the key.
 //
 // Verdicts are remembered per name in a table of cache lines: two places for each name, the older
 // of two gives way. Names that do not fit a line are matched each time. The table is keyed, so that
@@ -20,11 +20,15 @@
 
 struct filter {
     atomic_uint references;
-    bool is_everything;
-    bool has_system; // an entry for the system's names
-    bool is_exact;   // one entry, a name
+    bool is_every_name;
+    bool is_impossible; // no event can have all of the attributes: none of them is kept
+    bool has_system;    // an entry for the system's names
+    bool is_exact;      // one entry, a name
     size_t globs_count;
     struct glob *globs[PATTERNS_MAX];
+    uint64_t timestamp_min_ms;
+    struct attribute_match *attributes;
+    uint32_t attributes_count;
     struct buffer key;
 };
 
@@ -37,6 +41,9 @@ struct draft_entry {
 struct draft {
     struct draft_entry entries[PATTERNS_MAX];
     size_t count;
+    struct attribute_match attributes[ATTRIBUTE_MATCHES_MAX];
+    uint32_t attributes_count;
+    uint64_t timestamp_min_ms;
 };
 
 static int draft_compare(const void *a, const void *b)
@@ -99,6 +106,35 @@ static void draft_normalise(struct draft *draft)
     draft->count = kept;
 }
 
+enum { MATCH_HEAD_LENGTH = 6 }; // of a match in a key
+
+static int match_compare(const void *a, const void *b)
+{
+    const struct attribute_match *left = a;
+    const struct attribute_match *right = b;
+    int order = bytes_compare(left->name, right->name);
+    return order != 0 ? order : bytes_compare(left->value, right->value);
+}
+
+static void draft_add_conditions(struct draft *draft, const struct filter_conditions *conditions)
+{
+    uint32_t kept = 0;
+    assert(conditions->attributes_count <= ATTRIBUTE_MATCHES_MAX);
+    draft->timestamp_min_ms = conditions->timestamp_min_ms;
+    if (conditions->attributes_count == 0) {
+        return;
+    }
+    struct attribute_match *sorted = draft->attributes;
+    memcpy(sorted, conditions->attributes, conditions->attributes_count * sizeof *sorted);
+    qsort(sorted, conditions->attributes_count, sizeof *sorted, match_compare);
+    for (uint32_t i = 0; i < conditions->attributes_count; i++) {
+        if (kept == 0 || match_compare(&sorted[i], &sorted[kept - 1]) != 0) {
+            sorted[kept++] = sorted[i];
+        }
+    }
+    draft->attributes_count = kept;
+}
+
 // Entry by entry: 'e' for an exact name or 'p' for a pattern, the text, and a NUL, which no text
 // has.
 static int key_append(struct buffer *key, const struct draft_entry *entry)
@@ -113,13 +149,70 @@ static int key_append(struct buffer *key, const struct draft_entry *entry)
     return err;
 }
 
+// 't' and the time.
+static int key_append_time(struct buffer *key, uint64_t timestamp_ms)
+{
+    uint8_t bytes[1 + 8] = {'t'};
+    store_be64(bytes + 1, timestamp_ms);
+    return timestamp_ms == 0 ? 0 : buffer_append(key, bytes_of(bytes, sizeof bytes));
+}
+
+// 'a', the lengths of name and value, and both.
+static int key_append_match(struct buffer *key, const struct attribute_match *match)
+{
+    uint8_t head[MATCH_HEAD_LENGTH] = {'a', (uint8_t)match->name.length};
+    store_be32(head + 2, (uint32_t)match->value.length);
+    int err = buffer_append(key, bytes_of(head, sizeof head));
+    err = err ? err : buffer_append(key, match->name);
+    return err ? err : buffer_append(key, match->value);
+}
+
 static void filter_free(struct filter *filter)
 {
     for (size_t i = 0; i < filter->globs_count; i++) {
         glob_free(filter->globs[i]);
     }
+    free(filter->attributes);
     buffer_deinit(&filter->key);
     free(filter);
+}
+
+// The conditions, in the filter and at the end of its key.
+static int filter_set_conditions(struct filter *filter, const struct draft *draft)
+{
+    size_t bytes = 0;
+    uint32_t count = draft->attributes_count;
+    filter->timestamp_min_ms = draft->timestamp_min_ms;
+    int err = key_append_time(&filter->key, draft->timestamp_min_ms);
+    if (err || count == 0) {
+        return err;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += draft->attributes[i].name.length + draft->attributes[i].value.length;
+    }
+    filter->is_impossible = bytes > ATTRIBUTES_BYTES_MAX;
+    if (filter->is_impossible) {
+        return buffer_append(&filter->key, bytes_of_text("i"));
+    }
+    filter->attributes = calloc(count, sizeof *filter->attributes);
+    err = filter->attributes ? 0 : ERR_MEMORY;
+    for (uint32_t i = 0; i < count && err == 0; i++) {
+        err = key_append_match(&filter->key, &draft->attributes[i]);
+    }
+    if (err) {
+        return err;
+    }
+    const uint8_t *at = filter->key.data + filter->key.length;
+    for (uint32_t i = count; i-- > 0;) {
+        struct attribute_match match = draft->attributes[i];
+        at -= match.value.length;
+        filter->attributes[i].value = bytes_of(at, match.value.length);
+        at -= match.name.length;
+        filter->attributes[i].name = bytes_of(at, match.name.length);
+        at -= MATCH_HEAD_LENGTH;
+    }
+    filter->attributes_count = count;
+    return 0;
 }
 
 // Takes the globs out of the draft if it succeeds.
@@ -130,17 +223,19 @@ static int filter_build(struct draft *draft, struct filter **filter_out)
         return ERR_MEMORY;
     }
     atomic_init(&filter->references, 1);
-    for (size_t i = 0; i < draft->count; i++) {
-        int err = key_append(&filter->key, &draft->entries[i]);
-        if (err) {
-            filter_free(filter);
-            return err;
-        }
+    int err = 0;
+    for (size_t i = 0; i < draft->count && err == 0; i++) {
+        err = key_append(&filter->key, &draft->entries[i]);
+    }
+    err = err ? err : filter_set_conditions(filter, draft);
+    if (err) {
+        filter_free(filter);
+        return err;
     }
     for (size_t i = 0; i < draft->count; i++) {
         struct draft_entry *entry = &draft->entries[i];
         filter->globs[i] = entry->glob;
-        filter->is_everything |= glob_is_everything(entry->glob);
+        filter->is_every_name |= glob_is_everything(entry->glob);
         filter->has_system |= entry_is_system(entry);
     }
     filter->globs_count = draft->count;
@@ -154,6 +249,14 @@ static int filter_build(struct draft *draft, struct filter **filter_out)
 int filter_new(const struct filter_entry *entries, size_t count, struct filter **filter_out,
                struct reason *reason)
 {
+    const struct filter_conditions none = {0};
+    return filter_new_with(entries, count, &none, filter_out, reason);
+}
+
+int filter_new_with(const struct filter_entry *entries, size_t count,
+                    const struct filter_conditions *conditions, struct filter **filter_out,
+                    struct reason *reason)
+{
     static const struct filter_entry everything = {.text = {(const uint8_t *)"**", 2}};
     if (count > PATTERNS_MAX) {
         return reason_set(reason, ERR_LIMIT, "the filter has %zu entries, %d are allowed", count,
@@ -163,7 +266,10 @@ int filter_new(const struct filter_entry *entries, size_t count, struct filter *
         entries = &everything;
         count = 1;
     }
-    struct draft draft = {.count = 0};
+    struct draft draft;
+    draft.count = 0;
+    draft.attributes_count = 0;
+    draft_add_conditions(&draft, conditions);
     int err = 0;
     for (size_t i = 0; i < count && err == 0; i++) {
         err = draft_add(&draft, entries[i], reason);
@@ -205,9 +311,24 @@ bool filter_matches(const struct filter *filter, struct bytes name)
     return false;
 }
 
+bool filter_is_every_name(const struct filter *filter)
+{
+    return filter->is_every_name;
+}
+
+bool filter_has_conditions(const struct filter *filter)
+{
+    return filter->timestamp_min_ms > 0 || filter->attributes_count > 0 || filter->is_impossible;
+}
+
 bool filter_is_everything(const struct filter *filter)
 {
-    return filter->is_everything;
+    return filter->is_every_name && !filter_has_conditions(filter);
+}
+
+bool filter_excludes_time(const struct filter *filter, uint64_t timestamp_ms)
+{
+    return filter && (timestamp_ms < filter->timestamp_min_ms || filter->is_impossible);
 }
 
 bool filter_wants_system(const struct filter *filter)
@@ -384,11 +505,11 @@ static uint64_t positions_of_name(struct bytes name, struct bytes body, uint16_t
     return positions;
 }
 
-uint64_t filter_positions(struct filter_cache *cache, struct bytes plain_body, uint16_t count)
+static uint64_t positions_of_names(struct filter_cache *cache, struct bytes plain_body,
+                                   uint16_t count)
 {
     const struct filter *filter = cache->filter;
-    assert(count <= CHUNK_EVENTS_MAX);
-    if (filter->is_everything && !filter->has_system) {
+    if (filter->is_every_name && !filter->has_system) {
         return positions_of_everything(plain_body, count);
     }
     if (filter->is_exact) {
@@ -412,5 +533,33 @@ uint64_t filter_positions(struct filter_cache *cache, struct bytes plain_body, u
         positions |= (uint64_t)verdict << i;
     }
     assert(plain_body.length == 0);
+    return positions;
+}
+
+uint64_t filter_positions(struct filter_cache *cache, struct bytes plain_body, uint16_t count)
+{
+    assert(count <= CHUNK_EVENTS_MAX);
+    uint64_t positions = positions_of_names(cache, plain_body, count);
+    return filter_narrow(cache->filter, plain_body, count, positions);
+}
+
+uint64_t filter_narrow(const struct filter *filter, struct bytes plain_body, uint16_t count,
+                       uint64_t positions)
+{
+    if (filter->is_impossible) {
+        return 0;
+    }
+    if (filter->attributes_count == 0) {
+        return positions;
+    }
+    for (unsigned i = 0; i < count && positions >> i != 0; i++) {
+        struct event event;
+        uint64_t bit = (uint64_t)1 << i;
+        event_next_trusted(&plain_body, &event);
+        if (positions & bit && !attribute_matches_all(filter->attributes, filter->attributes_count,
+                                                      event.attributes)) {
+            positions ^= bit;
+        }
+    }
     return positions;
 }

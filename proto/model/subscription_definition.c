@@ -34,11 +34,9 @@ void subscription_definition_init(struct subscription_definition *definition)
 
 static int check_filters(const struct subscription_definition *definition, struct reason *reason)
 {
-    if (definition->entries_count > PATTERNS_MAX ||
-        definition->attributes_count > ATTRIBUTE_MATCHES_MAX) {
-        return reason_set(reason, ERR_INVALID,
-                          "a subscription has at most %d patterns, %d attributes", PATTERNS_MAX,
-                          ATTRIBUTE_MATCHES_MAX);
+    if (definition->entries_count > PATTERNS_MAX) {
+        return reason_set(reason, ERR_INVALID, "a subscription has at most %d patterns",
+                          PATTERNS_MAX);
     }
     for (uint32_t i = 0; i < definition->entries_count; i++) {
         size_t length = definition->entries[i].text.length;
@@ -47,16 +45,7 @@ static int check_filters(const struct subscription_definition *definition, struc
                               PATTERN_BYTES_MAX, length);
         }
     }
-    for (uint32_t i = 0; i < definition->attributes_count; i++) {
-        const struct attribute_match *match = &definition->attributes[i];
-        if (match->name.length == 0 || match->name.length > ATTRIBUTE_NAME_BYTES_MAX ||
-            match->value.length > ATTRIBUTES_BYTES_MAX) {
-            return reason_set(reason, ERR_INVALID,
-                              "an attribute's name has 1 to %d bytes, its value at most %d",
-                              ATTRIBUTE_NAME_BYTES_MAX, (int)ATTRIBUTES_BYTES_MAX);
-        }
-    }
-    return 0;
+    return attribute_matches_check(definition->attributes, definition->attributes_count, reason);
 }
 
 static bool has_sound_key(const struct subscription_definition *definition)

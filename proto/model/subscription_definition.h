@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proto/base/limits.h"
+#include "proto/model/attribute_match.h"
 #include "proto/model/filter.h"
 
 // By what events are kept in order: all with one key go to one consumer at a time.
@@ -15,16 +16,7 @@ enum group_key_kind {
     GROUP_KEY_ATTRIBUTE = 3,  // the value of the first attribute of that name; without one: empty
 };
 
-struct attribute_match {
-    struct bytes name;
-    struct bytes value; // one attribute of that name has exactly this value
-};
-
-enum {
-    ATTRIBUTE_MATCHES_MAX = 16,
-    ATTRIBUTE_NAME_BYTES_MAX = 255,
-    GROUP_COMPONENTS_MAX = 64,
-};
+enum { GROUP_COMPONENTS_MAX = 64 };
 
 // Views; whoever keeps one copies what it needs.
 struct subscription_definition {

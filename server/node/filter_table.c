@@ -119,11 +119,12 @@ uint64_t shared_filter_positions(struct shared_filter *shared, struct bytes body
     if (cache) {
         return filter_positions(cache, body, count);
     }
+    struct bytes whole = body;
     uint64_t positions = 0;
     for (unsigned i = 0; i < count; i++) {
         struct event event;
         event_next_trusted(&body, &event);
         positions |= (uint64_t)filter_matches(shared->filter, event.name) << i;
     }
-    return positions;
+    return filter_narrow(shared->filter, whole, count, positions);
 }

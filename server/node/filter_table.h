@@ -42,5 +42,5 @@ int shared_filter_get(struct filter_table *table, struct filter *filter,
                       struct shared_filter **shared_out) MUST_CHECK;
 void shared_filter_put(struct shared_filter *shared); // NULL is fine
 
-// Bit i set: event i of the plain body matches.
+// Bit i set: event i of the plain body matches, but for its time.
 uint64_t shared_filter_positions(struct shared_filter *shared, struct bytes body, uint16_t count);

@@ -1,5 +1,6 @@
 // Bounds, filter and limit are each a set of positions of one chunk; what is in all of them is cut
-// out as slices. A slice is treated as the chunk it was cut from would be.
+// out as slices. A chunk that is out of bounds, or too old for the filter, is not decoded. A slice
+// is treated as the chunk it was cut from would be.
 
 #include "server/node/selection.h"
 
@@ -20,16 +21,21 @@ static uint64_t low_bits(uint64_t count)
     return count >= 64 ? UINT64_MAX : ((uint64_t)1 << count) - 1;
 }
 
-static uint64_t positions_in_bounds(const struct selection *selection, uint16_t actor,
-                                    uint64_t first, uint16_t count)
+static uint64_t positions_in_bounds(const struct selection *selection,
+                                    const struct chunk_header *header)
 {
-    uint64_t positions = low_bits(count);
+    uint64_t first = header->first;
+    uint64_t positions = low_bits(header->count);
+    if (selection->filter &&
+        filter_excludes_time(selection->filter->filter, header->timestamp_ms)) {
+        return 0;
+    }
     if (selection->above) {
-        uint64_t above = version_vector_get(selection->above, actor);
+        uint64_t above = version_vector_get(selection->above, header->actor);
         positions &= above >= first ? ~low_bits(above - first + 1) : UINT64_MAX;
     }
     if (selection->inside) {
-        uint64_t inside = version_vector_get(selection->inside, actor);
+        uint64_t inside = version_vector_get(selection->inside, header->actor);
         positions &= inside >= first ? low_bits(inside - first + 1) : 0;
     }
     return positions;
@@ -79,14 +85,14 @@ static int next_body(const struct selection *selection, enum block_kind kind, st
             .timestamp_ms = slice.timestamp_ms,
         };
         *body_out = slice.events;
-        *positions_out = positions_in_bounds(selection, slice.actor, slice.first, slice.count);
+        *positions_out = positions_in_bounds(selection, header);
         return 0;
     }
     chunk_header_load(rest->data, header);
     size_t length = CHUNK_HEADER_LENGTH + (size_t)header->encoded_length;
     struct bytes chunk = bytes_of(rest->data, length);
     *rest = bytes_of(rest->data + length, rest->length - length);
-    *positions_out = positions_in_bounds(selection, header->actor, header->first, header->count);
+    *positions_out = positions_in_bounds(selection, header);
     return *positions_out == 0 ? 0 : chunk_body(header, chunk, scratch, body_out);
 }
 

@@ -102,14 +102,37 @@ static struct model_event random_event(struct log_fixture *fixture)
     return event;
 }
 
-static void encode_event(struct buffer *out, const struct model_event *event)
+static void encode_attributes(struct buffer *out, const struct model_event *event)
+{
+    struct attribute attributes[3];
+    size_t count = 0;
+    for (char type = 'a'; type <= 'd'; type++) {
+        static const char types[] = "abcd";
+        if (fixture_has_type(event, type)) {
+            attributes[count++] = (struct attribute){.key = bytes_of_text("type"),
+                                                     .value = bytes_of(&types[type - 'a'], 1),
+                                                     .value_is_text = event->number % 2 == 0};
+        }
+    }
+    if (count > 0) {
+        ck_assert_int_eq(attributes_append(out, attributes, count, (struct event_id){0}), 0);
+    }
+}
+
+static void encode_event(const struct log_fixture *fixture, struct buffer *out,
+                         const struct model_event *event)
 {
     char data[200];
+    struct buffer attributes = {0};
     int length = snprintf(data, sizeof data, "%u %0*u", event->number, (int)(event->number % 150),
                           event->number);
+    if (fixture->has_attributes) {
+        encode_attributes(&attributes, event);
+    }
     ck_assert_int_eq(event_append(out, bytes_of_text(event->name), bytes_of(data, (size_t)length),
-                                  bytes_of(NULL, 0)),
+                                  buffer_bytes(&attributes)),
                      0);
+    buffer_deinit(&attributes);
 }
 
 struct produce {
@@ -130,7 +153,7 @@ static struct produce *produce_new(struct log_fixture *fixture, unsigned count, 
         if (is_system) {
             snprintf(produce->events[i].name, sizeof produce->events[i].name, "/$weir/%u", i % 3);
         }
-        encode_event(&produce->bytes, &produce->events[i]);
+        encode_event(fixture, &produce->bytes, &produce->events[i]);
         size_t length = produce->bytes.length - before;
         struct append_run *run = &produce->runs[runs > 0 ? runs - 1 : 0];
         bool joins = runs > 0 && run->count < CHUNK_EVENTS_MAX &&
@@ -232,10 +255,14 @@ static void peer_chunk(struct log_fixture *fixture, unsigned peer, uint64_t firs
                                   .prev = state->last,
                                   .prev_hash = state->hash,
                                   .timestamp_ms = fixture->now_ms};
+    if (fixture->has_attributes) {
+        header.timestamp_ms -= random_below(&fixture->random, 500);
+    }
     for (unsigned i = 0; i < header.count; i++) {
         struct model_event event = random_event(fixture);
+        event.timestamp_ms = header.timestamp_ms;
         event.id = (struct event_id){.counter = first + i, .actor = header.actor};
-        encode_event(&body, &event);
+        encode_event(fixture, &body, &event);
         model_add(fixture, &event);
     }
     size_t before = out->length;
@@ -341,13 +368,52 @@ void block_visit(const struct block *block, fixture_visit *visit, void *context)
     buffer_deinit(&scratch);
 }
 
-struct filter *fixture_filter(const char *pattern)
+static struct filter *filter_of(const char *pattern, const struct filter_conditions *conditions)
 {
     struct filter_entry entry = {.text =
                                      pattern != NULL ? bytes_of_text(pattern) : (struct bytes){0}};
     struct filter *filter;
     struct reason reason = {0};
-    int result = filter_new(&entry, pattern == NULL ? 0 : 1, &filter, &reason);
+    int result = filter_new_with(&entry, pattern == NULL ? 0 : 1, conditions, &filter, &reason);
     ck_assert_msg(result == 0, "%s", reason.text);
     return filter;
+}
+
+struct filter *fixture_filter(const char *pattern)
+{
+    const struct filter_conditions none = {0};
+    return filter_of(pattern, &none);
+}
+
+bool fixture_has_type(const struct model_event *event, char type)
+{
+    if (event->number % 5 == 0) {
+        return false;
+    }
+    return type == (char)('a' + event->number % 3) || (type == 'd' && event->number % 7 == 0);
+}
+
+bool fixture_is_wanted(const struct log_fixture *fixture, const struct model_event *event)
+{
+    return event->timestamp_ms >= fixture->wanted_timestamp_min_ms &&
+           (!fixture->wanted_type || fixture_has_type(event, fixture->wanted_type));
+}
+
+struct filter_conditions fixture_conditions(const struct log_fixture *fixture,
+                                            struct attribute_match *match)
+{
+    *match = (struct attribute_match){.name = bytes_of_text("type"),
+                                      .value = bytes_of(&fixture->wanted_type, 1)};
+    return (struct filter_conditions){
+        .attributes = match,
+        .attributes_count = fixture->wanted_type != 0,
+        .timestamp_min_ms = fixture->wanted_timestamp_min_ms,
+    };
+}
+
+struct filter *fixture_filter_with(const struct log_fixture *fixture, const char *pattern)
+{
+    struct attribute_match match;
+    const struct filter_conditions conditions = fixture_conditions(fixture, &match);
+    return filter_of(pattern, &conditions);
 }

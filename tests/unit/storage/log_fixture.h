@@ -39,7 +39,10 @@ struct log_fixture {
     uint64_t now_ms;
     uint32_t number;
     unsigned names_count;
-    bool has_system; // whether random work includes events of the system
+    bool has_system;     // whether random work includes events of the system
+    bool has_attributes; // events have a type (fixture_has_type), and peers' clocks step back
+    char wanted_type;    // what the checks expect: events with this type alone; 0: all
+    uint64_t wanted_timestamp_min_ms; // and none before
     struct fixture_peer peers[FIXTURE_PEERS];
 };
 
@@ -81,3 +84,14 @@ typedef void fixture_visit(void *context, struct event_id id, uint64_t timestamp
 void block_visit(const struct block *block, fixture_visit *visit, void *context);
 
 struct filter *fixture_filter(const char *pattern);
+
+// Whether the model's event has this type: an attribute of one letter, 'a' to 'd'. Some events have
+// none, some have two.
+bool fixture_has_type(const struct model_event *event, char type);
+
+// Whether it is what the fixture says is wanted, whatever its name; and the conditions that say so
+// to a filter or a request. `match` and the fixture must stay.
+bool fixture_is_wanted(const struct log_fixture *fixture, const struct model_event *event);
+struct filter_conditions fixture_conditions(const struct log_fixture *fixture,
+                                            struct attribute_match *match);
+struct filter *fixture_filter_with(const struct log_fixture *fixture, const char *pattern);
