@@ -4,6 +4,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/base/instant.h"
+#include "proto/model/attribute_match.h"
 #include "proto/model/event_id.h"
 #include "proto/model/filter.h"
 #include "proto/model/subscription_definition.h"
@@ -90,6 +91,9 @@ struct request_subscribe {
     uint32_t heartbeat_ms;   // 0: none
     bool is_stable_order;    // canonical order only: up to the frontier
     bool wants_marks;        // arrival order: frontier marks
+    struct attribute_match attributes[ATTRIBUTE_MATCHES_MAX]; // to be checked; all must match
+    uint32_t attributes_count;
+    uint64_t timestamp_min_ms; // events before it do not match; 0: no bound
 };
 
 struct request_credit {

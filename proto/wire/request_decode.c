@@ -129,6 +129,22 @@ static void unknown_option(struct unpack *unpack)
     unpack_fail(unpack, ERR_UNSUPPORTED, "an option's key", "is unknown");
 }
 
+// Returns how many there are.
+static uint32_t unpack_attributes(struct unpack *unpack, struct attribute_match *attributes)
+{
+    uint32_t count = unpack_array(unpack, "attributes");
+    if (count > ATTRIBUTE_MATCHES_MAX) {
+        unpack_fail(unpack, ERR_LIMIT, "attributes", "are more than 16");
+    }
+    for (uint32_t i = 0; i < count && !unpack->err; i++) {
+        uint32_t more = unpack_array_of(unpack, 2, "an attribute");
+        attributes[i].name = unpack_text(unpack, "an attribute's name");
+        attributes[i].value = unpack_bin(unpack, "an attribute's value");
+        unpack_skip(unpack, more, "an attribute");
+    }
+    return unpack->err ? 0 : count;
+}
+
 static void unpack_subscribe_option(struct unpack *unpack, enum subscribe_option option,
                                     struct request_subscribe *subscribe)
 {
@@ -157,10 +173,14 @@ static void unpack_subscribe_option(struct unpack *unpack, enum subscribe_option
     case OPTION_MARKS:
         subscribe->wants_marks = unpack_bool(unpack, "marks");
         return;
+    case OPTION_ATTRIBUTES:
+        subscribe->attributes_count = unpack_attributes(unpack, subscribe->attributes);
+        return;
+    case OPTION_TIME_MIN:
+        subscribe->timestamp_min_ms = unpack_uint(unpack, UINT64_MAX, "earliest time");
+        return;
     case OPTION_IN_FLIGHT:
     case OPTION_CREATE:
-    case OPTION_ATTRIBUTES:
-    case OPTION_TIME_MIN:
     case OPTION_KEY:
     case OPTION_CONCURRENCY:
     case OPTION_ATTEMPTS:
@@ -206,6 +226,8 @@ static void unpack_subscribe(struct unpack *unpack, struct request_subscribe *su
     subscribe->heartbeat_ms = 0;
     subscribe->is_stable_order = false;
     subscribe->wants_marks = false;
+    subscribe->attributes_count = 0;
+    subscribe->timestamp_min_ms = 0;
     uint32_t seen = 0;
     enum subscribe_option option;
     for (uint32_t left = unpack_map(unpack, "options"); left > 0 && !unpack->err; left--) {
@@ -296,21 +318,6 @@ static void unpack_cluster(struct unpack *unpack, struct request_cluster *cluste
 
 // --- Durable subscriptions ---------------------------------------------------------------------
 
-static void unpack_attributes(struct unpack *unpack, struct subscription_definition *definition)
-{
-    uint32_t count = unpack_array(unpack, "attributes");
-    if (count > ATTRIBUTE_MATCHES_MAX) {
-        unpack_fail(unpack, ERR_LIMIT, "attributes", "are more than 16");
-    }
-    for (uint32_t i = 0; i < count && !unpack->err; i++) {
-        uint32_t more = unpack_array_of(unpack, 2, "an attribute");
-        definition->attributes[i].name = unpack_text(unpack, "an attribute's name");
-        definition->attributes[i].value = unpack_bin(unpack, "an attribute's value");
-        unpack_skip(unpack, more, "an attribute");
-    }
-    definition->attributes_count = unpack->err ? 0 : count;
-}
-
 static void unpack_key(struct unpack *unpack, struct subscription_definition *definition)
 {
     uint32_t elements = unpack_array_of(unpack, 1, "key");
@@ -357,7 +364,7 @@ static bool unpack_definition_option(struct unpack *unpack, enum subscribe_optio
         definition->is_stable_order = unpack_order(unpack);
         return true;
     case OPTION_ATTRIBUTES:
-        unpack_attributes(unpack, definition);
+        definition->attributes_count = unpack_attributes(unpack, definition->attributes);
         return true;
     case OPTION_TIME_MIN:
         definition->timestamp_min_ms = unpack_uint(unpack, UINT64_MAX, "earliest time");

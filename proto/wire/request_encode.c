@@ -88,12 +88,25 @@ static void pack_number_option(struct pack *pack, enum subscribe_option option, 
     }
 }
 
+static void pack_attributes(struct pack *pack, const struct attribute_match *attributes,
+                            uint32_t count)
+{
+    assert(count <= ATTRIBUTE_MATCHES_MAX);
+    pack_array(pack, count);
+    for (uint32_t i = 0; i < count; i++) {
+        pack_array(pack, 2);
+        pack_text(pack, attributes[i].name);
+        pack_bin(pack, attributes[i].value);
+    }
+}
+
 static void pack_options(struct pack *pack, const struct request_subscribe *subscribe)
 {
     uint32_t count = (subscribe->entries_count > 0) + (subscribe->start != START_BEGINNING) +
                      (subscribe->end != END_NEVER) + (subscribe->limit > 0) +
                      (subscribe->credit_bytes > 0) + (subscribe->heartbeat_ms > 0) +
-                     subscribe->is_stable_order + subscribe->wants_marks;
+                     subscribe->is_stable_order + subscribe->wants_marks +
+                     (subscribe->attributes_count > 0) + (subscribe->timestamp_min_ms > 0);
     pack_map(pack, count);
     if (subscribe->entries_count > 0) {
         pack_uint(pack, OPTION_FILTER);
@@ -115,6 +128,11 @@ static void pack_options(struct pack *pack, const struct request_subscribe *subs
         pack_uint(pack, OPTION_MARKS);
         pack_bool(pack, true);
     }
+    if (subscribe->attributes_count > 0) {
+        pack_uint(pack, OPTION_ATTRIBUTES);
+        pack_attributes(pack, subscribe->attributes, subscribe->attributes_count);
+    }
+    pack_number_option(pack, OPTION_TIME_MIN, subscribe->timestamp_min_ms);
 }
 
 // Elements behind the events of a produce.
@@ -258,16 +276,6 @@ static void number_option(struct options *options, enum subscribe_option option,
     }
 }
 
-static void pack_attributes(struct pack *pack, const struct subscription_definition *definition)
-{
-    pack_array(pack, definition->attributes_count);
-    for (uint32_t i = 0; i < definition->attributes_count; i++) {
-        pack_array(pack, 2);
-        pack_text(pack, definition->attributes[i].name);
-        pack_bin(pack, definition->attributes[i].value);
-    }
-}
-
 static void pack_key(struct pack *pack, const struct subscription_definition *definition)
 {
     bool is_alone = definition->key == GROUP_KEY_NONE || definition->key == GROUP_KEY_NAMESPACE;
@@ -308,7 +316,7 @@ static void group_options(struct options *options, const struct subscription_def
     subscription_definition_init(&defaults);
     number_option(options, OPTION_ORDER, definition->is_stable_order ? ORDER_STABLE : 0, 0);
     if (option_begins(options, OPTION_ATTRIBUTES, definition->attributes_count > 0)) {
-        pack_attributes(options->pack, definition);
+        pack_attributes(options->pack, definition->attributes, definition->attributes_count);
     }
     number_option(options, OPTION_TIME_MIN, definition->timestamp_min_ms, 0);
     if (option_begins(options, OPTION_KEY, definition->key != GROUP_KEY_NONE)) {

@@ -442,6 +442,24 @@ static const char *arguments_are_wrong(const struct session *session,
     return NULL;
 }
 
+static int make_filter(const struct request_subscribe *subscribe, struct filter **filter_out,
+                       enum wire_error *code_out, struct reason *reason)
+{
+    const struct filter_conditions conditions = {
+        .attributes = subscribe->attributes,
+        .attributes_count = subscribe->attributes_count,
+        .timestamp_min_ms = subscribe->timestamp_min_ms,
+    };
+    *code_out = WIRE_INVALID_ARGUMENT;
+    int err = attribute_matches_check(subscribe->attributes, subscribe->attributes_count, reason);
+    if (err) {
+        return err;
+    }
+    *code_out = WIRE_INVALID_GLOB;
+    return filter_new_with(subscribe->entries, subscribe->entries_count, &conditions, filter_out,
+                           reason);
+}
+
 static int decode_cursor(struct bytes encoded, struct version_vector *out)
 {
     struct bytes rest = encoded;
@@ -541,9 +559,9 @@ void subscription_submit(struct session *session, const struct request *request)
         session_answer_error(session, request->id, code, "%s", wrong);
         return;
     }
-    int err = filter_new(subscribe->entries, subscribe->entries_count, &filter, &reason);
+    int err = make_filter(subscribe, &filter, &code, &reason);
     if (err) {
-        subscription_refuse(session, request->id, err, WIRE_INVALID_GLOB, &reason);
+        subscription_refuse(session, request->id, err, code, &reason);
         return;
     }
     struct subscription *subscription = subscription_new(session, request->id, subscribe);

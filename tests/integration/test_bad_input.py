@@ -302,6 +302,36 @@ def too_many_patterns_are_refused(folder):
 
 
 @test
+def attributes_that_no_event_may_have_are_refused(folder):
+    server = Server(folder)
+    bad_name = Raw(b"\xa2\xc3\x28")
+    for attributes in (
+        [["a", b""]] * 17,
+        [[bad_name, b"x"]],
+        [["", b"x"]],
+        [["a" * 256, b"x"]],
+        [["a", b"x" * 65537]],
+        [["a"]],
+        [["a", "text"]],
+        ["a"],
+        {},
+        None,
+    ):
+        with Connection(server) as connection:
+            reply = connection.ask(wire.SUBSCRIBE, None, {wire.ATTRIBUTES: attributes})
+            connection.expect_error(reply, wire.MALFORMED, wire.INVALID_ARGUMENT)
+    with Connection(server) as connection:
+        reply = connection.ask(wire.SUBSCRIBE, None, {wire.TIME_MIN: "now"})
+        connection.expect_error(reply, wire.MALFORMED)
+    with Connection(server) as connection:  # what no event can have is no error
+        attributes = [["a", bytes([i]) * 65536] for i in range(16)]
+        connection.send(wire.SUBSCRIBE, None, {wire.ATTRIBUTES: attributes, wire.END: [1]})
+        expect_equal(connection.receive()[0], wire.R_SUBSCRIBED, "reply")
+        expect_equal(connection.receive()[0], wire.D_END, "delivery")
+    check_unharmed(server, 0)
+
+
+@test
 def half_frames_that_stall_delay_nobody(folder):
     server = Server(folder)
     stalled = []

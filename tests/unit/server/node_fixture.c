@@ -438,10 +438,11 @@ static int stream_event_compare(const void *a, const void *b)
                             ((const struct stream_event *)b)->id);
 }
 
-static bool is_wanted(const struct model_event *event, const struct glob *glob,
-                      const struct version_vector *start, const struct version_vector *end)
+static bool is_wanted(const struct log_fixture *log, const struct model_event *event,
+                      const struct glob *glob, const struct version_vector *start,
+                      const struct version_vector *end)
 {
-    return !version_vector_covers(start, event->id) &&
+    return fixture_is_wanted(log, event) && !version_vector_covers(start, event->id) &&
            (!end || version_vector_covers(end, event->id)) &&
            (!glob || glob_matches(glob, bytes_of_text(event->name)));
 }
@@ -496,7 +497,7 @@ void stream_check(const struct stream *stream, const struct log_fixture *log, co
     struct glob *glob = glob_of(pattern);
     for (size_t i = 0; i < log->events_count; i++) {
         const struct model_event *event = &log->events[i];
-        if (!is_wanted(event, glob, &stream->start, end)) {
+        if (!is_wanted(log, event, glob, &stream->start, end)) {
             continue;
         }
         wanted++;
@@ -523,7 +524,7 @@ void stream_check_cursor(const struct stream *stream, const struct log_fixture *
     struct glob *glob = glob_of(pattern);
     for (size_t i = 0; i < log->events_count; i++) {
         const struct model_event *event = &log->events[i];
-        if (is_wanted(event, glob, &stream->start, NULL)) {
+        if (is_wanted(log, event, glob, &stream->start, NULL)) {
             behind += version_vector_covers(&stream->cursor, event->id);
         }
     }

@@ -119,7 +119,8 @@ struct request subscribe_request(uint64_t id, const char *pattern);
 
 // --- What must hold ----------------------------------------------------------------------------
 
-// The events of the stream are those of the model that match, are not in its start, and, if `end`
+// The events of the stream are those of the model that match (the pattern, and what the log's
+// fixture says is wanted), are not in its start, and, if `end`
 // is not NULL, are in it: each once, unchanged, those before "caught up" in canonical order, the
 // others in the order of commits. `limit`: only the first so many.
 void stream_check(const struct stream *stream, const struct log_fixture *log, const char *pattern,

@@ -86,6 +86,12 @@ static void assert_same_subscribe(const struct request_subscribe *a,
     ck_assert_uint_eq(a->heartbeat_ms, b->heartbeat_ms);
     ck_assert_int_eq(a->is_stable_order, b->is_stable_order);
     ck_assert_int_eq(a->wants_marks, b->wants_marks);
+    ck_assert_uint_eq(a->attributes_count, b->attributes_count);
+    for (uint32_t i = 0; i < a->attributes_count; i++) {
+        assert_same_bytes(a->attributes[i].name, b->attributes[i].name);
+        assert_same_bytes(a->attributes[i].value, b->attributes[i].value);
+    }
+    ck_assert_uint_eq(a->timestamp_min_ms, b->timestamp_min_ms);
 }
 
 static void assert_same_neighbor(const struct request_neighbor *a, const struct request_neighbor *b)

@@ -135,6 +135,15 @@ static void sample_subscribe(struct sample *sample, struct request_subscribe *su
     subscribe->heartbeat_ms = number32(sample);
     subscribe->is_stable_order = toss(sample);
     subscribe->wants_marks = toss(sample);
+    subscribe->attributes_count = (uint32_t)random_below(&sample->random, 4);
+    if (random_below(&sample->random, 16) == 0) {
+        subscribe->attributes_count = ATTRIBUTE_MATCHES_MAX;
+    }
+    for (uint32_t i = 0; i < subscribe->attributes_count; i++) {
+        subscribe->attributes[i].name = keep(sample, random_below(&sample->random, 300));
+        subscribe->attributes[i].value = keep(sample, random_below(&sample->random, 300));
+    }
+    subscribe->timestamp_min_ms = number(sample, 64);
 }
 
 static struct request_start start(struct sample *sample)
