@@ -49,6 +49,10 @@ static int subscribe(struct hosting *hosting)
         request.subscribe.entries_count = definition->entries_count;
         memcpy(request.subscribe.entries, definition->entries,
                definition->entries_count * sizeof definition->entries[0]);
+        request.subscribe.attributes_count = definition->attributes_count;
+        memcpy(request.subscribe.attributes, definition->attributes,
+               definition->attributes_count * sizeof definition->attributes[0]);
+        request.subscribe.timestamp_min_ms = definition->timestamp_min_ms;
         err = session_submit(hosting->session, &request, hosting->groups->cluster->service->now);
     }
     buffer_deinit(&cursor);
@@ -139,34 +143,6 @@ void reader_drop_held(struct hosting *hosting)
 
 // --- Events ------------------------------------------------------------------------------------
 
-static bool has_attribute(struct bytes attributes, const struct attribute_match *match)
-{
-    size_t count = 0;
-    if (attributes.length == 0 || attributes_begin(&attributes, &count)) {
-        return false;
-    }
-    for (; count > 0; count--) {
-        struct attribute attribute;
-        if (attributes_next(&attributes, &attribute)) {
-            return false;
-        }
-        if (bytes_equal(attribute.key, match->name) && bytes_equal(attribute.value, match->value)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_wanted(const struct subscription_definition *definition, const struct event *event)
-{
-    for (uint32_t i = 0; i < definition->attributes_count; i++) {
-        if (!has_attribute(event->attributes, &definition->attributes[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 struct offer {
     struct hosting *hosting;
     struct group_run runs[RUNS_PER_OFFER];
@@ -191,7 +167,7 @@ static int offer_run(struct offer *offer, const struct group_run *run)
     return err;
 }
 
-// Event by event, where attributes or keys decide: runs of one key.
+// Event by event, where there are keys: runs of one key.
 static int offer_events(struct offer *offer, const struct slice *slice)
 {
     const struct subscription_definition *definition = &offer->hosting->definition;
@@ -201,14 +177,10 @@ static int offer_events(struct offer *offer, const struct slice *slice)
     for (uint16_t i = 0; i < slice->count && err == 0; i++) {
         struct event event;
         event_next_trusted(&rest, &event);
-        bool is_in = is_wanted(definition, &event);
-        uint64_t key = is_in ? group_key_hash(definition, event.name, event.attributes) : run.key;
-        if (run.count > 0 && (!is_in || key != run.key)) {
+        uint64_t key = group_key_hash(definition, event.name, event.attributes);
+        if (run.count > 0 && key != run.key) {
             err = offer_run(offer, &run);
             run.count = 0;
-        }
-        if (!is_in) {
-            continue;
         }
         if (run.count == 0) {
             run.first = slice->first + i;
@@ -223,11 +195,7 @@ static int offer_events(struct offer *offer, const struct slice *slice)
 
 static int offer_slice(struct offer *offer, const struct slice *slice)
 {
-    const struct subscription_definition *definition = &offer->hosting->definition;
-    if (slice->timestamp_ms < definition->timestamp_min_ms) {
-        return 0;
-    }
-    if (definition->attributes_count > 0 || definition->key != GROUP_KEY_NONE) {
+    if (offer->hosting->definition.key != GROUP_KEY_NONE) {
         return offer_events(offer, slice);
     }
     struct group_run run = {
