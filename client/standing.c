@@ -44,6 +44,21 @@ static int keep_entries(struct standing *standing, const char *const *texts, siz
     return 0;
 }
 
+static int keep_attributes(struct standing *standing, const struct weir_subscribe_options *options,
+                           struct reason *reason)
+{
+    struct request_subscribe *request = &standing->request;
+    for (size_t i = 0; i < options->attributes_count; i++) {
+        const struct weir_attribute *from = &options->attributes[i];
+        struct attribute_match *match = &request->attributes[i];
+        match->name = keep(&standing->texts, bytes_of(from->key.data, from->key.length));
+        match->value = keep(&standing->texts, bytes_of(from->value.data, from->value.length));
+    }
+    request->attributes_count = (uint32_t)options->attributes_count;
+    request->timestamp_min_ms = options->time_min_ms;
+    return attribute_matches_check(request->attributes, request->attributes_count, reason);
+}
+
 int standing_encode_cursor(const char *text, struct buffer *out, struct reason *reason)
 {
     struct version_vector vector = {0};
@@ -94,6 +109,9 @@ static int check_numbers(const struct weir_subscribe_options *options, struct re
         options->patterns_count + options->names_count > PATTERNS_MAX) {
         return reason_set(reason, ERR_LIMIT, "more than %d patterns and names", PATTERNS_MAX);
     }
+    if (options->attributes_count > ATTRIBUTE_MATCHES_MAX) {
+        return reason_set(reason, ERR_LIMIT, "more than %d attributes", ATTRIBUTE_MATCHES_MAX);
+    }
     if ((options->start == WEIR_START_CURSOR && !options->start_cursor) ||
         (options->stop == WEIR_STOP_CURSOR && !options->stop_cursor)) {
         return reason_set(reason, ERR_INVALID, "a start or stop at a cursor needs the cursor");
@@ -124,6 +142,15 @@ static size_t texts_length(const char *const *texts, size_t count)
     return length;
 }
 
+static size_t attributes_length(const struct weir_attribute *attributes, size_t count)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++) {
+        length += attributes[i].key.length + attributes[i].value.length;
+    }
+    return length;
+}
+
 static int fill(struct standing *standing, const struct weir_subscribe_options *options,
                 struct reason *reason)
 {
@@ -132,11 +159,13 @@ static int fill(struct standing *standing, const struct weir_subscribe_options *
         return err;
     }
     size_t length = texts_length(options->patterns, options->patterns_count) +
-                    texts_length(options->names, options->names_count);
+                    texts_length(options->names, options->names_count) +
+                    attributes_length(options->attributes, options->attributes_count);
     err = keep_cursors(standing, options, length, reason);
     err = err ? err
               : keep_entries(standing, options->patterns, options->patterns_count, false, reason);
     err = err ? err : keep_entries(standing, options->names, options->names_count, true, reason);
+    err = err ? err : keep_attributes(standing, options, reason);
     struct request_subscribe *request = &standing->request;
     request->after.timeout_ms = options->after_timeout_ms;
     request->start = (enum start_kind)options->start;

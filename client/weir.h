@@ -370,10 +370,13 @@ struct weir_subscribe_options {
     size_t patterns_count;       // both together at most 64; none: everything but the system's
     const char *const *names;    // exactly
     size_t names_count;
+    const struct weir_attribute *attributes; // only events that have all of these, by key and value
+    size_t attributes_count;                 // at most 16
+    uint64_t time_min_ms;                    // only events not before this time; UTC
     enum weir_start start;
     struct weir_id start_id;
     const char *start_cursor;
-    uint64_t start_time_ms; // UTC
+    uint64_t start_time_ms; // UTC; each actor's first event from then on, and all behind it
     uint64_t start_last;    // 1 to 65,536
     enum weir_stop stop;
     const char *stop_cursor;
@@ -388,9 +391,9 @@ struct weir_subscribe_options {
 };
 
 // Begins a subscription; `options` may be NULL: everything from the beginning, for ever. It need
-// not be connected. *subscription_out is never 0. WEIR_ERR_INVALID (a pattern, name or cursor that
-// is none: see weir_reason_text), WEIR_ERR_LIMIT (more than 1,024), WEIR_ERR_UNSUPPORTED,
-// WEIR_ERR_MEMORY; or the error with which this client has ended.
+// not be connected. *subscription_out is never 0. WEIR_ERR_INVALID (a pattern, name, attribute or
+// cursor that is none: see weir_reason_text), WEIR_ERR_LIMIT (more than 1,024),
+// WEIR_ERR_UNSUPPORTED, WEIR_ERR_MEMORY; or the error with which this client has ended.
 WEIR_API int weir_subscribe(struct weir *weir, const struct weir_subscribe_options *options,
                             uint64_t *subscription_out) WEIR_MUST_CHECK;
 

@@ -50,16 +50,34 @@ START_TEST(each_event_comes_once_over_a_change_of_node)
 }
 END_TEST
 
+// As `everything_that_a_node_offers_can_be_asked_for` asks for them.
+static void check_conditions(const struct request_subscribe *got)
+{
+    ck_assert_uint_eq(got->attributes_count, 2);
+    ck_assert(bytes_equal(got->attributes[0].name, bytes_of_text("type")));
+    ck_assert(bytes_equal(got->attributes[0].value, bytes_of_text("new")));
+    ck_assert(bytes_equal(got->attributes[1].name, bytes_of_text("user")));
+    ck_assert_uint_eq(got->attributes[1].value.length, 0);
+    ck_assert_uint_eq(got->timestamp_min_ms, 77);
+}
+
 START_TEST(everything_that_a_node_offers_can_be_asked_for)
 {
     static const char *const patterns[] = {"/a/**", "/b/*"};
     static const char *const names[] = {"/c[1]"};
+    static const struct weir_attribute attributes[] = {
+        {.key = {"type", 4}, .value = {"new", 3}},
+        {.key = {"user", 4}},
+    };
     struct weir_subscribe_options options = {
         .size = sizeof options,
         .patterns = patterns,
         .patterns_count = 2,
         .names = names,
         .names_count = 1,
+        .attributes = attributes,
+        .attributes_count = 2,
+        .time_min_ms = 77,
         .start = WEIR_START_CURSOR,
         .start_cursor = "@7.1,8.2",
         .stop = WEIR_STOP_CURSOR,
@@ -81,6 +99,7 @@ START_TEST(everything_that_a_node_offers_can_be_asked_for)
     ck_assert_uint_eq(got.entries_count, 3);
     ck_assert(bytes_equal(got.entries[1].text, bytes_of_text("/b/*")));
     ck_assert(got.entries[2].is_exact && !got.entries[0].is_exact);
+    check_conditions(&got);
     ck_assert_int_eq(got.start, START_AT_CURSOR);
     ck_assert(bytes_equal(got.start_cursor, bytes_of("\x82\x01\x07\x02\x08", 5)));
     ck_assert_int_eq(got.end, END_CURSOR);
@@ -92,6 +111,12 @@ START_TEST(everything_that_a_node_offers_can_be_asked_for)
     ck_assert(bytes_equal(got.after.cursor, bytes_of("\x81\x01\x06", 3)));
     ck_assert_uint_eq(got.after.timeout_ms, 20);
     cluster_expect_cursor(&cluster, subscription, "@7.1,8.2");
+    // The next node is asked for the same.
+    cluster_lose(&cluster);
+    cluster_expect(&cluster, WEIR_NOTICE_DISCONNECTED);
+    cluster_greet(&cluster, "b:2");
+    got = cluster_take(&cluster, REQUEST_SUBSCRIBE).subscribe;
+    check_conditions(&got);
     cluster_deinit(&cluster);
 }
 END_TEST
@@ -99,6 +124,7 @@ END_TEST
 START_TEST(what_cannot_be_asked_for_is_refused_with_a_reason)
 {
     static const char *const pattern[] = {"/**foo"};
+    static const struct weir_attribute nameless[] = {{.value = {"new", 3}}};
     const struct {
         struct weir_subscribe_options options;
         int err;
@@ -107,6 +133,10 @@ START_TEST(what_cannot_be_asked_for_is_refused_with_a_reason)
         {{.size = sizeof cases->options, .patterns = pattern, .patterns_count = 1},
          WEIR_ERR_INVALID},
         {{.size = sizeof cases->options, .patterns = pattern, .patterns_count = 65},
+         WEIR_ERR_LIMIT},
+        {{.size = sizeof cases->options, .attributes = nameless, .attributes_count = 1},
+         WEIR_ERR_INVALID},
+        {{.size = sizeof cases->options, .attributes = nameless, .attributes_count = 17},
          WEIR_ERR_LIMIT},
         {{.size = sizeof cases->options, .start = WEIR_START_CURSOR}, WEIR_ERR_INVALID},
         {{.size = sizeof cases->options, .start = WEIR_START_CURSOR, .start_cursor = "1.1"},
