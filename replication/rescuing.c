@@ -207,6 +207,16 @@ static void ask_to_retire(struct replica *replica)
     }
 }
 
+// What was on its way to the disk when the rescue began is others' as well, unless they are known
+// to hold other events there.
+static uint64_t common_of(const struct replica *replica)
+{
+    const struct rescue *rescue = &replica->forking->rescue;
+    uint64_t held = version_vector_get(&replica->held, rescue->actor);
+    bool counts = rescue->phase == RESCUE_ADMITTING && !quarantine_of(replica, rescue->actor);
+    return counts && held > rescue->common ? held : rescue->common;
+}
+
 void rescuing_tick(struct replica *replica)
 {
     struct rescue *rescue = &replica->forking->rescue;
@@ -216,10 +226,7 @@ void rescuing_tick(struct replica *replica)
         return;
     case RESCUE_ADMITTING:
         if (is_admitted) {
-            // what was on its way to the disk when the rescue began is others' as well
-            uint64_t held = version_vector_get(&replica->held, rescue->actor);
-            bool has_forked = quarantine_of(replica, rescue->actor) != NULL;
-            rescue->common = !has_forked && held > rescue->common ? held : rescue->common;
+            rescue->common = common_of(replica);
             rescue->phase = RESCUE_REISSUING;
             rescue->is_reissuing = true;
             struct replica_action *action = push(replica, REPLICA_REISSUE);
@@ -240,7 +247,7 @@ void rescuing_tick(struct replica *replica)
 uint16_t forking_rescued(const struct replica *replica, uint64_t *common_out)
 {
     const struct rescue *rescue = &replica->forking->rescue;
-    *common_out = rescue->common;
+    *common_out = common_of(replica);
     bool is_given_up = rescue->actor != 0 && replica->actor != rescue->actor;
     return is_given_up ? rescue->actor : 0;
 }
