@@ -19,6 +19,8 @@ enum {
     OPTION_NO_RECONNECT,
     OPTION_ORDER,
     OPTION_MARKS,
+    OPTION_ATTRIBUTE,
+    OPTION_NOT_BEFORE,
 };
 
 struct options {
@@ -32,6 +34,10 @@ struct options {
 
 static const struct argp_option option_table[] = {
     {"namespace", 'n', "GLOB", 0, "Only namespaces that match; repeatable (default: /**/*)", 0},
+    {"attr", OPTION_ATTRIBUTE, "KEY=VALUE", 0,
+     "Only events with this attribute; repeatable: with all of them", 0},
+    {"not-before", OPTION_NOT_BEFORE, "TIME", 0,
+     "Only events from this time on, wherever it starts; a time as for --since", 0},
     {"start-after", 's', "ID|CURSOR", 0, "Start behind this event, or behind this cursor", 1},
     {"from", OPTION_FROM, "WHERE", 0,
      "Start at beginning (the default), end, this ID, or behind this CURSOR", 1},
@@ -129,9 +135,10 @@ static void set_from(struct options *options, const char *text, struct argp_stat
     }
 }
 
-static void set_since(struct options *options, const char *text, struct argp_state *state)
+// Milliseconds, UTC.
+static uint64_t time_of(const char *text, const char *option, struct argp_state *state)
 {
-    uint64_t ms;
+    uint64_t ms = 0;
     if (parse_duration_ms(text, &ms)) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
@@ -139,12 +146,38 @@ static void set_since(struct options *options, const char *text, struct argp_sta
         ms = ms < now_ms ? now_ms - ms : 0;
     } else if (!parse_timestamp_ms(text, &ms)) {
         argp_error(state,
-                   "--since: '%s' is neither a duration (10m, 1h30m) nor a time of RFC 3339 "
+                   "%s: '%s' is neither a duration (10m, 1h30m) nor a time of RFC 3339 "
                    "(2026-11-21T10:00:00Z)",
-                   text);
+                   option, text);
     }
+    return ms;
+}
+
+static void set_since(struct options *options, const char *text, struct argp_state *state)
+{
+    options->consumer.request.subscribe.start_time_ms = time_of(text, "--since", state);
     set_start(options, START_AT_TIME, "--since", state);
-    options->consumer.request.subscribe.start_time_ms = ms;
+}
+
+static void add_attribute(struct request_subscribe *subscribe, const char *text,
+                          struct argp_state *state)
+{
+    const char *equals = strchr(text, '=');
+    struct reason reason = {0};
+    if (!equals) {
+        argp_error(state, "--attr: '%s' is not KEY=VALUE", text);
+        return;
+    }
+    if (subscribe->attributes_count == ATTRIBUTE_MATCHES_MAX) {
+        argp_error(state, "--attr: '%s' is one too many, at most %d", text, ATTRIBUTE_MATCHES_MAX);
+        return;
+    }
+    struct attribute_match *match = &subscribe->attributes[subscribe->attributes_count++];
+    match->name = bytes_of(text, (size_t)(equals - text));
+    match->value = bytes_of_text(equals + 1);
+    if (attribute_matches_check(match, 1, &reason) != 0) {
+        argp_error(state, "--attr: '%s': %s", text, reason.text);
+    }
 }
 
 static void set_order(struct request_subscribe *subscribe, const char *text,
@@ -153,6 +186,36 @@ static void set_order(struct request_subscribe *subscribe, const char *text,
     subscribe->is_stable_order = strcmp(text, "stable") == 0;
     if (!subscribe->is_stable_order && strcmp(text, "arrival") != 0) {
         argp_error(state, "--order: '%s' is not an order: arrival or stable", text);
+    }
+}
+
+// Options that say how events come, not which.
+static error_t parse_delivery(int key, char *argument, struct options *options,
+                              struct argp_state *state)
+{
+    struct request_subscribe *subscribe = &options->consumer.request.subscribe;
+    switch (key) {
+    case 'b':
+        subscribe->credit_bytes =
+            KIB * number(argument, 1, SUBSCRIPTION_CREDIT_BYTES_MAX / KIB, "-b", state);
+        return 0;
+    case OPTION_HEARTBEAT:
+        subscribe->heartbeat_ms = (uint32_t)number(argument, 1, INT32_MAX, "--heartbeat", state);
+        options->consumer.says_heartbeats = true;
+        return 0;
+    case OPTION_CURSOR_FILE:
+        options->consumer.cursor_file = argument;
+        return 0;
+    case OPTION_NO_RECONNECT:
+        options->consumer.reconnects = false;
+        return 0;
+    case OPTION_OUTPUT:
+        if (!format_parse(argument, true, &options->consumer.format)) {
+            argp_error(state, "'%s' is not an output: human, json or raw", argument);
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -177,6 +240,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_SINCE:
         set_since(options, argument, state);
         return 0;
+    case OPTION_ATTRIBUTE:
+        add_attribute(subscribe, argument, state);
+        return 0;
+    case OPTION_NOT_BEFORE:
+        subscribe->timestamp_min_ms = time_of(argument, "--not-before", state);
+        return 0;
     case OPTION_LAST:
         set_start(options, START_LAST, "--last", state);
         subscribe->start_last = number(argument, 1, UINT32_MAX, "--last", state);
@@ -187,30 +256,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 't':
         subscribe->end = END_NEVER;
         return 0;
-    case 'b':
-        subscribe->credit_bytes =
-            KIB * number(argument, 1, SUBSCRIPTION_CREDIT_BYTES_MAX / KIB, "-b", state);
-        return 0;
-    case OPTION_HEARTBEAT:
-        subscribe->heartbeat_ms = (uint32_t)number(argument, 1, INT32_MAX, "--heartbeat", state);
-        options->consumer.says_heartbeats = true;
-        return 0;
-    case OPTION_CURSOR_FILE:
-        options->consumer.cursor_file = argument;
-        return 0;
     case OPTION_ORDER:
         set_order(subscribe, argument, state);
         return 0;
     case OPTION_MARKS:
         subscribe->wants_marks = true;
-        return 0;
-    case OPTION_NO_RECONNECT:
-        options->consumer.reconnects = false;
-        return 0;
-    case OPTION_OUTPUT:
-        if (!format_parse(argument, true, &options->consumer.format)) {
-            argp_error(state, "'%s' is not an output: human, json or raw", argument);
-        }
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is too much; a namespace is given with -n", argument);
@@ -222,7 +272,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         }
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_delivery(key, argument, options, state);
     }
 }
 
@@ -238,6 +288,7 @@ static const struct argp consume_argp = {
            "  weir consume --tail --from end\n"
            "  weir consume --tail --cursor-file ~/food.cursor -n '/food/*/bacon'\n"
            "  weir consume --since 1h30m -l 100\n"
+           "  weir consume --tail -n '/orders/**' --attr type=new --attr user=7\n"
            "  weir consume --tail --order stable\n"
            "  weir -p 3001 consume -n /config --after @7.1",
     .children = children,
