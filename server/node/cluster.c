@@ -303,6 +303,7 @@ static void tick(struct cluster *cluster)
 void cluster_turn(struct cluster *cluster)
 {
     if (cluster->is_over) {
+        seats_take_letters(cluster->seats);
         return;
     }
     cluster->is_running = true;
@@ -313,6 +314,7 @@ void cluster_turn(struct cluster *cluster)
     cluster_take_letters(cluster);
     cluster_take_news(cluster);
     cluster_fill_sealed(cluster);
+    seats_take_letters(cluster->seats); // behind the news, which `after` may name
     tell_wants(cluster);
     cluster_repair(cluster);
     cluster_reissue_retry(cluster);
@@ -326,11 +328,6 @@ void cluster_turn(struct cluster *cluster)
         cluster_publish(cluster);
         arm(cluster);
     }
-}
-
-void cluster_take_consumers(struct cluster *cluster)
-{
-    seats_take_letters(cluster->seats);
 }
 
 // --- Life --------------------------------------------------------------------------------------

@@ -42,8 +42,9 @@ void cluster_free(struct service *service);
 // Called by the first service: at the end of each of its turns, and by its timer.
 void cluster_turn(struct cluster *cluster);
 
-// What consumers of durable subscriptions have said; also after cluster_shut_down.
-void cluster_take_consumers(struct cluster *cluster);
+// Whether everything that the first loop's port knows of was looked through for events of members
+// and durable subscriptions.
+bool cluster_has_all_news(const struct cluster *cluster);
 
 // Ends every link, answers every request, and decides nothing more.
 void cluster_shut_down(struct cluster *cluster);

@@ -262,6 +262,11 @@ void cluster_take_news(struct cluster *cluster)
     }
 }
 
+bool cluster_has_all_news(const struct cluster *cluster)
+{
+    return cluster->scan.ordinal >= store_port_ordinal(cluster->service->port);
+}
+
 void cluster_news_deinit(struct cluster *cluster)
 {
     if (cluster->scan.is_reading) {

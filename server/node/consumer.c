@@ -10,16 +10,26 @@
 #include "server/node/node.h"
 #include "server/node/service_state.h"
 #include "server/node/session.h"
+#include "server/node/waiter.h"
+
+// SUBSCRIPTIONS, until the node holds what `after` names.
+struct ask {
+    struct list_node link; // of the session's
+    struct waiter waiter;
+    struct consumer_letter *letter;
+};
 
 struct consumer {
     struct list_node link;       // of the session's
     struct list_node ready_link; // of those with an item
     struct session *session;
     uint64_t id;
-    struct list_node inbox;        // letters that are to become items
-    struct consumer_letter *taken; // the last item points into it
-    struct consumer_letter *last;  // DETACH, made ahead; NULL: it is on its way
-    uint64_t delivered;            // events
+    struct list_node inbox;         // letters that are to become items
+    struct consumer_letter *taken;  // the last item points into it
+    struct consumer_letter *last;   // DETACH, made ahead; NULL: it is on its way
+    struct waiter waiter;           // for what `after` names
+    struct consumer_letter *attach; // until then
+    uint64_t delivered;             // events
     uint32_t heartbeat_ms;
     struct timer heartbeat;
     bool is_heartbeat_due;
@@ -56,6 +66,8 @@ static void consumer_free(struct consumer *consumer)
         consumer_letter_free(container_of(link, struct consumer_letter, link));
     }
     timer_clear(&consumer->session->service->timers, &consumer->heartbeat);
+    waiter_deinit(&consumer->waiter);
+    consumer_letter_free(consumer->attach);
     consumer_letter_free(consumer->taken);
     consumer_letter_free(consumer->last);
     list_remove(&consumer->link);
@@ -84,7 +96,7 @@ static void make_ready(struct consumer *consumer)
 static void detach(struct consumer *consumer)
 {
     struct consumer_letter *letter = consumer->last;
-    if (!letter) {
+    if (!letter || !consumer->is_known) {
         return;
     }
     consumer->last = NULL;
@@ -106,8 +118,20 @@ static void consumer_close(struct consumer *consumer)
     free_if_done(consumer);
 }
 
+static void ask_free(struct ask *ask)
+{
+    list_remove(&ask->link);
+    waiter_deinit(&ask->waiter);
+    consumer_letter_free(ask->letter);
+    free(ask);
+}
+
 void consumers_close(struct session *session)
 {
+    LIST_FOR_EACH(&session->asks, link)
+    {
+        ask_free(container_of(link, struct ask, link));
+    }
     LIST_FOR_EACH(&session->consumers, link)
     {
         consumer_close(container_of(link, struct consumer, link));
@@ -134,6 +158,7 @@ void consumer_stop(struct consumer *consumer)
 {
     if (!consumer->is_stopped && !consumer->is_over) {
         consumer->is_stopped = true;
+        waiter_stop(&consumer->waiter);
         end_here(consumer, END_STOPPED, 0, "");
     }
 }
@@ -175,12 +200,44 @@ static void answer_no_memory(struct session *session, uint64_t id)
     session_answer_error(session, id, WIRE_BUSY, "the node is out of memory: try again");
 }
 
+static enum wire_error closed_error(const struct service *service)
+{
+    return service->node->consumers ? WIRE_SHUTTING_DOWN : WIRE_UNSUPPORTED;
+}
+
+static const char *closed_text(const struct service *service)
+{
+    return service->node->consumers ? "this node is stopping: go on with another one"
+                                    : "this node runs without a cluster";
+}
+
 static void answer_closed(struct session *session, uint64_t id)
 {
-    bool has_cluster = session->service->node->consumers != NULL;
-    session_answer_error(session, id, has_cluster ? WIRE_SHUTTING_DOWN : WIRE_UNSUPPORTED, "%s",
-                         has_cluster ? "this node is stopping: go on with another one"
-                                     : "this node runs without a cluster");
+    session_answer_error(session, id, closed_error(session->service), "%s",
+                         closed_text(session->service));
+}
+
+// A wait for `after` is over, and not because the node holds it.
+static enum wire_error wait_error(int result)
+{
+    return result == ERR_CLOSED ? WIRE_SHUTTING_DOWN : WIRE_TIMEOUT;
+}
+
+static const char *wait_text(int result)
+{
+    return result == ERR_CLOSED
+               ? "this node is stopping: go on with another one"
+               : "this node does not hold what `after` names, and it did not come in time";
+}
+
+// It could not even begin to wait.
+static void answer_not_waiting(struct session *session, uint64_t id, int err)
+{
+    if (err == ERR_INVALID) {
+        session_answer_error(session, id, WIRE_INVALID_CURSOR, "the cursor in `after` is none");
+    } else {
+        answer_no_memory(session, id);
+    }
 }
 
 static struct consumer_letter *letter_of(struct session *session, enum letter_kind kind,
@@ -197,6 +254,14 @@ static struct consumer_letter *letter_of(struct session *session, enum letter_ki
     return letter;
 }
 
+static void attach_resolved(struct waiter *waiter, int result);
+
+// So that no sum overflows.
+static uint64_t sensible_credit(uint64_t bytes)
+{
+    return bytes < SUBSCRIPTION_CREDIT_BYTES_MAX ? bytes : SUBSCRIPTION_CREDIT_BYTES_MAX;
+}
+
 static struct consumer *consumer_new(struct session *session, const struct request *request)
 {
     struct consumer *consumer = calloc(1, sizeof *consumer);
@@ -210,40 +275,78 @@ static struct consumer *consumer_new(struct session *session, const struct reque
     consumer->id = request->id;
     consumer->heartbeat_ms = request->attach.heartbeat_ms;
     consumer->heartbeat.expired = heartbeat_expired;
+    waiter_init(&consumer->waiter, session, attach_resolved);
     consumer->last = consumer_letter_new(LETTER_DETACH);
-    if (!consumer->last) {
-        free(consumer);
+    consumer->attach = letter_of(session, LETTER_ATTACH, request);
+    if (!consumer->last || !consumer->attach) {
+        consumer_free(consumer);
         return NULL;
     }
     consumer->last->service = session->service;
     consumer->last->consumer = consumer;
+    consumer->attach->consumer = consumer;
+    uint64_t *credit = &consumer->attach->request.attach.credit_bytes;
+    *credit = *credit > 0 ? sensible_credit(*credit) : SUBSCRIPTION_CREDIT_BYTES_DEFAULT;
     return consumer;
+}
+
+// The letter that was to attach it says why it does not.
+static void end_attach(struct consumer *consumer, enum wire_error error, const char *text)
+{
+    struct consumer_letter *letter = consumer->attach;
+    consumer->attach = NULL;
+    letter->kind = LETTER_ENDED;
+    letter->error = error;
+    reason_set(&letter->reason, 0, "%s", text);
+    list_append(&consumer->inbox, &letter->link);
+    make_ready(consumer);
+}
+
+static void post_attach(struct consumer *consumer)
+{
+    const struct service *service = consumer->session->service;
+    if (!consumer_letter_send(service->node, consumer->attach)) {
+        end_attach(consumer, closed_error(service), closed_text(service));
+        return;
+    }
+    consumer->attach = NULL;
+    consumer->is_known = true;
+    arm_heartbeat(consumer);
+}
+
+static void attach_resolved(struct waiter *waiter, int result)
+{
+    struct consumer *consumer = container_of(waiter, struct consumer, waiter);
+    if (result != 0) {
+        end_attach(consumer, wait_error(result), wait_text(result));
+    } else {
+        post_attach(consumer);
+    }
 }
 
 static void attach(struct session *session, const struct request *request)
 {
     struct consumer *consumer = consumer_new(session, request);
-    struct consumer_letter *letter = consumer ? letter_of(session, LETTER_ATTACH, request) : NULL;
-    if (!letter) {
+    int err = consumer ? waiter_take_after(&consumer->waiter, &request->attach.after) : ERR_MEMORY;
+    bool waits = err == 0 && !waiter_is_covered(&consumer->waiter);
+    if (waits) {
+        err = waiter_begin(&consumer->waiter);
+    }
+    if (err) {
         if (consumer) {
             consumer_free(consumer);
         }
-        answer_no_memory(session, request->id);
+        answer_not_waiting(session, request->id, err);
         return;
     }
-    letter->consumer = consumer;
-    if (!consumer_letter_send(session->service->node, letter)) {
-        consumer_letter_free(letter);
-        consumer_free(consumer);
-        answer_closed(session, request->id);
-        return;
-    }
-    consumer->is_known = true;
+    consumer->attach->until = consumer->waiter.deadline;
     session_launched(session);
     list_append(&session->consumers, &consumer->link);
     atomic_fetch_add_explicit(&session->service->counters->subscriptions, 1, memory_order_relaxed);
     session->open_requests--; // it answers for itself
-    arm_heartbeat(consumer);
+    if (!waits) {
+        post_attach(consumer);
+    }
 }
 
 // ACK and NACK. The answer comes back with the letter.
@@ -270,20 +373,57 @@ static void submit_ack(struct session *session, const struct request *request)
     }
 }
 
-static void ask(struct session *session, const struct request *request)
+static void post_ask(struct ask *ask)
 {
-    struct consumer_letter *letter = letter_of(session, LETTER_ASK, request);
-    if (!letter) {
+    struct session *session = ask->letter->session;
+    if (consumer_letter_send(session->service->node, ask->letter)) {
+        ask->letter = NULL;
+        session_launched(session);
+    } else {
+        answer_closed(session, ask->letter->request.id);
+    }
+    ask_free(ask);
+}
+
+static void ask_resolved(struct waiter *waiter, int result)
+{
+    struct ask *ask = container_of(waiter, struct ask, waiter);
+    if (result == 0) {
+        post_ask(ask);
+        return;
+    }
+    session_answer_error(ask->letter->session, ask->letter->request.id, wait_error(result), "%s",
+                         wait_text(result));
+    ask_free(ask);
+}
+
+static void submit_ask(struct session *session, const struct request *request)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+    if (!ask) {
         answer_no_memory(session, request->id);
         return;
     }
-    letter->session = session;
-    if (!consumer_letter_send(session->service->node, letter)) {
-        consumer_letter_free(letter);
-        answer_closed(session, request->id);
+    list_init(&ask->link);
+    waiter_init(&ask->waiter, session, ask_resolved);
+    ask->letter = letter_of(session, LETTER_ASK, request);
+    int err =
+        ask->letter ? waiter_take_after(&ask->waiter, &request->subscriptions.after) : ERR_MEMORY;
+    bool waits = err == 0 && !waiter_is_covered(&ask->waiter);
+    if (waits) {
+        err = waiter_begin(&ask->waiter);
+    }
+    if (err) {
+        ask_free(ask);
+        answer_not_waiting(session, request->id, err);
         return;
     }
-    session_launched(session);
+    ask->letter->session = session;
+    ask->letter->until = ask->waiter.deadline;
+    list_append(&session->asks, &ask->link);
+    if (!waits) {
+        post_ask(ask);
+    }
 }
 
 void consumer_submit(struct session *session, const struct request *request)
@@ -291,7 +431,7 @@ void consumer_submit(struct session *session, const struct request *request)
     if (request->kind == REQUEST_ATTACH) {
         attach(session, request);
     } else if (request->kind == REQUEST_SUBSCRIPTIONS) {
-        ask(session, request);
+        submit_ask(session, request);
     } else {
         assert(request->kind == REQUEST_ACK || request->kind == REQUEST_NACK);
         submit_ack(session, request);
@@ -302,6 +442,12 @@ void consumer_add_credit(struct consumer *consumer, uint64_t bytes)
 {
     struct session *session = consumer->session;
     struct request request = {.kind = REQUEST_CREDIT, .id = consumer->id};
+    bytes = sensible_credit(bytes);
+    if (consumer->attach) { // it waits
+        uint64_t *credit = &consumer->attach->request.attach.credit_bytes;
+        *credit = sensible_credit(*credit + bytes);
+        return;
+    }
     request.credit.bytes = bytes;
     struct consumer_letter *letter = letter_of(session, LETTER_CREDIT, &request);
     if (!letter) {

@@ -4,12 +4,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "server/node/cluster.h"
 #include "server/node/node.h"
 #include "server/node/service_state.h"
 
 struct consumer_mailbox {
     pthread_mutex_t lock;
     struct list_node letters;
+    struct list_node latched; // the driver's: what came before its last refresh
     bool is_closed;
     struct service *driver; // the first service
 };
@@ -126,6 +128,7 @@ int consumer_mailbox_new(struct node *node)
     }
     pthread_mutex_init(&mailbox->lock, NULL);
     list_init(&mailbox->letters);
+    list_init(&mailbox->latched);
     for (uint32_t i = 0; i < node->services_max && !mailbox->driver; i++) {
         if (node->services[i] && node->services[i]->cluster) {
             mailbox->driver = node->services[i];
@@ -140,6 +143,7 @@ void consumer_mailbox_free(struct node *node)
 {
     if (node->consumers) {
         assert(list_is_empty(&node->consumers->letters));
+        assert(list_is_empty(&node->consumers->latched));
         pthread_mutex_destroy(&node->consumers->lock);
         free(node->consumers);
         node->consumers = NULL;
@@ -185,9 +189,58 @@ static struct consumer_letter *take_first(struct consumer_mailbox *mailbox, stru
     return link ? container_of(link, struct consumer_letter, link) : NULL;
 }
 
+void consumer_mailbox_latch(struct node *node)
+{
+    struct consumer_mailbox *mailbox = node->consumers;
+    struct list_node *link;
+    if (!mailbox) {
+        return;
+    }
+    pthread_mutex_lock(&mailbox->lock);
+    while ((link = list_first(&mailbox->letters)) != NULL) {
+        list_remove(link);
+        list_append(&mailbox->latched, link);
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+// Whoever asks for `after` waits until the driver has looked at what his own loop has seen.
+static bool asks_for_after(const struct consumer_letter *letter)
+{
+    const struct request *request = &letter->request;
+    return (letter->kind == LETTER_ATTACH && request->attach.after.cursor.length > 0) ||
+           (letter->kind == LETTER_ASK && request->subscriptions.after.cursor.length > 0);
+}
+
+static void refuse_late(struct node *node, struct consumer_letter *letter)
+{
+    letter->kind = letter->kind == LETTER_ATTACH ? LETTER_ENDED : LETTER_ANSWERED;
+    letter->error = WIRE_TIMEOUT;
+    reason_set(&letter->reason, 0,
+               "this node has not looked at everything that `after` names, and it took too long");
+    consumer_letter_reply(node, letter);
+}
+
 struct consumer_letter *consumer_mailbox_take(struct node *node)
 {
-    return node->consumers ? take_first(node->consumers, &node->consumers->letters) : NULL;
+    struct consumer_mailbox *mailbox = node->consumers;
+    struct list_node *link;
+    while (mailbox && (link = list_first(&mailbox->latched)) != NULL) {
+        const struct service *driver = mailbox->driver;
+        struct consumer_letter *letter = container_of(link, struct consumer_letter, link);
+        bool waits =
+            asks_for_after(letter) && !mailbox->is_closed && !cluster_has_all_news(driver->cluster);
+        bool is_late = waits && instant_reached(letter->until, driver->now);
+        if (waits && !is_late) {
+            return NULL;
+        }
+        list_remove(link);
+        if (!is_late) {
+            return letter;
+        }
+        refuse_late(node, letter);
+    }
+    return NULL;
 }
 
 struct consumer_letter *consumer_letters_take(struct service *service)
@@ -202,5 +255,6 @@ void consumer_mailbox_close(struct node *node)
         pthread_mutex_lock(&node->consumers->lock);
         node->consumers->is_closed = true;
         pthread_mutex_unlock(&node->consumers->lock);
+        consumer_mailbox_latch(node);
     }
 }

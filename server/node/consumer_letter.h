@@ -39,6 +39,7 @@ struct consumer_letter {
     struct consumer *consumer; // else
     struct request request;    // a copy; its views point into `text`
     struct buffer text;
+    struct instant until; // ATTACH, ASK with `after`: then it is too late
 
     struct block *block;
     size_t offset;
@@ -68,6 +69,9 @@ bool consumer_letter_send(struct node *node, struct consumer_letter *letter) MUS
 // To the consumer's loop.
 void consumer_letter_reply(struct node *node, struct consumer_letter *letter);
 
+// The first loop, before it refreshes its port: letters that are there now may be taken, so what
+// their senders have seen of the log it has too.
+void consumer_mailbox_latch(struct node *node);
 struct consumer_letter *consumer_mailbox_take(struct node *node);       // the first loop
 struct consumer_letter *consumer_letters_take(struct service *service); // the consumer's
 void consumer_mailbox_close(struct node *node); // no more letters to the first loop

@@ -130,6 +130,11 @@ static void stop_group(struct hosting *hosting)
     group_free(hosting->group);
     hosting->group = NULL;
     hosting->has_caught_up = false;
+    hosting->untold_count = hosting->attachments_count;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        container_of(link, struct attachment, link)->is_told = false;
+    }
 }
 
 static void end_attachments(struct hosting *hosting, uint32_t reason, enum wire_error error,
@@ -259,6 +264,7 @@ static int join(struct hosting *hosting, struct attachment *attachment, struct r
     group_credit(hosting->group, attachment->id, attachment->credit);
     list_append(&hosting->attachments, &attachment->link);
     hosting->attachments_count++;
+    hosting->untold_count++;
     hosting->idle_since = INSTANT_NEVER;
     host_mark(hosting);
     return 0;
@@ -288,7 +294,9 @@ int groups_attach(struct groups *groups, struct bytes name, const struct attach_
         .hosting = durable->hosting,
         .id = ++groups->consumer_last,
         .in_flight_max = options->in_flight_max,
-        .credit = options->credit_bytes,
+        .credit = options->credit_bytes < SUBSCRIPTION_CREDIT_BYTES_MAX
+                      ? options->credit_bytes
+                      : SUBSCRIPTION_CREDIT_BYTES_MAX,
         .ops = options->ops,
         .context = options->context,
     };
@@ -310,6 +318,7 @@ void groups_detach(struct attachment *attachment)
     deliver_flush(hosting); // a piece may be on its way to it
     list_remove(&attachment->link);
     hosting->attachments_count--;
+    hosting->untold_count -= !attachment->is_told;
     group_leave(hosting->group, attachment->id, now);
     if (hosting->attachments_count == 0) {
         hosting->idle_since = now;
@@ -322,7 +331,8 @@ void groups_detach(struct attachment *attachment)
 
 void groups_credit(struct attachment *attachment, uint64_t bytes)
 {
-    attachment->credit += bytes;
+    const uint64_t most = SUBSCRIPTION_CREDIT_BYTES_MAX;
+    attachment->credit = bytes < most - attachment->credit ? attachment->credit + bytes : most;
     group_credit(attachment->hosting->group, attachment->id, bytes);
     host_mark(attachment->hosting);
 }
@@ -422,6 +432,24 @@ static void arm(struct hosting *hosting)
     }
 }
 
+// Once what the reader had brought by then is handed out.
+static void tell_caught_up(struct hosting *hosting)
+{
+    if (!hosting->has_caught_up || hosting->untold_count == 0 ||
+        group_counts(hosting->group).waiting > 0) {
+        return;
+    }
+    hosting->untold_count = 0;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        struct attachment *attachment = container_of(link, struct attachment, link);
+        if (!attachment->is_told) {
+            attachment->is_told = true;
+            attachment->ops->caught_up(attachment->context);
+        }
+    }
+}
+
 void host_turn(struct hosting *hosting)
 {
     if (is_to_be_let_go(hosting)) {
@@ -432,5 +460,6 @@ void host_turn(struct hosting *hosting)
     reader_run(hosting);
     run_actions(hosting);
     reader_drop_held(hosting);
+    tell_caught_up(hosting);
     arm(hosting);
 }

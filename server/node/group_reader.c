@@ -261,16 +261,6 @@ void reader_note(struct hosting *hosting)
     }
 }
 
-static void tell_caught_up(struct hosting *hosting)
-{
-    hosting->has_caught_up = true;
-    LIST_FOR_EACH(&hosting->attachments, link)
-    {
-        struct attachment *attachment = container_of(link, struct attachment, link);
-        attachment->ops->caught_up(attachment->context);
-    }
-}
-
 // False: the reader is gone.
 static bool take_item(struct hosting *hosting, const struct session_item *item)
 {
@@ -282,9 +272,7 @@ static bool take_item(struct hosting *hosting, const struct session_item *item)
         break;
     case DELIVERY_MARK:
         err = note_cursor(hosting, 0);
-        if (item->head.mark.kind == MARK_CAUGHT_UP && !hosting->has_caught_up) {
-            tell_caught_up(hosting);
-        }
+        hosting->has_caught_up |= item->head.mark.kind == MARK_CAUGHT_UP;
         break;
     case REPLY_ERROR: {
         struct reason why;

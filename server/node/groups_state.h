@@ -51,14 +51,15 @@ struct hosting {
     struct group *group;
     struct list_node attachments;
     uint32_t attachments_count;
-    uint32_t in_flight; // reads and appends
+    uint32_t untold_count; // of them: not told yet that the group has caught up
+    uint32_t in_flight;    // reads and appends
     struct timer timer;
     struct instant idle_since; // INSTANT_NEVER: somebody is attached
 
     // reading
     struct session *session; // NULL: to be opened
     struct instant open_at;  // not before
-    bool has_caught_up;
+    bool has_caught_up;      // the reader; what it brought may wait yet
     struct list_node held;
     size_t held_bytes;
     size_t sweep_bytes;     // when so much is held it is looked what still waits
@@ -84,6 +85,7 @@ struct attachment {
     struct hosting *hosting;
     consumer_id id;
     uint32_t in_flight_max;
+    bool is_told;    // that the group has caught up
     uint64_t credit; // so much was given and not spent: for a group that begins anew
     const struct attachment_ops *ops;
     void *context;

@@ -13,6 +13,7 @@
 #include "server/node/cluster.h"
 #include "server/node/cluster_mailbox.h"
 #include "server/node/consumer.h"
+#include "server/node/consumer_letter.h"
 #include "server/node/node.h"
 #include "server/node/peer.h"
 #include "server/node/produce.h"
@@ -168,6 +169,9 @@ void service_turn(struct service *service, struct instant now)
     struct read *read;
     service->now = now;
     frontier_latch(service);
+    if (service->cluster) {
+        consumer_mailbox_latch(service->node);
+    }
     store_port_refresh(service->port);
     while ((append = store_port_take_append(service->port)) != NULL) {
         if (cluster_owns(service, append)) {
@@ -185,7 +189,6 @@ void service_turn(struct service *service, struct instant now)
     cluster_answers_deliver(service);
     consumer_letters_deliver(service);
     if (service->cluster) {
-        cluster_take_consumers(service->cluster);
         cluster_turn(service->cluster);
     } else {
         cluster_nudge(service->node);

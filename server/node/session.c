@@ -48,6 +48,7 @@ int session_open(struct service *service, void *owner, struct session **session_
     list_init(&session->subscriptions_ready);
     list_init(&session->consumers);
     list_init(&session->consumers_ready);
+    list_init(&session->asks);
     list_init(&session->readers_waiting);
     list_append(&service->sessions, &session->link);
     *session_out = session;

@@ -79,6 +79,7 @@ struct session {
 
     struct list_node consumers;       // of durable subscriptions
     struct list_node consumers_ready; // have an item
+    struct list_node asks;            // about durable subscriptions, that wait for `after`
 };
 
 // Makes the session one that service_take_ready returns.

@@ -161,6 +161,31 @@ START_TEST(a_reset_while_a_checkpoint_is_on_its_way_begins_anew)
 }
 END_TEST
 
+// --- Caught up ---------------------------------------------------------------------------------
+
+START_TEST(each_consumer_is_told_once_that_all_there_was_is_handed_out)
+{
+    struct taker taker;
+    struct taker second;
+    open_group(NULL);
+    produce(&fixture, 10);
+    taker_attach(&fixture, &taker, 5);
+    ck_assert_uint_eq(taker.count, 5);
+    ck_assert_uint_eq(taker.caught_up, 0);
+    taker_ack(&taker, 0, 5);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(taker.count, 10);
+    ck_assert_uint_eq(taker.caught_up, 1);
+    taker_attach(&fixture, &second, 5);
+    ck_assert_uint_eq(second.caught_up, 1);
+    produce(&fixture, 1);
+    ck_assert_uint_eq(taker.caught_up + second.caught_up, 2);
+    taker_deinit(&taker);
+    taker_deinit(&second);
+    groups_close(&fixture);
+}
+END_TEST
+
 // --- Memory ------------------------------------------------------------------------------------
 
 static void key_namespace(struct subscription_definition *definition)
@@ -345,6 +370,7 @@ int main(void)
     suite_add(suite, what_nobody_acknowledged_costs_no_checkpoint);
     suite_add(suite, a_long_way_without_a_match_is_not_read_again);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
+    suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
     suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
     suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);

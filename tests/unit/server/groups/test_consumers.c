@@ -1,0 +1,251 @@
+// Consumers as a client has them, and what it asks about subscriptions: through a session.
+
+#include "server/node/session.h"
+#include "tests/unit/server/groups/groups_fixture.h"
+
+enum { REPLIES_MAX = 4096, ATTACH_ID = 7 };
+
+struct said {
+    enum reply_kind kind;
+    uint64_t id;
+    uint32_t code;       // ERROR
+    uint64_t count;      // ACKED; ASSIGNED: events
+    uint32_t end_reason; // END
+    char text[200];      // ERROR
+};
+
+static struct cluster_fixture fixture;
+static struct session *session;
+static struct said replies[REPLIES_MAX];
+static unsigned replies_count;
+static struct buffer rows; // of the last SUBSCRIPTIONS
+
+static void setup(void)
+{
+    groups_open(&fixture);
+    ck_assert_int_eq(session_open(fixture.nodes[0].service, &fixture, &session), 0);
+    replies_count = 0;
+}
+
+static void teardown(void)
+{
+    session_close(session);
+    cluster_settle(&fixture);
+    groups_close(&fixture);
+    buffer_deinit(&rows);
+}
+
+static void note(const struct session_item *item)
+{
+    struct said *said = &replies[replies_count++];
+    ck_assert_uint_lt(replies_count, REPLIES_MAX);
+    *said = (struct said){.kind = item->head.kind, .id = item->head.id};
+    if (item->head.kind == REPLY_ERROR) {
+        said->code = item->head.error.code;
+        snprintf(said->text, sizeof said->text, "%.*s", (int)item->head.error.text.length,
+                 (const char *)item->head.error.text.data);
+    } else if (item->head.kind == REPLY_ACKED) {
+        said->count = item->head.acked.count;
+    } else if (item->head.kind == DELIVERY_ASSIGNED) {
+        said->count = item->block->events;
+    } else if (item->head.kind == DELIVERY_END) {
+        said->end_reason = item->head.end.reason;
+    } else if (item->head.kind == REPLY_SUBSCRIPTIONS) {
+        buffer_clear(&rows);
+        ck_assert_int_eq(buffer_append(&rows, item->head.subscriptions.rows), 0);
+    }
+}
+
+static void pass_ms(unsigned ms)
+{
+    struct session_item item;
+    bool has_moved = true;
+    cluster_pass_ms(&fixture, ms);
+    while (has_moved) {
+        has_moved = false;
+        while (session_take(session, &item)) {
+            note(&item);
+            block_unref(item.block);
+            has_moved = true;
+        }
+        cluster_settle(&fixture);
+    }
+}
+
+static void submit(const struct request *request)
+{
+    ck_assert_int_eq(session_submit(session, request, fixture.now), 0);
+    fixture.nodes[0].is_woken = true;
+}
+
+static const struct said *last(void)
+{
+    ck_assert_uint_gt(replies_count, 0);
+    return &replies[replies_count - 1];
+}
+
+// A cursor that is `ahead` events beyond what the node holds.
+static struct bytes cursor_ahead(struct buffer *out, uint64_t ahead)
+{
+    struct version_vector vector = {0};
+    uint16_t actor = node_actor(fixture.nodes[0].node);
+    ck_assert_int_eq(version_vector_set(&vector, actor, held(&fixture) + ahead), 0);
+    buffer_clear(out);
+    ck_assert_int_eq(version_vector_encode(&vector, out), 0);
+    version_vector_deinit(&vector);
+    return buffer_bytes(out);
+}
+
+static struct request attach_request(struct bytes after)
+{
+    struct request request = {.kind = REQUEST_ATTACH, .id = ATTACH_ID};
+    request.attach.name = bytes_of_text(GROUP_NAME);
+    request.attach.create = true;
+    request.attach.start.kind = START_BEGINNING;
+    request.attach.after.cursor = after;
+    definition_begin(&request.attach.definition);
+    return request;
+}
+
+// --- After -------------------------------------------------------------------------------------
+
+START_TEST(attach_waits_for_what_after_names)
+{
+    struct buffer cursor = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 5));
+    submit(&request);
+    pass_ms(100);
+    ck_assert_uint_eq(replies_count, 0);
+    produce(&fixture, 5);
+    pass_ms(0);
+    ck_assert_uint_eq(replies[0].kind, REPLY_ATTACHED);
+    ck_assert_uint_eq(replies[1].kind, DELIVERY_ASSIGNED);
+    ck_assert_uint_eq(replies[1].count, 5);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+START_TEST(attach_fails_when_it_does_not_come_in_time)
+{
+    struct buffer cursor = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 5));
+    submit(&request);
+    pass_ms(999);
+    ck_assert_uint_eq(replies_count, 0);
+    pass_ms(1);
+    ck_assert_uint_eq(last()->kind, REPLY_ERROR);
+    ck_assert_uint_eq(last()->id, ATTACH_ID);
+    ck_assert_uint_eq(last()->code, WIRE_TIMEOUT);
+    request.attach.after.cursor = bytes_of_text("no cursor");
+    submit(&request); // the id is free again
+    pass_ms(1);
+    ck_assert_uint_eq(last()->code, WIRE_INVALID_CURSOR);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+START_TEST(what_is_said_while_it_waits_holds)
+{
+    struct buffer cursor = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 5));
+    struct request credit = {.kind = REQUEST_CREDIT, .id = ATTACH_ID};
+    const struct request stop = {.kind = REQUEST_STOP, .id = ATTACH_ID};
+    credit.credit.bytes = UINT64_MAX;
+    request.attach.credit_bytes = 1;
+    submit(&request);
+    submit(&credit);
+    produce(&fixture, 5);
+    produce(&fixture, 5);
+    pass_ms(0);
+    ck_assert_uint_eq(replies_count, 4);
+    ck_assert_uint_eq(replies[1].count, 5);
+    ck_assert_uint_eq(replies[2].kind, DELIVERY_MARK); // caught up
+    ck_assert_uint_eq(replies[3].count, 5);
+    submit(&stop);
+    pass_ms(0);
+    ck_assert_uint_eq(last()->kind, DELIVERY_END);
+    request.attach.after.cursor = cursor_ahead(&cursor, 5);
+    submit(&request);
+    pass_ms(10);
+    submit(&stop);
+    pass_ms(10);
+    ck_assert_uint_eq(replies_count, 6);
+    ck_assert_uint_eq(last()->kind, DELIVERY_END);
+    ck_assert_uint_eq(last()->end_reason, END_STOPPED);
+    produce(&fixture, 5);
+    pass_ms(2000);
+    ck_assert_uint_eq(replies_count, 6);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+START_TEST(subscriptions_waits_for_what_after_names)
+{
+    struct buffer cursor = {0};
+    struct request request = {.kind = REQUEST_SUBSCRIPTIONS, .id = 1};
+    request.subscriptions.which = SUBSCRIPTIONS_SHOW;
+    request.subscriptions.name = bytes_of_text(GROUP_NAME);
+    request.subscriptions.after.cursor = cursor_ahead(&cursor, 1);
+    submit(&request);
+    request.id = 2;
+    request.subscriptions.after.cursor = cursor_ahead(&cursor, 100);
+    submit(&request);
+    pass_ms(100);
+    ck_assert_uint_eq(replies_count, 0);
+    struct subscription_definition definition;
+    definition_begin(&definition);
+    create(&fixture, &definition);
+    pass_ms(0);
+    ck_assert_uint_eq(replies_count, 1);
+    ck_assert_uint_eq(last()->kind, REPLY_SUBSCRIPTIONS); // it holds what it waited for
+    pass_ms(1000);
+    ck_assert_uint_eq(replies_count, 2);
+    ck_assert_uint_eq(last()->code, WIRE_TIMEOUT);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+START_TEST(a_session_may_end_and_a_node_may_stop_while_they_wait)
+{
+    struct buffer cursor = {0};
+    struct session *other;
+    struct request request = attach_request(cursor_ahead(&cursor, 5));
+    struct request show = {.kind = REQUEST_SUBSCRIPTIONS, .id = 2};
+    show.subscriptions.which = SUBSCRIPTIONS_SHOW;
+    show.subscriptions.name = bytes_of_text(GROUP_NAME);
+    show.subscriptions.after.cursor = buffer_bytes(&cursor);
+    ck_assert_int_eq(session_open(fixture.nodes[0].service, &fixture, &other), 0);
+    ck_assert_int_eq(session_submit(other, &request, fixture.now), 0);
+    ck_assert_int_eq(session_submit(other, &show, fixture.now), 0);
+    session_close(other);
+    submit(&request);
+    submit(&show);
+    pass_ms(1);
+    service_shut_down(fixture.nodes[0].service);
+    pass_ms(1);
+    ck_assert_uint_eq(replies_count, 2);
+    ck_assert_uint_eq(replies[0].code, WIRE_SHUTTING_DOWN);
+    ck_assert_uint_eq(replies[1].code, WIRE_SHUTTING_DOWN);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        attach_waits_for_what_after_names,
+        attach_fails_when_it_does_not_come_in_time,
+        what_is_said_while_it_waits_holds,
+        subscriptions_waits_for_what_after_names,
+        a_session_may_end_and_a_node_may_stop_while_they_wait,
+    };
+    Suite *suite = suite_create("consumers");
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+        TCase *test_case = tcase_create(tests[i]->name);
+        tcase_add_checked_fixture(test_case, setup, teardown);
+        tcase_set_timeout(test_case, 60);
+        tcase_add_test(test_case, tests[i]);
+        suite_add_tcase(suite, test_case);
+    }
+    return check_main(suite);
+}
