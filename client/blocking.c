@@ -16,13 +16,14 @@
 #include "client/weir_state.h"
 
 // Under load nothing is polled, so wake_fd is looked at now and then.
-enum { TURNS_PER_WAKE_CHECK = 16 };
+enum { TURNS_PER_WAKE_CHECK = 16, ACKS_WAIT_NS = 10000000 };
 
 struct driver {
     struct dialing dialing;
     int fd;         // -1: none
     bool is_broken; // nothing can be sent any more; what came before is still received
     uint32_t turns;
+    int64_t turned_ns; // when acknowledgements were sent last
 };
 
 int64_t weir_clock(void)
@@ -305,13 +306,27 @@ int weir_open(const struct weir_options *options, int64_t timeout_ms, struct wei
     return 0;
 }
 
+// Acknowledgements go out although there are notices still: a program may take its time with each.
+static void send_acks(struct weir *weir)
+{
+    struct driver *driver = weir->driver;
+    if (!list_is_empty(&weir->sending) &&
+        (weir->acks_due || weir_clock() - driver->turned_ns > ACKS_WAIT_NS)) {
+        weir_flush_acks(weir);
+        send_some(weir);
+        driver->turned_ns = weir_clock();
+    }
+}
+
 int weir_wait_next(struct weir *weir, int64_t timeout_ms, const struct weir_notice **notice_out)
 {
     struct instant until = until_of(timeout_ms);
     weir_flush(weir);
+    send_acks(weir);
     for (;;) {
         int outcome = weir_next(weir, notice_out);
         if (outcome == WEIR_NOTHING) {
+            weir_flush_acks(weir);
             outcome = turn(weir, until);
             if (outcome == 0) {
                 continue;
@@ -345,6 +360,24 @@ int weir_wait_produced(struct weir *weir, uint64_t ticket, int64_t timeout_ms,
             return outcome;
         }
         outcome = turn_for_answers(weir, until);
+        if (outcome != 0) {
+            return outcome;
+        }
+    }
+}
+
+int weir_wait_acked(struct weir *weir, uint64_t attachment, int64_t timeout_ms)
+{
+    struct instant until = until_of(timeout_ms);
+    for (;;) {
+        if (!weir_find_attachment(weir, attachment)) {
+            return WEIR_NOTHING;
+        }
+        if (weir_acks_pending(weir, attachment) == 0) {
+            return 0;
+        }
+        weir_flush_acks(weir);
+        int outcome = turn_for_answers(weir, until);
         if (outcome != 0) {
             return outcome;
         }

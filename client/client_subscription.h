@@ -10,6 +10,7 @@ struct client_subscription {
     uint64_t id;
     uint64_t tag;
     struct version_vector cursor;
+    bool is_attachment; // to a durable subscription: the cursor stays on the servers
     bool has_cursor;    // the cursor says where to go on
     bool is_subscribed; // the node has accepted it
     bool is_ended;      // nothing comes any more

@@ -275,17 +275,10 @@ int core_request(struct core *core, struct request *request, uint64_t tag)
     return request_add(core, &core->others, request, &entry, (struct bytes){0});
 }
 
-int core_subscribe(struct core *core, struct request *request, uint64_t tag)
+static int add_subscription(struct core *core, struct request *request,
+                            struct client_subscription *subscription)
 {
-    if (request->subscribe.credit_bytes == 0) {
-        request->subscribe.credit_bytes = SUBSCRIPTION_CREDIT_BYTES_DEFAULT;
-    }
-    struct client_subscription *subscription;
-    int err = client_subscription_new(&request->subscribe, core->id_last + 1, tag, &subscription);
-    if (err != 0) {
-        return err;
-    }
-    err = request_add(core, NULL, request, &(struct pending_request){0}, (struct bytes){0});
+    int err = request_add(core, NULL, request, &(struct pending_request){0}, (struct bytes){0});
     if (err != 0) {
         client_subscription_free(subscription);
         return err;
@@ -293,6 +286,39 @@ int core_subscribe(struct core *core, struct request *request, uint64_t tag)
     subscription->next = core->subscriptions;
     core->subscriptions = subscription;
     return 0;
+}
+
+int core_subscribe(struct core *core, struct request *request, uint64_t tag)
+{
+    if (request->subscribe.credit_bytes == 0) {
+        request->subscribe.credit_bytes = SUBSCRIPTION_CREDIT_BYTES_DEFAULT;
+    }
+    struct client_subscription *subscription;
+    int err = client_subscription_new(&request->subscribe, core->id_last + 1, tag, &subscription);
+    return err != 0 ? err : add_subscription(core, request, subscription);
+}
+
+int core_attach(struct core *core, struct request *request, uint64_t tag)
+{
+    if (request->attach.credit_bytes == 0) {
+        request->attach.credit_bytes = SUBSCRIPTION_CREDIT_BYTES_DEFAULT;
+    }
+    struct request_subscribe like = {.credit_bytes = request->attach.credit_bytes};
+    struct client_subscription *subscription;
+    int err = client_subscription_new(&like, core->id_last + 1, tag, &subscription);
+    if (err != 0) {
+        return err;
+    }
+    subscription->is_attachment = true;
+    return add_subscription(core, request, subscription);
+}
+
+void core_forget(struct core *core, uint64_t request_id)
+{
+    struct pending_request *request = pending_find(&core->others, request_id);
+    if (request) {
+        pending_answer(&core->others, request);
+    }
 }
 
 struct client_subscription *core_subscription(const struct core *core, uint64_t id)

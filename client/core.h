@@ -26,9 +26,10 @@ enum notice_kind {
     NOTICE_PRODUCED, // in the order of the produce requests
     NOTICE_REFUSED,  // a request failed, or a subscription ended by an error: see reply.error
     NOTICE_SUBSCRIBED,
-    NOTICE_EVENTS, // events of a subscription
-    NOTICE_MARK,   // see reply.mark
-    NOTICE_END,    // the subscription's last notice
+    NOTICE_ATTACHED, // see reply.attached
+    NOTICE_EVENTS,   // events of a subscription
+    NOTICE_MARK,     // see reply.mark
+    NOTICE_END,      // the subscription's last notice
 };
 
 // Everything in it is valid until the next call of core_next or core_space.
@@ -79,7 +80,8 @@ enum { CORE_NOTHING = 1 };
 int core_next(struct core *core, struct notice *notice_out) MUST_CHECK;
 const char *core_reason(const struct core *core);
 
-// The next notice of those that no program waits with: READY, and the answers to requests. Other
+// The next notice of those that no program waits with: READY, the answers to requests, and what is
+// said of attachments but for their events and most marks. Other
 // messages before it are kept for core_next; the notice that this returned last stays as it is.
 // CORE_NOTHING, also when the connection is over: core_next says so behind all that is kept.
 int core_next_urgent(struct core *core, struct notice *notice_out) MUST_CHECK;
@@ -122,6 +124,12 @@ int core_request(struct core *core, struct request *request, uint64_t tag) MUST_
 
 // request->id is set here. Credit (0: 4 MiB) is granted again as events are taken.
 int core_subscribe(struct core *core, struct request *request, uint64_t tag) MUST_CHECK;
+
+// ATTACH: the same, with NOTICE_ATTACHED; it has no cursor. ACK and NACK are plain requests.
+int core_attach(struct core *core, struct request *request, uint64_t tag) MUST_CHECK;
+
+// The answer to the request, which may never come, is of no account any more.
+void core_forget(struct core *core, uint64_t request_id);
 
 // Asks for the end; what is on its way still comes, then NOTICE_END. Nothing for an unknown id.
 int core_stop(struct core *core, uint64_t subscription_id) MUST_CHECK;

@@ -74,13 +74,48 @@ static int finish(struct core *core)
 static void hand_out_events(struct core *core, struct client_subscription *subscription,
                             struct notice *notice)
 {
-    events_init(&core->events, notice->reply.events, notice->reply.kind == DELIVERY_CHUNKS,
-                &core->scratch, &subscription->cursor);
+    const struct reply *reply = &notice->reply;
+    struct bytes events = reply->kind == DELIVERY_ASSIGNED ? reply->assigned.slices : reply->events;
+    events_init(&core->events, events, reply->kind == DELIVERY_CHUNKS, &core->scratch,
+                subscription->is_attachment ? NULL : &subscription->cursor);
     incoming_pin(&core->incoming);
     core->has_events = true;
     core->delivering = subscription;
-    core->delivering_bytes = notice->reply.events.length;
+    core->delivering_bytes = events.length;
+    notice->kind = NOTICE_EVENTS;
     notice->events = &core->events;
+}
+
+// Whether it belongs to an attachment, or to a subscription, and when.
+static bool fits(const struct client_subscription *subscription, uint32_t kind)
+{
+    switch ((enum reply_kind)kind) {
+    case REPLY_SUBSCRIBED:
+        return !subscription->is_subscribed && !subscription->is_attachment;
+    case REPLY_ATTACHED:
+        return !subscription->is_subscribed && subscription->is_attachment;
+    case DELIVERY_CHUNKS:
+    case DELIVERY_SLICES:
+        return subscription->is_subscribed && !subscription->is_attachment;
+    case DELIVERY_ASSIGNED:
+        return subscription->is_subscribed && subscription->is_attachment;
+    case DELIVERY_MARK:
+        return subscription->is_subscribed;
+    case DELIVERY_END: // one that was stopped before it began ends without having begun
+    case REPLY_ERROR:
+        return true;
+    case REPLY_HELLO:
+    case REPLY_PONG:
+    case REPLY_PRODUCED:
+    case REPLY_EVENTS:
+    case REPLY_NAMESPACES:
+    case REPLY_STATUS:
+    case REPLY_CLUSTER:
+    case REPLY_ACKED:
+    case REPLY_SUBSCRIPTIONS:
+        break;
+    }
+    return false;
 }
 
 // A message of an open subscription.
@@ -89,53 +124,32 @@ static int on_subscription(struct core *core, struct client_subscription *subscr
 {
     const struct reply *reply = &notice->reply;
     notice->tag = subscription->tag;
-    notice->request = reply->kind == REPLY_ERROR ? REQUEST_SUBSCRIBE : 0;
-    // One that was stopped before it began ends without having begun, and without a place.
-    bool is_over = reply->kind == REPLY_ERROR || reply->kind == DELIVERY_END;
-    if (subscription->is_subscribed == (reply->kind == REPLY_SUBSCRIBED) && !is_over) {
-        return protocol_error(core, "a subscription that begins twice, or not at all");
+    if (!fits(subscription, reply->kind)) {
+        return protocol_error(core, "a reply that does not belong to a subscription, or not now");
     }
-    bool has_place = reply->kind == REPLY_SUBSCRIBED ||
-                     (subscription->is_subscribed && reply->kind != REPLY_ERROR);
+    bool has_place = !subscription->is_attachment &&
+                     (reply->kind == REPLY_SUBSCRIBED ||
+                      (subscription->is_subscribed && reply->kind != REPLY_ERROR));
     int err = has_place ? client_subscription_merge(subscription, reply->cursor) : 0;
     if (err != 0) {
         return err == ERR_MEMORY ? err : protocol_error(core, "a cursor that is none");
     }
-    switch ((enum reply_kind)reply->kind) {
-    case REPLY_SUBSCRIBED:
+    if (reply->kind == REPLY_SUBSCRIBED || reply->kind == REPLY_ATTACHED) {
         subscription->is_subscribed = true;
-        notice->kind = NOTICE_SUBSCRIBED;
-        return 0;
-    case DELIVERY_CHUNKS:
-    case DELIVERY_SLICES:
-        notice->kind = NOTICE_EVENTS;
-        hand_out_events(core, subscription, notice);
-        return 0;
-    case DELIVERY_MARK:
+        notice->kind = subscription->is_attachment ? NOTICE_ATTACHED : NOTICE_SUBSCRIBED;
+    } else if (reply->kind == DELIVERY_MARK) {
         notice->kind = NOTICE_MARK;
-        return 0;
-    case DELIVERY_END:
+    } else if (reply->kind == DELIVERY_END) {
         notice->kind = NOTICE_END;
         subscription->is_ended = true;
-        return 0;
-    case REPLY_ERROR:
+    } else if (reply->kind == REPLY_ERROR) {
         notice->kind = NOTICE_REFUSED;
+        notice->request = subscription->is_attachment ? REQUEST_ATTACH : REQUEST_SUBSCRIBE;
         subscription->is_ended = true;
-        return 0;
-    case REPLY_HELLO:
-    case REPLY_PONG:
-    case REPLY_PRODUCED:
-    case REPLY_EVENTS:
-    case REPLY_NAMESPACES:
-    case REPLY_STATUS:
-    case REPLY_CLUSTER:
-    case REPLY_ATTACHED: // no request of this library is answered so
-    case REPLY_ACKED:
-    case REPLY_SUBSCRIPTIONS:
-    case DELIVERY_ASSIGNED:
-        break;
+    } else {
+        hand_out_events(core, subscription, notice);
     }
-    return protocol_error(core, "a reply that does not belong to a subscription");
+    return 0;
 }
 
 static uint32_t expected_reply(enum request_kind kind)
@@ -247,6 +261,15 @@ static int on_produce_reply(struct core *core, struct pending_request *request,
     return err != 0 ? err : QUIET;
 }
 
+// About a grant or a stop that crossed the subscription's end; an answer that was forgotten; what
+// an attachment delivered before its end, which was urgent.
+static bool is_late(const struct core *core, const struct reply *reply)
+{
+    return reply->id <= core->id_last &&
+           (reply->kind == REPLY_ERROR || reply->kind == REPLY_ACKED ||
+            reply->kind == DELIVERY_ASSIGNED || reply->kind == DELIVERY_MARK);
+}
+
 static int on_message(struct core *core, struct bytes message, struct notice *notice)
 {
     int outcome = reply_decode(message, &notice->reply, &core->reason);
@@ -278,8 +301,8 @@ static int on_message(struct core *core, struct bytes message, struct notice *no
         return reason_set(&core->reason, refusal_err(reply->error.code), "the node says: %.*s",
                           (int)reply->error.text.length, (const char *)reply->error.text.data);
     }
-    if (reply->kind == REPLY_ERROR && reply->id <= core->id_last) {
-        return QUIET; // a grant or a stop that crossed the subscription's end
+    if (is_late(core, reply)) {
+        return QUIET;
     }
     return protocol_error(core, "a reply to nothing");
 }
@@ -365,6 +388,18 @@ static size_t stash_bytes_max(const struct core *core)
     return bytes;
 }
 
+static bool is_urgent(struct core *core, const struct reply *reply)
+{
+    if (!core->is_ready || reply->kind == REPLY_HELLO || pending_find(&core->produces, reply->id) ||
+        pending_find(&core->others, reply->id)) {
+        return true;
+    }
+    const struct client_subscription *subscription = core_subscription(core, reply->id);
+    bool is_delivery = reply->kind == DELIVERY_ASSIGNED ||
+                       (reply->kind == DELIVERY_MARK && reply->mark.kind != MARK_MOVED);
+    return subscription && subscription->is_attachment && !is_delivery;
+}
+
 static int take_urgent(struct core *core, struct notice *notice)
 {
     if (has_early(core)) {
@@ -382,10 +417,7 @@ static int take_urgent(struct core *core, struct notice *notice)
         struct reply reply;
         struct reason ignored;
         outcome = reply_decode(message, &reply, &ignored);
-        bool is_urgent = outcome == 0 && (!core->is_ready || reply.kind == REPLY_HELLO ||
-                                          pending_find(&core->produces, reply.id) ||
-                                          pending_find(&core->others, reply.id));
-        if (is_urgent) {
+        if (outcome == 0 && is_urgent(core, &reply)) {
             outcome = on_message(core, message, notice);
         } else if (core->stash.bytes + message.length > stash_bytes_max(core)) {
             return protocol_error(core, "more than was granted");

@@ -206,10 +206,30 @@ int standing_new(const struct weir_subscribe_options *options, uint64_t number,
     return 0;
 }
 
+int standing_new_attached(const struct weir_attach_options *options, uint64_t number,
+                          struct standing **standing_out, struct reason *reason)
+{
+    struct standing *standing = calloc(1, sizeof *standing);
+    if (!standing) {
+        return ERR_MEMORY;
+    }
+    list_init(&standing->node);
+    standing->number = number;
+    int err = attachment_new(options, standing, &standing->attachment, reason);
+    if (err != 0) {
+        standing_free(standing);
+        return err;
+    }
+    standing->context = options->context;
+    *standing_out = standing;
+    return 0;
+}
+
 void standing_free(struct standing *standing)
 {
     if (standing) {
         list_remove(&standing->node);
+        attachment_free(standing->attachment);
         version_vector_deinit(&standing->cursor);
         buffer_deinit(&standing->texts);
         buffer_deinit(&standing->encoded);
@@ -219,6 +239,12 @@ void standing_free(struct standing *standing)
 
 int standing_begin(struct standing *standing, struct core *core)
 {
+    if (standing->attachment) {
+        int err =
+            attachment_begin(standing->attachment, core, standing->number, &standing->core_id);
+        standing->core = err == 0 ? core : NULL;
+        return err;
+    }
     struct request request = {.kind = REQUEST_SUBSCRIBE, .subscribe = standing->request};
     if (standing->has_cursor) {
         buffer_clear(&standing->encoded);
@@ -278,6 +304,9 @@ void standing_end(struct standing *standing, enum weir_end_reason reason, int er
                   struct bytes text)
 {
     standing->is_over = true;
+    if (standing->attachment) {
+        attachment_give_up(standing->attachment);
+    }
     standing->end = (struct weir_end){.reason = reason, .err = err};
     standing->end.delivered = standing->delivered;
     if (err != 0) {

@@ -1,6 +1,8 @@
-// A subscription that outlives connections: what was asked for, and how far it has come.
+// A subscription, or an attachment to a durable one, that outlives connections: what was asked for,
+// and how far it has come.
 #pragma once
 
+#include "client/attachment.h"
 #include "client/core.h"
 #include "client/weir.h"
 #include "proto/base/list.h"
@@ -9,6 +11,7 @@ struct standing {
     struct list_node node;
     uint64_t number; // its name towards the program
     void *context;
+    struct attachment *attachment;    // NULL: a subscription, to which what follows belongs
     struct request_subscribe request; // its views point into `texts`
     struct buffer texts;
     struct core *core;            // that serves it; NULL: none does
@@ -33,6 +36,8 @@ int standing_check_entry(struct bytes text, bool is_exact, struct reason *reason
 // ERR_INVALID, ERR_LIMIT, ERR_UNSUPPORTED with a reason; ERR_MEMORY. `options` may be NULL.
 int standing_new(const struct weir_subscribe_options *options, uint64_t number,
                  struct standing **standing_out, struct reason *reason) MUST_CHECK;
+int standing_new_attached(const struct weir_attach_options *options, uint64_t number,
+                          struct standing **standing_out, struct reason *reason) MUST_CHECK;
 void standing_free(struct standing *standing);
 
 // Asks a core for what is left, from where it stands. ERR_MEMORY, or the core's error.

@@ -108,6 +108,9 @@ int weir_new(const struct weir_options *options, int64_t now_ns, struct weir **w
     weir->data_bytes_max = EVENT_DATA_BYTES_DEFAULT;
     list_init(&weir->draining);
     list_init(&weir->standings);
+    list_init(&weir->sending);
+    list_init(&weir->telling);
+    weir->retry_at = INSTANT_NEVER;
     list_init(&weir->produces.batches);
     requests_init(&weir->requests);
     err = take_options(weir, &read, &why);
@@ -283,6 +286,7 @@ static void end_connection(struct weir *weir, int err)
     weir_pump(weir);
     produces_lost(&weir->produces, weir->stream_sent);
     requests_lost(&weir->requests, weir->stream_sent);
+    weir_lose_attachments(weir, connection->core);
     weir->connection = NULL;
     list_append(&weir->draining, &connection->node);
     if (!core_has_rest(connection->core)) {
@@ -384,9 +388,10 @@ void weir_pump(struct weir *weir)
 {
     struct notice notice;
     while (core_next_urgent(weir->connection->core, &notice) == 0) {
+        struct core *core = weir->connection->core;
         if (notice.kind == NOTICE_READY) {
             weir_on_ready(weir, &notice.reply.hello);
-        } else {
+        } else if (!weir_on_attachment(weir, weir_find_served(weir, core, notice.id), &notice)) {
             weir_on_answer(weir, &notice);
         }
     }
@@ -443,6 +448,7 @@ struct weir_bytes weir_output(struct weir *weir)
     }
     if (weir->is_ready && !weir->is_leaving) {
         send_requests(weir, core);
+        weir_send_acks(weir, core);
         send_batches(weir, core);
     }
     struct bytes output = core_output(core);
@@ -477,6 +483,7 @@ int64_t weir_deadline(const struct weir *weir)
         deadline = instant_earlier(deadline, weir->leave_until);
     } else if (weir->is_ready) {
         deadline = instant_earlier(deadline, produces_deadline(&weir->produces));
+        deadline = instant_earlier(deadline, weir_acks_deadline(weir));
     }
     return deadline.ns;
 }
@@ -492,5 +499,8 @@ void weir_tick(struct weir *weir, int64_t now_ns)
         core_tick(weir->connection->core, weir->now);
         notice_failure(weir);
         weir_check_leaving(weir);
+        if (instant_reached(weir->retry_at, weir->now)) {
+            weir_resume(weir);
+        }
     }
 }

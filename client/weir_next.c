@@ -58,6 +58,8 @@ void weir_on_answer(struct weir *weir, const struct notice *notice)
     void *asked = (void *)(uintptr_t)notice->tag;
     if (notice->request == REQUEST_PRODUCE) {
         produces_answered(&weir->produces, asked, reply);
+    } else if (notice->request == REQUEST_ACK || notice->request == REQUEST_NACK) {
+        weir_on_acked(weir, notice);
     } else {
         requests_answered(&weir->requests, asked, notice);
     }
@@ -68,26 +70,37 @@ void weir_on_answer(struct weir *weir, const struct notice *notice)
     weir_check_leaving(weir);
 }
 
-static void note_ends(struct weir *weir, struct standing *standing)
+void weir_note_ends(struct weir *weir, struct standing *standing)
 {
     if (!standing->is_over && standing_settle(standing)) {
         weir->ends_due++;
+        if (standing->attachment && list_is_empty(&standing->attachment->telling)) {
+            list_append(&weir->telling, &standing->attachment->telling);
+        }
     }
 }
 
 void weir_resume(struct weir *weir)
 {
-    bool can = weir->is_ready && !weir->is_leaving && weir->want == WEIR_WANT_BYTES &&
-               list_is_empty(&weir->draining);
+    bool is_serving = weir_is_serving(weir);
+    weir->retry_at = INSTANT_NEVER;
     LIST_FOR_EACH(&weir->standings, node)
     {
         struct standing *standing = container_of(node, struct standing, node);
         if (standing->core) {
             continue;
         }
-        note_ends(weir, standing);
-        if (!can || standing->is_over) {
+        weir_note_ends(weir, standing);
+        if (!is_serving || standing->is_over) {
             continue;
+        }
+        const struct attachment *attachment = standing->attachment;
+        if (attachment && !instant_reached(attachment->retry_at, weir->now)) {
+            weir->retry_at = instant_earlier(weir->retry_at, attachment->retry_at);
+            continue;
+        }
+        if (!attachment && !list_is_empty(&weir->draining)) {
+            continue; // it goes on behind what it has received
         }
         int err = standing_begin(standing, weir->connection->core);
         if (err != 0) {
@@ -117,7 +130,7 @@ void weir_drained(struct weir *weir, struct connection *connection)
     weir_resume(weir);
 }
 
-static struct standing *find(const struct weir *weir, const struct core *core, uint64_t id)
+struct standing *weir_find_served(const struct weir *weir, const struct core *core, uint64_t id)
 {
     LIST_FOR_EACH(&weir->standings, node)
     {
@@ -145,6 +158,8 @@ static int hand_out_end(struct weir *weir, struct standing *standing)
     weir->ended = standing;
     weir->standings_count--;
     list_remove(&standing->node);
+    weir->walked = weir->walked == standing ? NULL : weir->walked;
+    weir->held = weir->held == standing ? NULL : weir->held;
     hand_out(weir, WEIR_NOTICE_END, standing);
     weir->notice.end = &standing->end;
     return 0;
@@ -175,7 +190,7 @@ static int on_end(struct weir *weir, struct standing *standing, const struct not
         return reason_set(&weir->reason, ERR_MEMORY, "no memory to keep a cursor");
     }
     if (goes_on) {
-        note_ends(weir, standing);
+        weir_note_ends(weir, standing);
         if (is_current) {
             weir->is_refused = err == ERR_BUSY;
             weir_begin_leaving(weir, err == ERR_BUSY ? "the node takes no more subscriptions now"
@@ -195,12 +210,22 @@ static int on_end(struct weir *weir, struct standing *standing, const struct not
     return hand_out_end(weir, standing);
 }
 
+static void note_attempt(struct standing *standing, const struct reply *reply)
+{
+    if (standing->attachment) {
+        standing->attachment->attempt = reply->assigned.attempt;
+    }
+}
+
 static int translate(struct weir *weir, const struct core *core, const struct notice *notice)
 {
-    struct standing *standing = find(weir, core, notice->id);
+    struct standing *standing = weir_find_served(weir, core, notice->id);
     bool is_current = weir->connection && weir->connection->core == core;
     if (!standing && !is_current) {
         return WEIR_QUIET; // produces of a lost connection have their results
+    }
+    if (weir_on_attachment(weir, standing, notice)) {
+        return WEIR_QUIET;
     }
     switch (notice->kind) {
     case NOTICE_READY:
@@ -219,16 +244,19 @@ static int translate(struct weir *weir, const struct core *core, const struct no
         assert(standing);
         return hand_out(weir, WEIR_NOTICE_SUBSCRIBED, standing);
     case NOTICE_EVENTS:
-        assert(standing);
-        weir->walk = notice->events;
-        weir->walked = standing;
+        if (standing) { // else what an attachment that has ended since had received
+            weir->walk = notice->events;
+            weir->walked = standing;
+            note_attempt(standing, &notice->reply);
+        }
         return WEIR_QUIET;
     case NOTICE_MARK:
-        assert(standing);
-        return on_mark(weir, standing, &notice->reply);
+        return !standing ? WEIR_QUIET : on_mark(weir, standing, &notice->reply);
     case NOTICE_END:
         assert(standing);
         return on_end(weir, standing, notice);
+    case NOTICE_ATTACHED:
+        return WEIR_QUIET;
     case NOTICE_ANSWER:
         weir_on_answer(weir, notice);
         return WEIR_QUIET;
@@ -243,8 +271,12 @@ static int next_event(struct weir *weir)
         weir->walk = NULL; // what is wrong with the events, the core says next
         return WEIR_QUIET;
     }
-    weir->event = event_view(&received);
     struct standing *standing = weir->walked;
+    if (!weir_hands_out(weir, standing, received.id)) {
+        return WEIR_QUIET;
+    }
+    weir->event = event_view(&received);
+    weir->event.attempt = standing->attachment ? standing->attachment->attempt : 0;
     standing->delivered++;
     weir->is_good = true;
     hand_out(weir, WEIR_NOTICE_EVENT, standing);
@@ -345,6 +377,9 @@ static int next_step(struct weir *weir)
     if (outcome == WEIR_NOTHING) {
         outcome = next_news(weir);
     }
+    if (outcome == WEIR_NOTHING && !list_is_empty(&weir->telling)) {
+        outcome = weir_next_told(weir);
+    }
     if (outcome == WEIR_NOTHING && weir->ends_due > 0) {
         outcome = next_end(weir);
     }
@@ -360,8 +395,9 @@ int weir_next(struct weir *weir, const struct weir_notice **notice_out)
     weir->ended = NULL;
     asked_free(weir->requests.told);
     weir->requests.told = NULL;
+    int err = weir_ack_held(weir);
     for (;;) {
-        int outcome = next_step(weir);
+        int outcome = err ? err : next_step(weir);
         if (outcome == 0) {
             *notice_out = &weir->notice;
             return 0;

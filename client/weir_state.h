@@ -57,6 +57,12 @@ struct weir {
     struct produces produces;
     struct requests requests;
     struct list_node standings;
+    struct list_node sending; // attachments that have something to send
+    struct list_node telling; // or to hand out
+    bool acks_due;            // some of that is due
+    struct instant retry_at;  // a refused attachment is asked for again; INSTANT_NEVER: none is
+    struct standing *held;    // whose event was handed out last, to be acknowledged with the next
+    struct event_id held_id;  // notice; NULL: none
     uint32_t standings_count;
     uint32_t ends_due; // standings that are over and not told
     uint64_t number_last;
@@ -71,6 +77,8 @@ struct weir {
     struct weir_event event;
     struct weir_produced produced;
     struct weir_mark mark;
+    struct weir_attached attached;
+    struct weir_acked acked;
 
     int err; // it has ended
     struct reason reason;
@@ -100,6 +108,43 @@ bool weir_is_serving(const struct weir *weir);
 // The node has answered hello / anything else.
 void weir_on_ready(struct weir *weir, const struct reply_hello *hello);
 void weir_on_answer(struct weir *weir, const struct notice *notice);
+
+// --- Attachments -------------------------------------------------------------------------------
+
+// One that is not over; NULL: there is none.
+struct standing *weir_find_attachment(const struct weir *weir, uint64_t number);
+
+// The program has come back for the next notice: what it was handed out last is done. ERR_MEMORY.
+int weir_ack_held(struct weir *weir) MUST_CHECK;
+
+// All that is to be sent is due; sends what is due; when it is.
+void weir_flush_acks(struct weir *weir);
+void weir_send_acks(struct weir *weir, struct core *core);
+struct instant weir_acks_deadline(const struct weir *weir);
+
+// An answer to an ACK or NACK.
+void weir_on_acked(struct weir *weir, const struct notice *notice);
+
+// What a node says of a standing that is an attachment. False: it is none, or that is to be handed
+// out as it comes.
+bool weir_on_attachment(struct weir *weir, struct standing *standing, const struct notice *notice);
+
+// The connection is over, with what it had in flight.
+void weir_lose_attachments(struct weir *weir, const struct core *core);
+
+// Whether an event of it is to be handed out, which then has been.
+bool weir_hands_out(struct weir *weir, struct standing *standing, struct event_id id);
+
+// Hands out what nodes have said. WEIR_NOTHING: they have not.
+int weir_next_told(struct weir *weir) MUST_CHECK;
+
+// --- Subscriptions -----------------------------------------------------------------------------
+
+// The one of a connection; NULL: there is none.
+struct standing *weir_find_served(const struct weir *weir, const struct core *core, uint64_t id);
+
+// It may be over, since no connection serves it.
+void weir_note_ends(struct weir *weir, struct standing *standing);
 
 // Asks for the subscriptions that no connection serves, if it can be done now.
 void weir_resume(struct weir *weir);

@@ -49,6 +49,9 @@ static int consume(struct weir *weir, uint64_t subscription)
         case WEIR_NOTICE_SUBSCRIBED:
         case WEIR_NOTICE_MARK:
         case WEIR_NOTICE_PRODUCED:
+        case WEIR_NOTICE_RESULT:
+        case WEIR_NOTICE_ATTACHED:
+        case WEIR_NOTICE_ACKED:
             break;
         }
     }

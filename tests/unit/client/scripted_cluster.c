@@ -167,6 +167,43 @@ void cluster_chunk(struct scripted_cluster *cluster, uint64_t id, uint16_t actor
     buffer_deinit(&events);
 }
 
+void cluster_attached(struct scripted_cluster *cluster, uint64_t id, uint64_t generation)
+{
+    cluster_reply(cluster,
+                  &(struct reply){
+                      .kind = REPLY_ATTACHED,
+                      .id = id,
+                      .cursor = bytes_of("\x80", 1),
+                      .attached = {.generation = {generation, 7},
+                                   .is_created = generation == 1,
+                                   .remark = bytes_of_text(generation == 1 ? "" : "was there"),
+                                   .coordinator = bytes_of("0123456789abcdef", 16)},
+                  });
+}
+
+void cluster_assigned(struct scripted_cluster *cluster, uint64_t id, uint32_t attempt,
+                      uint16_t actor, uint64_t first, uint16_t count)
+{
+    struct buffer events = {0};
+    append_sample_slice(&events, actor, first, count);
+    cluster_reply(cluster, &(struct reply){
+                               .kind = DELIVERY_ASSIGNED,
+                               .id = id,
+                               .assigned = {.attempt = attempt, .slices = buffer_bytes(&events)},
+                           });
+    buffer_deinit(&events);
+}
+
+void cluster_acked(struct scripted_cluster *cluster, uint64_t id, uint64_t count)
+{
+    cluster_reply(cluster, &(struct reply){
+                               .kind = REPLY_ACKED,
+                               .id = id,
+                               .cursor = bytes_of("\x80", 1),
+                               .acked = {.count = count},
+                           });
+}
+
 const struct weir_notice *cluster_expect(struct scripted_cluster *cluster,
                                          enum weir_notice_kind kind)
 {

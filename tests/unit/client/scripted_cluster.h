@@ -44,6 +44,11 @@ void cluster_slice(struct scripted_cluster *cluster, uint64_t id, uint16_t actor
 void cluster_chunk(struct scripted_cluster *cluster, uint64_t id, uint16_t actor, uint64_t first,
                    uint16_t count);
 
+void cluster_attached(struct scripted_cluster *cluster, uint64_t id, uint64_t generation);
+void cluster_assigned(struct scripted_cluster *cluster, uint64_t id, uint32_t attempt,
+                      uint16_t actor, uint64_t first, uint16_t count);
+void cluster_acked(struct scripted_cluster *cluster, uint64_t id, uint64_t count);
+
 // The client's next notice.
 const struct weir_notice *cluster_expect(struct scripted_cluster *cluster,
                                          enum weir_notice_kind kind);
