@@ -54,6 +54,8 @@ static enum weir_result_kind result_kind(enum request_kind kind)
         return WEIR_RESULT_STATUS;
     case REQUEST_CLUSTER:
         return WEIR_RESULT_CLUSTER;
+    case REQUEST_SUBSCRIPTIONS:
+        return WEIR_RESULT_SUBSCRIPTIONS;
     case REQUEST_PING:
     case REQUEST_HELLO:
     case REQUEST_PRODUCE:
@@ -63,7 +65,6 @@ static enum weir_result_kind result_kind(enum request_kind kind)
     case REQUEST_ATTACH:
     case REQUEST_ACK:
     case REQUEST_NACK:
-    case REQUEST_SUBSCRIPTIONS:
         break;
     }
     return WEIR_RESULT_PONG;
@@ -208,6 +209,9 @@ void asked_free(struct asked *asked)
     buffer_deinit(&asked->message);
     buffer_deinit(&asked->scratch);
     buffer_deinit(&asked->cursor_text);
+    buffer_deinit(&asked->wanted_memory);
+    buffer_deinit(&asked->position_text);
+    definition_deinit(&asked->definition);
     free(asked);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/core.h"
+#include "client/definition.h"
 #include "client/weir.h"
 #include "proto/base/list.h"
 #include "proto/model/uuid.h"
@@ -18,8 +19,9 @@ struct asked {
     bool is_once;              // changes something: is given to one connection only
     bool is_here;              // and is for the node that was connected when it was asked
     struct request request;
-    struct kept *kept;   // texts
-    uint64_t stream_end; // sent: where it ends in the bytes of this connection
+    struct kept *kept;            // texts
+    struct definition definition; // SUBSCRIPTIONS: the same
+    uint64_t stream_end;          // sent: where it ends in the bytes of this connection
 
     struct buffer message; // the answer, as it came
     struct reply reply;
@@ -40,6 +42,10 @@ struct asked {
     char member_uuid[UUID_TEXT_LENGTH + 1];
     struct weir_alarm alarm;
     struct buffer cursor_text;
+    struct weir_subscription_row subscription;
+    struct weir_definition wanted;
+    struct buffer wanted_memory;
+    struct buffer position_text;
 };
 
 struct requests {

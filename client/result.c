@@ -7,6 +7,7 @@
 #include "client/event_view.h"
 #include "proto/model/cluster_row.h"
 #include "proto/model/namespace_row.h"
+#include "proto/model/subscription_row.h"
 
 static_assert(WEIR_MEMBER_RETIRED == (int)CLUSTER_RETIRED &&
                   WEIR_MEMBER_RETIRING == (int)CLUSTER_RETIRING &&
@@ -91,11 +92,24 @@ static void fill_cluster(struct asked *asked)
     asked->result.cluster = &asked->cluster;
 }
 
+static void fill_subscriptions(struct asked *asked)
+{
+    struct bytes text = asked->reply.subscriptions.text;
+    asked->rest = asked->reply.subscriptions.rows;
+    asked->result.has_more = asked->reply.subscriptions.more && asked->rest.length > 0;
+    if (text.length > 0) {
+        reason_set(&asked->reason, 0, "%.*s", (int)text.length, (const char *)text.data);
+        asked->result.remark = asked->reason.text;
+    }
+}
+
 void result_fill(struct asked *asked)
 {
     switch (asked->result.kind) {
     case WEIR_RESULT_PONG:
+        break;
     case WEIR_RESULT_SUBSCRIPTIONS:
+        fill_subscriptions(asked);
         break;
     case WEIR_RESULT_EVENTS:
         events_init(&asked->walk, asked->reply.events, false, &asked->scratch, NULL);
@@ -190,6 +204,59 @@ int weir_result_member(const struct weir_result *result, const struct weir_membe
         .version = view(row.version),
     };
     *row_out = &asked->member;
+    return 0;
+}
+
+static int write_position(struct bytes encoded, struct buffer *out)
+{
+    struct version_vector vector = {0};
+    int err = version_vector_decode(&encoded, &vector);
+    err = err == 0 || err == ERR_MEMORY ? err : ERR_CORRUPT;
+    buffer_clear(out);
+    err = err ? err : version_vector_format(&vector, out);
+    err = err ? err : buffer_append(out, bytes_of("", 1));
+    version_vector_deinit(&vector);
+    return err;
+}
+
+int weir_result_subscription(const struct weir_result *result,
+                             const struct weir_subscription_row **row_out)
+{
+    struct asked *asked = asked_of(result);
+    struct subscription_row row;
+    struct bytes rest = asked->rest;
+    if (result->kind != WEIR_RESULT_SUBSCRIPTIONS || rest.length == 0) {
+        return WEIR_NOTHING;
+    }
+    if (subscription_row_next(&rest, &row) != 0) {
+        return WEIR_ERR_CORRUPT;
+    }
+    int err = definition_write(&row.definition, &asked->wanted_memory, &asked->wanted);
+    err = err ? err : write_position(row.cursor, &asked->position_text);
+    if (err != 0) {
+        return err;
+    }
+    asked->rest = rest;
+    asked->subscription = (struct weir_subscription_row){
+        .name = view(row.name),
+        .generation = id_view(row.generation),
+        .definition = &asked->wanted,
+        .cursor = (const char *)asked->position_text.data,
+        .lag_events = row.lag_events,
+        .lag_ms = row.lag_ms,
+        .voids = row.voids,
+        .void_last = id_view(row.void_last),
+        .is_coordinated = row.flags & SUBSCRIPTION_ROW_COORDINATED,
+        .coordinator = row.coordinator,
+        .consumers = row.consumers,
+        .in_flight = row.in_flight,
+        .waiting = row.waiting,
+        .delivered = row.delivered,
+        .redelivered = row.redelivered,
+        .acked = row.acked,
+        .parked = row.parked,
+    };
+    *row_out = &asked->subscription;
     return 0;
 }
 
