@@ -351,6 +351,18 @@ uint32_t replica_members_count(const struct replica *replica);
 void replica_member_at(const struct replica *replica, uint32_t index,
                        struct replica_member *member_out);
 
+// Members that this node has a link to, each once; newcomers and copies of a node are none.
+struct replica_link {
+    link_id id;
+    struct uuid node;
+    uint16_t actor;
+    uint32_t abilities;                // enum peer_ability
+    const struct version_vector *held; // what its notes say it holds, valid until the next step;
+                                       // NULL: it has not said yet
+};
+// Returns how many.
+uint32_t replica_links(const struct replica *replica, struct replica_link links_out[LINKS_MAX]);
+
 // Alarms that are standing: code ("forked_strand"), and text with the remedy.
 struct replica_alarm {
     const char *code;

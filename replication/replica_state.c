@@ -264,6 +264,28 @@ void replica_member_at(const struct replica *replica, uint32_t index,
     *member_out = out;
 }
 
+uint32_t replica_links(const struct replica *replica, struct replica_link links_out[LINKS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < replica->links_count; i++) {
+        const struct link *link = &replica->links[i];
+        bool counts = !link->is_ended && !link->is_newcomer && !link->is_copy && link->actor != 0;
+        for (uint32_t k = 0; counts && k < count; k++) {
+            counts = !uuid_equal(&links_out[k].node, &link->node);
+        }
+        if (counts) {
+            links_out[count++] = (struct replica_link){
+                .id = link->id,
+                .node = link->node,
+                .actor = link->actor,
+                .abilities = link->abilities,
+                .held = link->is_noted ? &link->held : NULL,
+            };
+        }
+    }
+    return count;
+}
+
 // --- Alarms ------------------------------------------------------------------------------------
 
 uint32_t replica_alarms_count(const struct replica *replica)

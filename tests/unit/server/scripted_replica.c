@@ -253,6 +253,11 @@ uint32_t replica_abilities(struct replica *replica)
     return PEER_ABILITIES;
 }
 
+uint32_t replica_links(const struct replica *replica, struct replica_link links_out[LINKS_MAX])
+{
+    return 0;
+}
+
 uint32_t replica_active_count(const struct replica *replica)
 {
     return 0;
