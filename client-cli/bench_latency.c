@@ -82,6 +82,7 @@ static int on_notice(void *context, struct bench_connection *connection, struct 
         cli_say("the node has ended a subscription");
         return STATUS_FAILURE;
     case NOTICE_READY:
+    case NOTICE_ATTACHED:
     case NOTICE_ANSWER:
     case NOTICE_REFUSED:
     case NOTICE_SUBSCRIBED:

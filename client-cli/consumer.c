@@ -243,6 +243,7 @@ static enum step on_notice(struct consumer *consumer, const struct notice *notic
     case NOTICE_REFUSED:
         return on_refused(consumer, notice);
     case NOTICE_READY:
+    case NOTICE_ATTACHED:
     case NOTICE_ANSWER:
     case NOTICE_PRODUCED:
         break;

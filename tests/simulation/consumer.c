@@ -221,6 +221,7 @@ static void take_notice(struct consumer *consumer, const struct notice *notice)
         }
         break;
     case NOTICE_READY:
+    case NOTICE_ATTACHED:
     case NOTICE_ANSWER:
     case NOTICE_PRODUCED:
     case NOTICE_MARK:
