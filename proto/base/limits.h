@@ -70,6 +70,10 @@
 #define GROUP_CONSUMERS_MAX 1024               // the most that `concurrency` can be
 #define GROUP_IN_FLIGHT_MAX 16384              // events of one consumer
 #define ACK_RANGES_MAX 65536                   // of one ACK or NACK
+#define FORWARD_CHANNELS_MAX 4096              // consumers forwarded over one link, each way
+#define FORWARD_WINDOW_BYTES (64 * KIB)        // of events on their way to one of them
+#define FORWARD_KEPT_BYTES_MAX (64 * MIB) // of acknowledgements that are not answered, per node
+#define FORWARD_ANSWERS_MAX 32768         // that wait to be sent over one link
 
 static_assert(PRODUCE_BYTES_MAX <= EVENT_BYTES_MAX, "a frame holds any produce");
 static_assert(EVENT_BYTES_MAX + KIB < FRAME_BYTES_MAX, "a frame holds its message head");

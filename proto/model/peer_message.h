@@ -39,7 +39,7 @@ enum peer_ability {
     // node is none of those that a group's coordinator is chosen from.
     PEER_COORDINATES = 1 << 2,
 };
-#define PEER_ABILITIES ((uint32_t)(PEER_READS_CHUNK_1 | PEER_READS_LZ4))
+#define PEER_ABILITIES ((uint32_t)(PEER_READS_CHUNK_1 | PEER_READS_LZ4 | PEER_COORDINATES))
 
 // One start of a node. A run that is the successor of another names it in its history.
 struct run {

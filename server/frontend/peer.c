@@ -8,6 +8,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/list.h"
 #include "proto/wire/frame.h"
+#include "proto/wire/message.h"
 #include "proto/wire/peer_wire.h"
 #include "server/frontend/frontend.h"
 #include "server/frontend/output.h"
@@ -26,7 +27,8 @@ struct peer_frontend {
     struct peer *peer;
     struct output output;
     struct peer_scratch scratch;
-    int failure; // the connection ends with it
+    struct buffer forwarded; // one message of a client, or to one
+    int failure;             // the connection ends with it
 };
 
 static struct peer_frontend *peer_of(struct frontend *frontend)
@@ -64,6 +66,7 @@ static void peer_frontend_close(struct frontend *frontend)
     peer_close(closed->peer);
     output_deinit(&closed->output);
     peer_scratch_deinit(&closed->scratch);
+    buffer_deinit(&closed->forwarded);
     free(closed);
 }
 
@@ -108,8 +111,31 @@ static size_t views_length(const struct peer_message *message)
     return 0;
 }
 
+// A message inside of another: what follows separately belongs to both.
+static int encode_forward(struct peer_frontend *sender, const struct peer_item *item)
+{
+    struct buffer *inner = &sender->forwarded;
+    buffer_clear(inner);
+    int err = item->request ? request_encode(item->request, inner)
+              : item->block ? reply_encode_head(item->reply, item->length, inner)
+                            : reply_encode(item->reply, inner);
+    if (err) {
+        return err;
+    }
+    struct bytes head =
+        bytes_of(inner->data + FRAME_HEADER_LENGTH, inner->length - FRAME_HEADER_LENGTH);
+    struct buffer *buffer = output_begin(&sender->output, HEAD_BYTES_MAX + head.length);
+    err = buffer ? peer_encode_forward_head(&item->head, head.length + item->length, buffer)
+                 : ERR_MEMORY;
+    err = err ? err : buffer_append(buffer, head);
+    return err ? err : output_commit(&sender->output);
+}
+
 static int encode(struct peer_frontend *sender, const struct peer_item *item)
 {
+    if (item->head.kind == PEER_FORWARD || item->head.kind == PEER_FORWARDED) {
+        return encode_forward(sender, item);
+    }
     struct buffer *buffer =
         output_begin(&sender->output, HEAD_BYTES_MAX + views_length(&item->head));
     if (!buffer) {
@@ -165,6 +191,39 @@ static bool peer_frontend_is_idle(const struct frontend *frontend)
 
 // --- In ----------------------------------------------------------------------------------------
 
+static int take_forward(struct peer_frontend *receiver, const struct peer_forward *forward,
+                        struct instant now)
+{
+    struct request request;
+    struct reason reason = {0};
+    int outcome = request_decode(forward->message, &request, &reason);
+    if (outcome == 0) {
+        return peer_submit_request(receiver->peer, forward->channel, &request, now);
+    }
+    if (outcome == ERR_MEMORY) {
+        return outcome;
+    }
+    if (outcome == ERR_INVALID) {
+        return peer_malformed(receiver->peer, reason.text);
+    }
+    return peer_refuse_request(receiver->peer, forward->channel, request.id,
+                               outcome == ERR_LIMIT ? WIRE_INVALID_ARGUMENT : WIRE_UNSUPPORTED,
+                               reason.text);
+}
+
+static int take_forwarded(struct peer_frontend *receiver, const struct peer_forward *forward,
+                          struct instant now)
+{
+    struct reply reply;
+    struct reason reason = {0};
+    int outcome = reply_decode(forward->message, &reply, &reason);
+    if (outcome == MESSAGE_UNKNOWN_KIND) {
+        return 0; // of a newer version
+    }
+    return outcome == 0 ? peer_submit_reply(receiver->peer, forward->channel, &reply, now)
+                        : peer_malformed(receiver->peer, reason.text);
+}
+
 static int take_message(struct peer_frontend *receiver, struct bytes bytes, struct instant now)
 {
     struct peer_message message;
@@ -180,6 +239,12 @@ static int take_message(struct peer_frontend *receiver, struct bytes bytes, stru
         return peer_malformed(receiver->peer, outcome == MESSAGE_UNKNOWN_KIND
                                                   ? "the first message must be hello"
                                                   : reason.text);
+    }
+    if (peer_is_accepted(receiver->peer) && message.kind == PEER_FORWARD) {
+        return take_forward(receiver, &message.forward, now);
+    }
+    if (peer_is_accepted(receiver->peer) && message.kind == PEER_FORWARDED) {
+        return take_forwarded(receiver, &message.forward, now);
     }
     return peer_submit(receiver->peer, &message, bytes, now);
 }

@@ -319,6 +319,7 @@ void cluster_turn(struct cluster *cluster)
     cluster_repair(cluster);
     cluster_reissue_retry(cluster);
     tick(cluster);
+    seats_turn(cluster->seats);
     groups_turn(cluster->groups);
     LIST_FOR_EACH(&cluster->peers, link)
     {

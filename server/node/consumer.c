@@ -33,15 +33,26 @@ struct consumer {
     uint32_t heartbeat_ms;
     struct timer heartbeat;
     bool is_heartbeat_due;
-    bool is_over;    // END, or an error, was taken: nothing more is said
-    bool is_stopped; // the client asked
-    bool is_known;   // in the first loop
-    bool is_closed;  // by its session
+    bool is_over;      // END, or an error, was taken: nothing more is said
+    bool is_stopped;   // the client asked
+    bool is_known;     // in the first loop
+    bool is_closed;    // by its session
+    struct seat *seat; // the first loop's
 };
 
 uint64_t consumer_id_of(const struct consumer *consumer)
 {
     return consumer->id;
+}
+
+struct seat *consumer_seat(const struct consumer *consumer)
+{
+    return consumer->seat;
+}
+
+void consumer_set_seat(struct consumer *consumer, struct seat *seat)
+{
+    consumer->seat = seat;
 }
 
 struct consumer *session_consumer(const struct session *session, uint64_t id)
@@ -511,61 +522,22 @@ void consumer_letters_deliver(struct service *service)
     }
 }
 
-void consumer_letter_fill(const struct consumer_letter *letter, struct reply *head)
-{
-    if (letter->kind == LETTER_ACKED) {
-        head->acked.count = letter->count;
-        return;
-    }
-    head->subscriptions.text = bytes_of_text(letter->reason.text);
-    head->subscriptions.more = letter->more;
-    head->subscriptions.rows = buffer_bytes(&letter->rows);
-}
-
 // --- Taking ------------------------------------------------------------------------------------
-
-static void fill_ended(struct consumer *consumer, const struct consumer_letter *letter,
-                       struct reply *head)
-{
-    consumer->is_over = true;
-    if (letter->end_reason != 0) {
-        head->kind = DELIVERY_END;
-        head->end.reason = letter->end_reason;
-        head->end.delivered = consumer->delivered;
-        return;
-    }
-    head->kind = REPLY_ERROR;
-    head->error.code = letter->error;
-    head->error.text = bytes_of_text(letter->reason.text);
-}
 
 static void fill(struct consumer *consumer, struct consumer_letter *letter,
                  struct session_item *item)
 {
-    struct service *service = consumer->session->service;
-    struct reply *head = &item->head;
+    consumer_letter_fill(letter, consumer->delivered, &item->head);
     if (letter->kind == LETTER_ATTACHED) {
-        const struct uuid *node = &node_identity(service->node)->node;
-        head->kind = REPLY_ATTACHED;
-        head->cursor = service_cursor(service);
-        head->attached.generation = letter->generation;
-        head->attached.is_created = letter->is_created;
-        head->attached.remark = bytes_of_text(letter->reason.text);
-        head->attached.coordinator = bytes_of(node->bytes, sizeof node->bytes);
+        item->head.cursor = service_cursor(consumer->session->service);
     } else if (letter->kind == LETTER_ASSIGNED) {
-        head->kind = DELIVERY_ASSIGNED;
-        head->assigned.attempt = letter->attempt;
         item->block = letter->block; // the reference goes with it
         item->offset = letter->offset;
         item->length = letter->length;
         letter->block = NULL;
         consumer->delivered += letter->count;
-    } else if (letter->kind == LETTER_CAUGHT_UP || letter->kind == LETTER_MOVED) {
-        head->kind = DELIVERY_MARK;
-        head->mark.kind = letter->kind == LETTER_MOVED ? MARK_MOVED : MARK_CAUGHT_UP;
     } else {
-        assert(letter->kind == LETTER_ENDED);
-        fill_ended(consumer, letter, head);
+        consumer->is_over = letter->kind == LETTER_ENDED;
     }
 }
 

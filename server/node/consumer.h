@@ -10,6 +10,7 @@
 struct consumer;
 struct consumer_letter;
 struct node;
+struct seat;
 
 // ATTACH, ACK, NACK and SUBSCRIPTIONS, admitted: answered now or later, once.
 void consumer_submit(struct session *session, const struct request *request);
@@ -28,5 +29,6 @@ bool consumer_take(struct list_node *ready_link, struct session_item *item_out);
 // What the group has said, to those whose service this is. Each turn.
 void consumer_letters_deliver(struct service *service);
 
-// A reply that session_answer holds: fills the head of the item from it.
-void consumer_letter_fill(const struct consumer_letter *letter, struct reply *head);
+// The first loop alone: where it keeps what it knows of the consumer; NULL at first.
+struct seat *consumer_seat(const struct consumer *consumer);
+void consumer_set_seat(struct consumer *consumer, struct seat *seat);

@@ -118,6 +118,65 @@ int consumer_letter_copy(struct consumer_letter *letter, const struct request *r
     return 0;
 }
 
+// --- As a reply --------------------------------------------------------------------------------
+
+static void fill_error(const struct consumer_letter *letter, struct reply *head)
+{
+    head->kind = REPLY_ERROR;
+    head->error.code = letter->error;
+    head->error.text = bytes_of_text(letter->reason.text);
+}
+
+static void fill_ended(const struct consumer_letter *letter, uint64_t delivered, struct reply *head)
+{
+    if (letter->end_reason == 0) {
+        fill_error(letter, head);
+        return;
+    }
+    head->kind = DELIVERY_END;
+    head->end.reason = letter->end_reason;
+    head->end.delivered = delivered;
+}
+
+static void fill_answer(const struct consumer_letter *letter, struct reply *head)
+{
+    if (letter->error) {
+        fill_error(letter, head);
+    } else if (letter->kind == LETTER_ACKED) {
+        head->kind = REPLY_ACKED;
+        head->acked.count = letter->count;
+    } else {
+        head->kind = REPLY_SUBSCRIPTIONS;
+        head->subscriptions.text = bytes_of_text(letter->reason.text);
+        head->subscriptions.more = letter->more;
+        head->subscriptions.rows = buffer_bytes(&letter->rows);
+    }
+}
+
+void consumer_letter_fill(const struct consumer_letter *letter, uint64_t delivered,
+                          struct reply *head)
+{
+    if (letter->kind == LETTER_ATTACHED) {
+        const struct uuid *node = &letter->coordinator;
+        head->kind = REPLY_ATTACHED;
+        head->attached.generation = letter->generation;
+        head->attached.is_created = letter->is_created;
+        head->attached.remark = bytes_of_text(letter->reason.text);
+        head->attached.coordinator = bytes_of(node->bytes, sizeof node->bytes);
+    } else if (letter->kind == LETTER_ASSIGNED) {
+        head->kind = DELIVERY_ASSIGNED;
+        head->assigned.attempt = letter->attempt;
+    } else if (letter->kind == LETTER_CAUGHT_UP || letter->kind == LETTER_MOVED) {
+        head->kind = DELIVERY_MARK;
+        head->mark.kind = letter->kind == LETTER_MOVED ? MARK_MOVED : MARK_CAUGHT_UP;
+    } else if (letter->kind == LETTER_ENDED) {
+        fill_ended(letter, delivered, head);
+    } else {
+        assert(letter->kind == LETTER_ACKED || letter->kind == LETTER_ANSWERED);
+        fill_answer(letter, head);
+    }
+}
+
 // --- The mailbox -------------------------------------------------------------------------------
 
 int consumer_mailbox_new(struct node *node)

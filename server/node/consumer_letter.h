@@ -4,7 +4,9 @@
 
 #include "proto/base/list.h"
 #include "proto/model/block.h"
+#include "proto/model/reply.h"
 #include "proto/model/request.h"
+#include "proto/model/uuid.h"
 #include "server/node/service.h"
 
 struct consumer;
@@ -50,6 +52,8 @@ struct consumer_letter {
     enum wire_error error; // ENDED, ACKED, ANSWERED; 0: none
     struct reason reason;  // error text; ATTACHED, ANSWERED: the remark
     struct event_id generation;
+    struct uuid coordinator; // ATTACHED
+    uint64_t channel;        // over a link between members
     bool is_created;
     bool more;
     struct buffer rows;
@@ -60,6 +64,11 @@ void consumer_letter_free(struct consumer_letter *letter);          // NULL is f
 
 // Copies a request of those kinds, and what it points to. ERR_MEMORY.
 int consumer_letter_copy(struct consumer_letter *letter, const struct request *request) MUST_CHECK;
+
+// What a letter to a consumer, or an answer, says: kind and what the kind has, but neither id nor
+// cursor. ENDED: `delivered` events were. Views point into the letter.
+void consumer_letter_fill(const struct consumer_letter *letter, uint64_t delivered,
+                          struct reply *head);
 
 int consumer_mailbox_new(struct node *node) MUST_CHECK; // with the cluster
 void consumer_mailbox_free(struct node *node);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "server/node/cluster_state.h"
+#include "server/node/seats.h"
 #include "server/node/service.h"
 
 // --- What is to be sent ------------------------------------------------------------------------
@@ -68,13 +69,24 @@ void *peer_take_ready(struct service *service)
     return container_of(link, struct peer, ready_link)->owner;
 }
 
+// Chunks, and what is forwarded: neither keeps the other waiting.
+static bool take_bulk(struct peer *peer, struct peer_item *item_out)
+{
+    bool is_chunks = peer->is_chunks_turn;
+    peer->is_chunks_turn = !is_chunks;
+    if (is_chunks) {
+        return peer_next_chunks(peer, item_out) || seats_peer_next(peer, item_out);
+    }
+    return seats_peer_next(peer, item_out) || peer_next_chunks(peer, item_out);
+}
+
 bool peer_take(struct peer *peer, struct peer_item *item_out)
 {
     struct list_node *link = list_first(&peer->parcels);
     free(peer->taken);
     peer->taken = NULL;
     if (!link) {
-        return peer->state == PEER_LINKED && peer_next_chunks(peer, item_out);
+        return peer->state == PEER_LINKED && take_bulk(peer, item_out);
     }
     list_remove(link);
     peer->taken = container_of(link, struct peer_parcel, link);
@@ -162,12 +174,14 @@ static int take_linked(struct peer *peer, const struct peer_message *message)
     case PEER_HEARTBEAT:
         forward(peer, message);
         return 0;
+    case PEER_FORWARD_END:
+        seats_peer_end(peer, message->forward_end.channel, message->forward_end.is_senders);
+        return 0;
     case PEER_HELLO:
     case PEER_PROOF:
     case PEER_REFUSE:
-    case PEER_FORWARD: // this node has not said that it coordinates
+    case PEER_FORWARD: // these come decoded, see peer_submit_request
     case PEER_FORWARDED:
-    case PEER_FORWARD_END:
         break;
     }
     return out_of_turn(peer);
@@ -230,6 +244,40 @@ void peer_heard(struct peer *peer, struct instant now)
     }
 }
 
+// 0: the link is up, and something has come over it. ERR_CLOSED: it has ended.
+static int begin_forwarded(struct peer *peer, struct instant now)
+{
+    assert(peer->state == PEER_LINKED || peer->state == PEER_ENDED);
+    if (peer->state == PEER_ENDED) {
+        return ERR_CLOSED;
+    }
+    peer->cluster->service->now = now;
+    peer->heard = now;
+    service_wake(peer->cluster->service);
+    return 0;
+}
+
+int peer_submit_request(struct peer *peer, uint64_t channel, const struct request *request,
+                        struct instant now)
+{
+    int err = begin_forwarded(peer, now);
+    return err ? err : seats_peer_request(peer, channel, request);
+}
+
+int peer_submit_reply(struct peer *peer, uint64_t channel, const struct reply *reply,
+                      struct instant now)
+{
+    int err = begin_forwarded(peer, now);
+    return err ? err : seats_peer_reply(peer, channel, reply);
+}
+
+int peer_refuse_request(struct peer *peer, uint64_t channel, uint64_t id, enum wire_error code,
+                        const char *text)
+{
+    int err = begin_forwarded(peer, peer->cluster->service->now);
+    return err ? err : seats_peer_refuse(peer, channel, id, code, text);
+}
+
 int peer_malformed(struct peer *peer, const char *text)
 {
     cluster_complain(peer->cluster, peer->name, text);
@@ -262,6 +310,7 @@ static struct peer *peer_new(struct cluster *cluster, void *owner, const char *n
     list_init(&peer->link);
     list_init(&peer->ready_link);
     list_init(&peer->parcels);
+    seats_peer_open(peer);
     return peer;
 }
 
@@ -327,6 +376,7 @@ void peer_release(struct peer *peer)
     if (!peer->is_closed || peer->in_flight > 0 || !is_told) {
         return;
     }
+    seats_peer_free(peer);
     list_remove(&peer->link);
     list_remove(&peer->ready_link);
     peer->cluster->peers_count--;

@@ -8,6 +8,8 @@
 #include "proto/base/instant.h"
 #include "proto/model/block.h"
 #include "proto/model/peer_message.h"
+#include "proto/model/reply.h"
+#include "proto/model/request.h"
 
 struct service;
 struct peer;
@@ -31,14 +33,27 @@ void peer_heard(struct peer *peer, struct instant now);
 int peer_submit(struct peer *peer, const struct peer_message *message, struct bytes wire,
                 struct instant now) MUST_CHECK;
 
+// What a FORWARD or a FORWARDED of an accepted peer holds, decoded; as peer_submit. Views are valid
+// during the call.
+int peer_submit_request(struct peer *peer, uint64_t channel, const struct request *request,
+                        struct instant now) MUST_CHECK;
+int peer_submit_reply(struct peer *peer, uint64_t channel, const struct reply *reply,
+                      struct instant now) MUST_CHECK;
+// A request in a FORWARD that is well formed but not understood: it is answered with the error.
+int peer_refuse_request(struct peer *peer, uint64_t channel, uint64_t id, enum wire_error code,
+                        const char *text) MUST_CHECK;
+
 // Bytes that are no message: ends the link. Returns the error for net.
 int peer_malformed(struct peer *peer, const char *text) MUST_CHECK;
 
 // One message to send. Views stay valid until the next peer_take. CHUNKS: `block` with a reference
-// for the taker; offset and length are its chunks, to be sent behind the head. Hellos must be given
+// for the taker; offset and length are its chunks, to be sent behind the head. FORWARD: `request`
+// is its message; FORWARDED: `reply` is, and the block as in a session_item. Hellos must be given
 // back as they go on the wire by peer_sent_hello.
 struct peer_item {
     struct peer_message head;
+    const struct request *request;
+    const struct reply *reply;
     struct block *block;
     size_t offset;
     size_t length;

@@ -4,6 +4,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/list.h"
 #include "replication/replica.h"
+#include "server/node/channel_table.h"
 #include "server/node/peer.h"
 #include "server/node/peer_parcel.h"
 #include "server/node/service_state.h"
@@ -82,6 +83,22 @@ struct peer_in {
     struct buffer scratch; // bodies
 };
 
+// Consumers that are forwarded over the link, both ways (forwards.c, guests.c).
+struct peer_forwards {
+    struct channel_table own;    // seats of this node's consumers
+    struct channel_table guests; // seats of the other side's
+    uint64_t channel_last;       // of this side
+    struct list_node ready;      // seats of `own` that have something to say
+    struct list_node asks;       // letters: requests without a consumer, to be sent
+    struct list_node asked;      // and not answered
+    uint32_t asks_count;
+    struct list_node outbox; // letters to the other side's consumers
+    uint32_t answers_count;  // of them without events
+    struct consumer_letter *taken;
+    struct request request; // what was given out last
+    struct reply reply;
+};
+
 struct peer {
     struct list_node link; // of the cluster's
     struct list_node ready_link;
@@ -110,6 +127,8 @@ struct peer {
 
     struct peer_in in;
     struct peer_out out;
+    struct peer_forwards forwards;
+    bool is_chunks_turn; // else what is forwarded goes first
 };
 
 // --- peer.c ------------------------------------------------------------------------------------

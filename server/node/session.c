@@ -447,7 +447,7 @@ static void fill_head(struct session *session, struct session_item *item)
         return;
     case REPLY_ACKED:
     case REPLY_SUBSCRIPTIONS:
-        consumer_letter_fill(answer->letter, head);
+        consumer_letter_fill(answer->letter, 0, head);
         return;
     case REPLY_ERROR:
         head->error.code = answer->code;
