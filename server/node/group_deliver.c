@@ -1,5 +1,7 @@
 // What goes out to consumers: slices of the blocks that the reader brought, as they stand, where a
 // whole slice goes to one consumer; copied where it is parted; read again where it comes again.
+// To one consumer all goes out in the order in which the group handed it out: what the reader has
+// brought waits behind what is being read.
 
 #include <stdlib.h>
 
@@ -7,7 +9,8 @@
 #include "proto/model/slice.h"
 #include "server/node/groups_state.h"
 
-// A run that comes again, being read, or waiting for that.
+// A run that comes again, being read, or waiting for that; or that follows one to the same
+// consumer.
 struct redelivery {
     struct list_node link;
     struct hosting *hosting;
@@ -17,6 +20,9 @@ struct redelivery {
     consumer_id consumer;
     uint32_t attempt;
     struct group_run run;
+    struct block *block; // the run, if it is not to be read
+    size_t offset;
+    size_t length;
     struct read_owner owner;
     struct read read;
 };
@@ -108,22 +114,17 @@ static void take_back(struct hosting *hosting, consumer_id consumer, const struc
                     hosting->groups->cluster->service->now);
 }
 
-static void deliver_slice(struct hosting *hosting, struct attachment *attachment,
-                          const struct held_slice *held, const struct group_run *run,
-                          uint32_t attempt)
+// A reference to the block in which the run stands by itself; NULL: no memory.
+static struct block *piece_of(const struct held_slice *held, const struct group_run *run,
+                              size_t *offset_out, size_t *length_out)
 {
     bool is_whole = held->slice.first == run->first && held->slice.count == run->count;
-    if (is_whole) {
-        deliver_piece(hosting, attachment, block_ref(held->block), held->offset,
-                      SLICE_HEADER_LENGTH + held->slice.events.length, attempt);
-        return;
-    }
-    struct block *part = cut(&held->slice, run);
-    if (!part) {
-        take_back(hosting, attachment->id, run);
-        return;
-    }
-    deliver_piece(hosting, attachment, part, 0, part->length, attempt);
+    struct block *block = is_whole ? block_ref(held->block) : cut(&held->slice, run);
+    *offset_out = is_whole ? held->offset : 0;
+    *length_out = is_whole ? SLICE_HEADER_LENGTH + held->slice.events.length
+                  : block  ? block->length
+                           : 0;
+    return block;
 }
 
 // --- What comes again --------------------------------------------------------------------------
@@ -133,6 +134,7 @@ static void redeliveries_launch(struct hosting *hosting);
 static void redelivery_free(struct redelivery *redelivery)
 {
     list_remove(&redelivery->link);
+    block_unref(redelivery->block);
     block_unref(redelivery->read.block);
     redelivery->read.block = NULL;
     read_deinit(&redelivery->read);
@@ -146,6 +148,13 @@ static void redelivered(struct redelivery *redelivery)
     struct block *block = redelivery->read.block;
     if (!attachment) {
         return; // it comes again elsewhere: the group knows that it is gone
+    }
+    attachment->redeliveries--;
+    if (redelivery->block) {
+        deliver_piece(hosting, attachment, block_ref(redelivery->block), redelivery->offset,
+                      redelivery->length, redelivery->attempt);
+        deliver_flush(hosting);
+        return;
     }
     if (redelivery->read.result == 0 && !block && redelivery->read.done) {
         host_lost(hosting, range_of(&redelivery->run));
@@ -168,7 +177,7 @@ static void redeliveries_hand_out(struct hosting *hosting)
         if (!redelivery->is_read) {
             return;
         }
-        hosting->redeliveries_reading--;
+        hosting->redeliveries_reading -= redelivery->block == NULL;
         redelivered(redelivery);
         redelivery_free(redelivery);
     }
@@ -224,12 +233,13 @@ static void redeliveries_launch(struct hosting *hosting)
     }
 }
 
-static void redeliver(struct hosting *hosting, const struct group_action *action)
+// NULL: no memory, and the run comes again.
+static struct redelivery *redelivery_new(struct hosting *hosting, const struct group_action *action)
 {
     struct redelivery *redelivery = calloc(1, sizeof *redelivery);
     if (!redelivery) {
         take_back(hosting, action->consumer, &action->run);
-        return;
+        return NULL;
     }
     redelivery->hosting = hosting;
     redelivery->consumer = action->consumer;
@@ -237,13 +247,43 @@ static void redeliver(struct hosting *hosting, const struct group_action *action
     redelivery->run = action->run;
     list_init(&redelivery->link);
     read_init(&redelivery->read, READ_CANONICAL);
+    return redelivery;
+}
+
+static void redeliver(struct hosting *hosting, struct attachment *attachment,
+                      const struct group_action *action)
+{
+    struct redelivery *redelivery = redelivery_new(hosting, action);
+    if (!redelivery) {
+        return;
+    }
     if (prepare(redelivery)) {
         redelivery_free(redelivery);
         take_back(hosting, action->consumer, &action->run);
         return;
     }
     list_append(&hosting->redeliveries, &redelivery->link);
+    attachment->redeliveries++;
     redeliveries_launch(hosting);
+}
+
+// Behind what is being read for this consumer.
+static void queue(struct hosting *hosting, struct attachment *attachment,
+                  const struct group_action *action, struct block *block, size_t offset,
+                  size_t length)
+{
+    struct redelivery *redelivery = redelivery_new(hosting, action);
+    if (!redelivery) {
+        block_unref(block);
+        return;
+    }
+    redelivery->block = block;
+    redelivery->offset = offset;
+    redelivery->length = length;
+    redelivery->is_reading = true;
+    redelivery->is_read = true;
+    list_append(&hosting->redeliveries, &redelivery->link);
+    attachment->redeliveries++;
 }
 
 // --- Actions -----------------------------------------------------------------------------------
@@ -253,10 +293,19 @@ void deliver_run(struct hosting *hosting, const struct group_action *action)
     struct held_slice held;
     struct attachment *attachment = host_attachment(hosting, action->consumer);
     assert(attachment);
-    if (action->attempt == 1 && reader_find(hosting, &action->run, &held)) {
-        deliver_slice(hosting, attachment, &held, &action->run, action->attempt);
+    if (action->attempt > 1 || !reader_find(hosting, &action->run, &held)) {
+        redeliver(hosting, attachment, action);
+        return;
+    }
+    size_t offset;
+    size_t length;
+    struct block *block = piece_of(&held, &action->run, &offset, &length);
+    if (!block) {
+        take_back(hosting, action->consumer, &action->run);
+    } else if (attachment->redeliveries > 0) {
+        queue(hosting, attachment, action, block, offset, length);
     } else {
-        redeliver(hosting, action);
+        deliver_piece(hosting, attachment, block, offset, length, action->attempt);
     }
 }
 
@@ -273,4 +322,8 @@ void deliver_close(struct hosting *hosting)
         }
     }
     hosting->redeliveries_reading = 0;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        container_of(link, struct attachment, link)->redeliveries = 0;
+    }
 }

@@ -68,6 +68,7 @@ static void reader_open(struct hosting *hosting)
         return;
     }
     hosting->session->on_ready = session_ready;
+    hosting->session->begins_anywhere = true; // a position ends in front of what is not done
     if (subscribe(hosting) != 0) {
         try_again(hosting, "out of memory");
     }

@@ -89,6 +89,7 @@ struct attachment {
     uint64_t credit; // so much was given and not spent: for a group that begins anew
     const struct attachment_ops *ops;
     void *context;
+    uint32_t redeliveries; // to it, that have not gone out: what follows waits behind them
 };
 
 struct groups {

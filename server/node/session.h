@@ -39,8 +39,9 @@ struct session {
     struct service *service;
     void *owner;
     void (*on_ready)(struct session *session); // of a session inside the node; NULL: a front end's
-    struct list_node link;                     // of the service's sessions
-    struct list_node ready_link;               // of those to be returned by service_take_ready
+    bool begins_anywhere;        // inside the node: entries of a start's cursor need be no ids
+    struct list_node link;       // of the service's sessions
+    struct list_node ready_link; // of those to be returned by service_take_ready
     struct list_node congested_link;
     uint32_t features;
     bool is_closed;

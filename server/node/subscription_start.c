@@ -80,6 +80,10 @@ void subscription_begin(struct subscription *subscription)
         launch(subscription);
         return;
     case START_AT_CURSOR:
+        if (subscription->session->begins_anywhere) {
+            subscription_begin_replay(subscription);
+            return;
+        }
         find_cursor(subscription);
         return;
     case START_AT_TIME:

@@ -1,0 +1,64 @@
+// In which order a group's events go out, and where it goes on after it was let go.
+
+#include "storage/store_state.h"
+#include "tests/unit/server/groups/groups_fixture.h"
+
+static struct cluster_fixture fixture;
+
+static void open_group(void)
+{
+    struct subscription_definition definition;
+    definition_begin(&definition);
+    groups_open(&fixture);
+    create(&fixture, &definition);
+}
+
+START_TEST(what_the_reader_has_brought_waits_behind_what_is_read_again)
+{
+    struct taker taker;
+    open_group();
+    produce(&fixture, 6);
+    taker_attach(&fixture, &taker, 3);
+    ck_assert_uint_eq(taker.count, 3);
+    taker_nack(&taker, 0, 0, "no");
+    ck_assert_uint_eq(taker_ack(&taker, 1, 1), 1); // there is room for another while it is read
+    cluster_pass_ms(&fixture, 10);
+    ck_assert_uint_eq(taker.count, 5);
+    ck_assert_uint_eq(taker.events[3].id.counter, taker.events[0].id.counter);
+    ck_assert_uint_eq(taker.events[3].attempt, 2);
+    ck_assert_uint_eq(taker.events[4].id.counter, taker.events[2].id.counter + 1);
+    ck_assert_uint_eq(taker.events[4].attempt, 1);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_group_goes_on_in_front_of_an_event_that_follows_a_gap)
+{
+    struct taker taker;
+    open_group();
+    produce(&fixture, 3);
+    uint64_t before = held(&fixture);
+    fixture.nodes[0].store->commit.clock += 1000;
+    produce(&fixture, 3);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 6);
+    ck_assert_uint_gt(taker.events[3].id.counter, before + 1);
+    ck_assert_uint_eq(taker_ack(&taker, 0, 3), 3);
+    taker_detach(&taker);
+    cluster_pass_ms(&fixture, 15000);
+    taker_deinit(&taker);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 3);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("group_order");
+    suite_add(suite, what_the_reader_has_brought_waits_behind_what_is_read_again);
+    suite_add(suite, a_group_goes_on_in_front_of_an_event_that_follows_a_gap);
+    return check_main(suite);
+}
