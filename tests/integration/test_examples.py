@@ -105,6 +105,46 @@ def consumers_go_on_at_another_node_when_theirs_dies(folder):
         expect_equal(sorted(set(copies)), sorted(expected), "copies")
 
 
+def work_of(lines):
+    """The data of the events that a worker has done, without ids and attempts."""
+    return [line.split(" ", 2)[2] for line in lines]
+
+
+@test
+def workers_share_what_there_is_and_the_next_goes_on_where_they_were(folder):
+    server = Server(folder)
+    run("produce", "/work/a", address(server), stdin=lines(0, COUNT) + "later\n")
+    half = COUNT // 2
+    two = [start("worker", "jobs", "/work/*", half // 2, address(server)) for _ in range(2)]
+    for process in two:
+        expect_equal(process.wait(60), 0, f"exit: {process.stderr.text()}")
+    done = work_of(two[0].stdout.lines()) + work_of(two[1].stdout.lines())
+    last = run("worker", "jobs", "/work/*", COUNT + 1 - len(done), address(server))
+    done += work_of(last)
+    expect_equal(sorted(done), sorted(lines(0, COUNT).splitlines() + ["later"]), "work done")
+    attempts = {line.split(" ", 2)[1] for line in last if line.endswith("later")}
+    expect_equal(attempts, {"2"}, "attempts of what was refused once")
+    created = [process.stderr.text().count("and created") for process in two]
+    expect_equal(sum(created), 1, "creations")
+
+
+@test
+def a_worker_goes_on_at_another_node_when_its_node_dies(folder):
+    with Cluster(folder, 2) as cluster:
+        addresses = [address(cluster[1]), address(cluster[2])]
+        run("produce", "/work/1", addresses[0], stdin=lines(0, COUNT))
+        cluster.wait_equal()
+        worker = start("worker", "jobs", "/work/*", 0, *addresses)
+        worker.stdout.wait_count(COUNT, 30)
+        cluster.wait_equal()
+        cluster[1].kill()
+        run("produce", "/work/2", addresses[1], stdin=lines(COUNT, 2 * COUNT))
+        expected = set(lines(0, 2 * COUNT).splitlines())
+        done = lambda: expected <= set(work_of(worker.stdout.lines()))
+        worker.stdout.wait(done, "all work done", 60)
+        worker.kill()
+
+
 @test
 def a_producer_goes_on_at_another_node_and_knows_what_became_of_each_event(folder):
     with Cluster(folder, 2) as cluster:
