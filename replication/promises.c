@@ -369,8 +369,9 @@ void promises_link_up(struct replica *replica, struct link *link)
 static struct instant make_at(const struct replica *replica)
 {
     const struct promises_state *state = replica->promises;
-    if (replica->actor == 0 || !state->is_changed) {
-        return INSTANT_NEVER;
+    bool is_admitted = joining_is_member(replica) || joining_is_settling(replica);
+    if (!is_admitted || !state->is_changed) {
+        return INSTANT_NEVER; // until its admission is an event, its actor may yet be another's
     }
     if (starting_pulls_own(replica)) {
         return INSTANT_NEVER; // others may hold more of its strand than its disk does

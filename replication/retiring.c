@@ -517,7 +517,7 @@ static void say_retired(struct replica *replica, const struct member *member)
                     "actor %u was retired with --force: what only absent members hold of it may "
                     "come late or never, out of stable order. Bring up who holds it up to %llu",
                     actor, (unsigned long long)member->seal);
-    } else if (!is_held) {
+    } else if (!is_held && joining_is_member(replica)) { // a newcomer is fetching all of it
         uint64_t held = version_vector_get(&replica->held, member->actor);
         alarm_raise(replica, "sealed_tail", actor,
                     "actor %u is retired, and of its events up to %llu this node lacks those "

@@ -199,6 +199,15 @@ void admin_order_lost(struct admin *admin, uint16_t actor, uint64_t first, uint6
                               .last = last});
 }
 
+bool admin_is_retiring(const struct admin *admin, uint16_t actor)
+{
+    bool is_retiring = false;
+    for (uint32_t i = 0; i < admin->orders_count; i++) {
+        is_retiring |= admin->orders[i].which == CLUSTER_RETIRE && admin->orders[i].actor == actor;
+    }
+    return is_retiring;
+}
+
 bool admin_is_idle(const struct admin *admin)
 {
     return admin->orders_count == 0;

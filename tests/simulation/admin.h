@@ -18,6 +18,9 @@ void admin_order(struct admin *admin, enum cluster_request_kind which, uint16_t 
                  unsigned machine);
 
 // Everything that was ordered is done.
+// Whether it is ordered, and not known to be done: members may be fenced, each where it was.
+bool admin_is_retiring(const struct admin *admin, uint16_t actor);
+
 bool admin_is_idle(const struct admin *admin);
 // For a violation: what is not done, and what was answered last.
 const char *admin_last_answer(const struct admin *admin);

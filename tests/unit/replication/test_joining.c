@@ -412,6 +412,8 @@ START_TEST(promises_of_a_founder_that_gave_way_bind_nobody)
     network_run(network, 5000);
     ck_assert_uint_ne(network->nodes[1].actor, 0);
     ck_assert(!may_produce(network, 1));
+    // its admission may never be an event, and its actor another's then
+    ck_assert_uint_eq(network->nodes[1].promise.counter, 0);
     network_stop(network, 1);
     struct network_record *record = &network->nodes[1].records[network->nodes[1].records_count++];
     *record = (struct network_record){.key_length = 8, .value_length = 18};
