@@ -3,7 +3,8 @@
 // Candidates are gathered from the newest chunk down, into a heap that keeps the N highest ids.
 // Chunks come by first counter, and a chunk holds ids up to 63 above it, so the search ends when
 // the lowest id kept is above everything that a further chunk can hold. With the index, what lies
-// above its watermark is gathered first, by scanning that short tail.
+// above its watermark is gathered first, by scanning that short tail. Where little matches this is
+// a long way: it is gone in steps, and between two the state of the search stays with the read.
 #include <assert.h>
 #include <stdlib.h>
 
@@ -11,7 +12,20 @@
 #include "storage/source.h"
 #include "storage/store_state.h"
 
+enum { CHUNKS_PER_STEP_MAX = 2048 };
+
+enum { BACKWARD_PAUSE = 1 }; // positive outcome: the step is over, the search is not
+
+enum backward_phase {
+    BACKWARD_SCAN, // without the index: the log, backwards
+    BACKWARD_TAIL, // with it: what it does not know yet, forward
+    BACKWARD_HITS,
+    BACKWARD_PASSED, // what it passed over
+    BACKWARD_DONE,
+};
+
 struct backward {
+    struct read_state base;
     struct store *store;
     struct read *read;
     struct filter_cache *cache; // NULL: everything matches but the system
@@ -24,6 +38,13 @@ struct backward {
     struct event_id *ids; // a heap, the lowest on top
     size_t ids_count;
     size_t ids_max;
+    enum backward_phase phase;
+    struct disk_iterator *chunks; // SCAN
+    struct source *tail;
+    struct index_cursor *cursor;
+    struct version_vector watermark; // of the index
+    size_t passed_at;                // the next of `passed` to look at
+    unsigned looked_at;              // chunks in this step
 };
 
 static void ids_sift_down(struct backward *backward)
@@ -63,6 +84,16 @@ static void ids_add(struct backward *backward, struct event_id id)
         at = (at - 1) / 2;
     }
     ids[at] = id;
+}
+
+// Counts a chunk; true: there were enough for this step.
+static bool backward_pauses(struct backward *backward)
+{
+    if (backward->looked_at == CHUNKS_PER_STEP_MAX) {
+        return true;
+    }
+    backward->looked_at++;
+    return false;
 }
 
 static bool backward_is_complete(const struct backward *backward, uint64_t first)
@@ -107,72 +138,67 @@ static int backward_match(struct backward *backward, const struct chunk_header *
     return result;
 }
 
-static int backward_scan(struct backward *backward)
+// The chunk at the iterator.
+static int backward_scan_chunk(struct backward *backward, struct event_id id)
 {
-    struct store *store = backward->store;
-    struct disk_iterator *chunks;
-    uint8_t key[EVENT_ID_KEY_LENGTH];
-    int result = disk_iterator_open(store->log, LOG_CHUNKS, DISK_READ_SCAN, &chunks);
-    if (result != 0) {
-        return result;
+    struct bytes value = disk_iterator_value(backward->chunks);
+    struct chunk_header header;
+    uint64_t positions;
+    if (id.counter > version_vector_get(&backward->read->upper, id.actor)) {
+        return 0;
     }
-    event_id_encode_key(backward->bound, key);
-    for (disk_iterator_seek_for_prev(chunks, bytes_of(key, sizeof key));
-         result == 0 && disk_iterator_is_valid(chunks); disk_iterator_previous(chunks)) {
-        struct bytes at = disk_iterator_key(chunks);
-        struct chunk_header header;
-        uint64_t positions;
-        if (at.length != EVENT_ID_KEY_LENGTH) {
-            result = ERR_CORRUPT;
-            break;
-        }
-        struct event_id id = event_id_decode_key(at.data);
-        if (backward_is_complete(backward, id.counter)) {
-            break;
-        }
-        if (id.counter > version_vector_get(&backward->read->upper, id.actor)) {
-            continue;
-        }
-        struct bytes value = disk_iterator_value(chunks);
-        result = chunk_check(store, id.actor, id.counter, value, &header, &backward->read->reason);
-        if (result == 0) {
-            result = backward_match(backward, &header, value, &positions);
-        }
-        if (result == 0) {
-            backward_add(backward, id.actor, id.counter, positions);
-        }
+    int result =
+        chunk_check(backward->store, id.actor, id.counter, value, &header, &backward->read->reason);
+    if (result == 0) {
+        result = backward_match(backward, &header, value, &positions);
     }
     if (result == 0) {
-        result = disk_iterator_status(chunks);
+        backward_add(backward, id.actor, id.counter, positions);
     }
-    disk_iterator_close(chunks);
     return result;
 }
 
-// Everything above the watermark, forward.
-static int backward_scan_tail(struct backward *backward, const struct version_vector *watermark)
+static int backward_scan(struct backward *backward)
 {
-    struct source *source;
-    struct source_chunk chunk;
-    int result = source_open(backward->store, NULL, watermark, &backward->read->upper, &source);
-    if (result != 0) {
-        return result;
+    while (disk_iterator_is_valid(backward->chunks)) {
+        struct bytes at = disk_iterator_key(backward->chunks);
+        if (backward_pauses(backward)) {
+            return BACKWARD_PAUSE;
+        }
+        if (at.length != EVENT_ID_KEY_LENGTH) {
+            return ERR_CORRUPT;
+        }
+        struct event_id id = event_id_decode_key(at.data);
+        if (backward_is_complete(backward, id.counter)) {
+            return 0;
+        }
+        int result = backward_scan_chunk(backward, id);
+        if (result != 0) {
+            return result;
+        }
+        disk_iterator_previous(backward->chunks);
     }
-    while ((result = source_current(source, &chunk, &backward->read->reason)) == 0 ||
-           result == SOURCE_PAUSE) {
+    return disk_iterator_status(backward->chunks);
+}
+
+// Everything above the watermark, forward.
+static int backward_scan_tail(struct backward *backward)
+{
+    struct source_chunk chunk;
+    int result;
+    while ((result = source_current(backward->tail, &chunk, &backward->read->reason)) == 0) {
         uint64_t positions;
-        if (result == SOURCE_PAUSE) {
-            continue;
+        if (backward_pauses(backward)) {
+            return BACKWARD_PAUSE;
         }
         result = backward_match(backward, &chunk.header, chunk.chunk, &positions);
         if (result != 0) {
-            break;
+            return result;
         }
         backward_add(backward, chunk.header.actor, chunk.header.first, positions & chunk.positions);
-        source_next(source);
+        source_next(backward->tail);
     }
-    source_close(source);
-    return result == SOURCE_END ? 0 : result;
+    return result == SOURCE_END ? 0 : result == SOURCE_PAUSE ? BACKWARD_PAUSE : result;
 }
 
 // Whether the index passed over this chunk; if it has it meanwhile, once is enough.
@@ -212,106 +238,189 @@ static int backward_add_hit(struct backward *backward, const struct index_hit *h
     return result;
 }
 
-static int backward_hits(struct backward *backward, struct index_cursor *cursor)
+static int backward_hits(struct backward *backward)
 {
     struct index_hit hit;
-    int result = index_cursor_seek_backward(cursor, backward->bound.counter);
-    while (result == 0 && (result = index_cursor_previous(cursor, &hit)) == 0) {
-        if (backward_is_complete(backward, hit.first)) {
+    for (;;) {
+        if (backward_pauses(backward)) {
+            return BACKWARD_PAUSE;
+        }
+        int result = index_cursor_previous(backward->cursor, &hit);
+        if (result == INDEX_END || (result == 0 && backward_is_complete(backward, hit.first))) {
             return 0;
         }
-        if (!is_passed(backward, &hit)) {
+        if (result == 0 && !is_passed(backward, &hit)) {
             result = backward_add_hit(backward, &hit);
         }
+        if (result != 0) {
+            return result;
+        }
     }
-    return result == INDEX_END ? 0 : result;
 }
 
-// What the index passed over, if events in it could be among those that are looked for.
-static int backward_passed(struct backward *backward, const struct version_vector *watermark)
+// One that the index passed over, if events in it could be among those that are looked for.
+static int backward_passed_chunk(struct backward *backward, const struct damaged_chunk *chunk)
 {
-    const struct buffer *passed = &backward->passed;
-    int result = 0;
-    for (size_t at = 0; at < passed->length && result == 0; at += sizeof(struct damaged_chunk)) {
-        struct damaged_chunk chunk;
-        struct chunk_header header;
-        uint64_t positions;
-        memcpy(&chunk, passed->data + at, sizeof chunk);
-        if (backward_is_complete(backward, chunk.first) ||
-            chunk.first > version_vector_get(&backward->read->upper, chunk.actor) ||
-            chunk.first > backward->bound.counter ||
-            chunk.last > version_vector_get(watermark, chunk.actor)) {
-            continue;
-        }
-        buffer_clear(&backward->chunk);
-        result = chunk_load(backward->store, chunk.actor, chunk.first, &backward->chunk, &header,
+    struct chunk_header header;
+    uint64_t positions;
+    if (backward_is_complete(backward, chunk->first) ||
+        chunk->first > version_vector_get(&backward->read->upper, chunk->actor) ||
+        chunk->first > backward->bound.counter ||
+        chunk->last > version_vector_get(&backward->watermark, chunk->actor)) {
+        return 0;
+    }
+    buffer_clear(&backward->chunk);
+    int result = chunk_load(backward->store, chunk->actor, chunk->first, &backward->chunk, &header,
                             &backward->read->reason);
-        if (result == 0) {
-            result = backward_match(backward, &header, buffer_bytes(&backward->chunk), &positions);
-        }
-        if (result == 0) {
-            backward_add(backward, chunk.actor, chunk.first, positions);
-        }
+    if (result == 0) {
+        result = backward_match(backward, &header, buffer_bytes(&backward->chunk), &positions);
+    }
+    if (result == 0) {
+        backward_add(backward, chunk->actor, chunk->first, positions);
     }
     return result;
 }
 
-static int backward_run(struct backward *backward)
+static int backward_passed(struct backward *backward)
+{
+    int result = 0;
+    while (backward->passed_at < backward->passed.length && result == 0) {
+        struct damaged_chunk chunk;
+        if (backward_pauses(backward)) {
+            return BACKWARD_PAUSE;
+        }
+        memcpy(&chunk, backward->passed.data + backward->passed_at, sizeof chunk);
+        backward->passed_at += sizeof chunk;
+        result = backward_passed_chunk(backward, &chunk);
+    }
+    return result;
+}
+
+// --- The search ----------------------------------------------------------------------------------
+
+static void backward_free(struct read_state *state)
+{
+    struct backward *backward = (struct backward *)state;
+    if (backward->chunks != NULL) {
+        disk_iterator_close(backward->chunks);
+    }
+    source_close(backward->tail);
+    index_cursor_close(backward->cursor);
+    version_vector_deinit(&backward->watermark);
+    free(backward->ids);
+    filter_cache_free(backward->cache);
+    buffer_deinit(&backward->chunk);
+    buffer_deinit(&backward->scratch);
+    buffer_deinit(&backward->passed);
+    free(backward);
+}
+
+static int backward_open_scan(struct backward *backward)
+{
+    uint8_t key[EVENT_ID_KEY_LENGTH];
+    int result =
+        disk_iterator_open(backward->store->log, LOG_CHUNKS, DISK_READ_SCAN, &backward->chunks);
+    if (result == 0) {
+        event_id_encode_key(backward->bound, key);
+        disk_iterator_seek_for_prev(backward->chunks, bytes_of(key, sizeof key));
+        backward->phase = BACKWARD_SCAN;
+    }
+    return result;
+}
+
+// By the index, if it is of use.
+static int backward_open_ways(struct backward *backward)
 {
     struct store *store = backward->store;
-    struct read *read = backward->read;
-    struct index_cursor *cursor;
-    struct version_vector watermark = {0};
+    const struct read *read = backward->read;
     if (backward->cache == NULL || store->index == NULL) {
-        return backward_scan(backward);
+        return backward_open_scan(backward);
     }
-    int result =
-        index_open_with_passed(store, read->filter, &cursor, &watermark, &backward->passed);
+    int result = index_open_with_passed(store, read->filter, &backward->cursor,
+                                        &backward->watermark, &backward->passed);
     if (result == INDEX_SCAN) {
-        result = backward_scan(backward);
-    } else if (result == 0) {
-        result = backward_scan_tail(backward, &watermark);
-        if (result == 0) {
-            result = backward_hits(backward, cursor);
-        }
-        if (result == 0) {
-            result = backward_passed(backward, &watermark);
-        }
-        index_cursor_close(cursor);
+        return backward_open_scan(backward);
     }
-    version_vector_deinit(&watermark);
+    if (result == 0) {
+        result = source_open(store, NULL, &backward->watermark, &read->upper, &backward->tail);
+    }
+    if (result == 0) {
+        result = index_cursor_seek_backward(backward->cursor, backward->bound.counter);
+    }
+    backward->phase = BACKWARD_TAIL;
     return result;
 }
 
-// The `count` highest matching ids below `bound`: the lowest of them into read->found, or the none
-// id when there are fewer.
+static int backward_open(struct store *store, struct read *read, struct event_id bound,
+                         size_t count)
+{
+    struct backward *backward = calloc(1, sizeof *backward);
+    if (backward == NULL) {
+        return ERR_MEMORY;
+    }
+    read->state = &backward->base;
+    backward->base.free = backward_free;
+    backward->store = store;
+    backward->read = read;
+    backward->bound = bound;
+    backward->ids_max = count;
+    backward->ids = malloc(count * sizeof *backward->ids);
+    backward->wants_all = read->filter == NULL || filter_is_everything(read->filter);
+    backward->wants_system = filter_wants_system(read->filter);
+    bool is_filtered = !backward->wants_all || backward->wants_system;
+    if (is_filtered) {
+        backward->cache = filter_cache_new(read->filter, store->config.seed);
+    }
+    if (backward->ids == NULL || (is_filtered && backward->cache == NULL)) {
+        return ERR_MEMORY;
+    }
+    return backward_open_ways(backward);
+}
+
+static int backward_run_phase(struct backward *backward)
+{
+    switch (backward->phase) {
+    case BACKWARD_SCAN:
+        return backward_scan(backward);
+    case BACKWARD_TAIL:
+        return backward_scan_tail(backward);
+    case BACKWARD_HITS:
+        return backward_hits(backward);
+    case BACKWARD_PASSED:
+        return backward_passed(backward);
+    case BACKWARD_DONE:
+        break;
+    }
+    return 0;
+}
+
+// A step towards the `count` highest matching ids below `bound`; when read->done, the lowest of
+// them is in read->found, or the none id when there are fewer.
 static int backward_find(struct store *store, struct read *read, struct event_id bound,
                          size_t count)
 {
-    struct backward backward = {.store = store, .read = read, .bound = bound, .ids_max = count};
-    int result = 0;
-    backward.ids = malloc(count * sizeof *backward.ids);
-    backward.wants_all = read->filter == NULL || filter_is_everything(read->filter);
-    backward.wants_system = filter_wants_system(read->filter);
-    if (!backward.wants_all || backward.wants_system) {
-        backward.cache = filter_cache_new(read->filter, store->config.seed);
-        result = backward.cache == NULL ? ERR_MEMORY : 0;
+    read->done = false;
+    read->found = (struct event_id){0};
+    int result = read->state == NULL ? backward_open(store, read, bound, count) : 0;
+    struct backward *backward = (struct backward *)read->state;
+    if (result == 0) {
+        backward->looked_at = 0;
     }
-    if (backward.ids == NULL) {
-        result = ERR_MEMORY;
+    while (result == 0 && backward->phase != BACKWARD_DONE) {
+        result = backward_run_phase(backward);
+        if (result == 0) {
+            bool is_scan = backward->phase == BACKWARD_SCAN;
+            backward->phase = is_scan ? BACKWARD_DONE : backward->phase + 1;
+        }
+    }
+    if (result == BACKWARD_PAUSE) {
+        return 0;
     }
     if (result == 0) {
-        result = backward_run(&backward);
+        read->done = true;
+        read->found = backward->ids_count == count ? backward->ids[0] : (struct event_id){0};
     }
-    read->found = (struct event_id){0};
-    if (result == 0 && backward.ids_count == count) {
-        read->found = backward.ids[0];
-    }
-    free(backward.ids);
-    filter_cache_free(backward.cache);
-    buffer_deinit(&backward.chunk);
-    buffer_deinit(&backward.scratch);
-    buffer_deinit(&backward.passed);
+    read_park(read);
     return result;
 }
 
@@ -357,16 +466,23 @@ int read_step_event(struct store *store, struct read *read)
 // The first matching event behind the id, by a canonical read of one event.
 static int neighbor_next(struct store *store, struct read *read)
 {
-    int result = vector_up_to(store, read->position, false, &read->upper, &read->lower);
-    read->events_max = 1;
-    read->slices_only = true;
-    read->bytes_max = BLOCK_BYTES_MAX;
+    int result = 0;
     read->done = false;
-    while (result == 0 && !read->done && read->block == NULL) {
+    if (read->state == NULL) {
+        result = vector_up_to(store, read->position, false, &read->upper, &read->lower);
+        read->events_max = 1;
+        read->slices_only = true;
+        read->bytes_max = BLOCK_BYTES_MAX;
+    }
+    if (result == 0) {
         result = read_step_canonical(store, read);
     }
+    if (result != 0 || (!read->done && read->block == NULL)) {
+        return result;
+    }
+    read->done = true;
     read_park(read);
-    return result == 0 && read->block == NULL ? STORE_NOT_FOUND : result;
+    return read->block == NULL ? STORE_NOT_FOUND : 0;
 }
 
 int read_step_neighbor(struct store *store, struct read *read)
@@ -375,7 +491,7 @@ int read_step_neighbor(struct store *store, struct read *read)
         return neighbor_next(store, read);
     }
     int result = backward_find(store, read, read->position, 1);
-    if (result != 0) {
+    if (result != 0 || !read->done) {
         return result;
     }
     if (event_id_is_none(read->found)) {

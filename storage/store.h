@@ -261,13 +261,17 @@ struct read {
     int result;           // 0, STORE_NOT_FOUND (EVENT, NEIGHBOR); ERR_*; ERR_CORRUPT names the
     struct reason reason; // chunk in reason
     struct block *block;  // CANONICAL, ARRIVAL, EVENT, NEIGHBOR: events; NULL: none this step
-    bool done;            // CANONICAL, ARRIVAL, NAMESPACES: nothing more to read in bounds
+    bool done;            // CANONICAL, ARRIVAL, NAMESPACES: nothing more to read in bounds;
+                          // LAST, NEIGHBOR: this is the answer, else submit it again
     struct version_vector vector; // CANONICAL, ARRIVAL: see below; READ_START: the answer
     struct event_id found;        // LAST: the first of the last N (none id: fewer than N exist);
                                   // EVENT, NEIGHBOR: the id
     struct buffer names; // NAMESPACES: namespace_row entries (namespace_row.h), back to back
     struct hash128 hash; // STRAND: of the chunk that ends at position, before the step; or zero
 };
+// A step of LAST or NEIGHBOR, too, ends after a bounded amount of work: then it has found nothing
+// yet, and is not done.
+//
 // `vector` after a CANONICAL step: for each actor that the step passed, the last counter that is
 // delivered or did not match (so: raise the cursor by it). Always ids of their strands. When
 // `done`, everything in `upper` is passed. A step may pass many chunks without any match: it ends

@@ -245,7 +245,7 @@ static int last_advance(struct query *query)
 {
     switch (query->read.kind) {
     case READ_LAST:
-        return last_begin_reading(query);
+        return query->read.done ? last_begin_reading(query) : 0;
     case READ_START:
         return last_begin_gathering(query);
     case READ_CANONICAL: {
@@ -289,6 +289,8 @@ static void query_succeeded(struct query *query)
     struct block *block = query->read.block;
     if (query->kind == REQUEST_LAST) {
         last_completed(query);
+    } else if (query->kind == REQUEST_NEIGHBOR && !query->read.done) {
+        query_launch(query); // a long way without a match
     } else if (query->kind != REQUEST_NAMESPACES) {
         query->read.block = NULL;
         answer_events(query, block);

@@ -114,6 +114,10 @@ void subscription_started(struct subscription *subscription)
                           read->reason.text);
         return;
     }
+    if (read->kind == READ_LAST && !read->done) {
+        subscription_launch(subscription); // a long way without a match
+        return;
+    }
     if (read->kind == READ_LAST) {
         if (event_id_is_none(read->found)) {
             subscription_begin_replay(subscription); // fewer than N: all of them

@@ -267,6 +267,53 @@ START_TEST(last_events_are_of_those_that_match)
 }
 END_TEST
 
+// The store looks for them in several steps, and what comes meanwhile is served.
+START_TEST(last_events_are_found_over_a_long_way)
+{
+    begin();
+    const struct wanted wanted = {.pattern = "/kind2/name13", .type = 'a'};
+    for (unsigned i = 0; i < 5500; i++) {
+        fixture.log.names_count = i < 1500 ? 20 : 5; // the name is not among the newer events
+        fixture_produce(&fixture.log, 1);
+    }
+    node_settle(&fixture);
+    size_t here = matching(&wanted);
+    ck_assert_uint_ge(here, 2);
+    struct request request = wanted_request(1, &wanted);
+    request.subscribe.start = START_LAST;
+    request.subscribe.start_last = here + 10;
+    struct stream *all = client_subscribe(&client, &request);
+    request.id = 2;
+    request.subscribe.start_last = here - 1;
+    struct stream *most = client_subscribe(&client, &request);
+    const struct request last = {
+        .kind = REQUEST_LAST,
+        .id = 3,
+        .last = {.entries = {{.text = bytes_of_text(wanted.pattern)}},
+                 .entries_count = 1,
+                 .events_max = 2},
+    };
+    client_submit(&client, &last);
+    const struct request neighbor = {
+        .kind = REQUEST_NEIGHBOR,
+        .id = 4,
+        .neighbor = {.which = NEIGHBOR_PREVIOUS,
+                     .event = {.counter = COUNTER_MAX, .actor = 1},
+                     .entries = {{.text = bytes_of_text("/nothing/**")}},
+                     .entries_count = 1},
+    };
+    client_submit(&client, &neighbor);
+    client_run(&client);
+    check(all, &wanted, NULL, 0);
+    ck_assert_uint_eq(all->count, here);
+    ck_assert_uint_eq(most->count, here - 1);
+    ck_assert_uint_eq(client_answer(&client, 3)->kind, REPLY_EVENTS);
+    ck_assert_uint_eq(client_answer(&client, 3)->events.count, 2);
+    ck_assert_uint_eq(client_answer(&client, 4)->code, WIRE_NOT_FOUND);
+    end();
+}
+END_TEST
+
 START_TEST(hold_up_to_an_end_that_is_still_to_come)
 {
     begin();
@@ -375,6 +422,7 @@ int main(void)
     suite_add(suite, progress_is_told_where_nothing_matches);
     suite_add(suite, limit_counts_what_matches);
     suite_add(suite, last_events_are_of_those_that_match);
+    suite_add(suite, last_events_are_found_over_a_long_way);
     suite_add(suite, hold_up_to_an_end_that_is_still_to_come);
     suite_add(suite, all_attributes_must_match);
     suite_add(suite, refuses_attributes_that_no_event_may_have);

@@ -321,6 +321,16 @@ void fixture_read(struct log_fixture *fixture, struct read *read)
     ck_abort_msg("the read does not complete");
 }
 
+unsigned fixture_search(struct log_fixture *fixture, struct read *read)
+{
+    unsigned steps = 0;
+    do {
+        fixture_read(fixture, read);
+        steps++;
+    } while (read->result == 0 && !read->done);
+    return steps;
+}
+
 static int model_compare(const void *a, const void *b)
 {
     return event_id_compare(((const struct model_event *)a)->id,

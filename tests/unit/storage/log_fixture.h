@@ -75,6 +75,9 @@ void fixture_index(struct log_fixture *fixture); // the indexer catches up
 // Runs a read to its next completion: steps the reader (and the indexer, where it waits for it).
 void fixture_read(struct log_fixture *fixture, struct read *read);
 
+// The same for LAST and NEIGHBOR, until they are done. Returns how many steps it took.
+unsigned fixture_search(struct log_fixture *fixture, struct read *read);
+
 // Sorts the model canonically.
 void fixture_sort(struct log_fixture *fixture);
 

@@ -85,7 +85,7 @@ static struct event_id last_matching(struct log_fixture *fixture, const char *pa
     read.filter = fixture_filter(pattern);
     read.events_max = n;
     ck_assert_int_eq(version_vector_copy(&read.upper, store_port_vector(fixture->port)), 0);
-    fixture_read(fixture, &read);
+    fixture_search(fixture, &read);
     ck_assert_int_eq(read.result, expected);
     struct event_id found = read.found;
     read_deinit(&read);

@@ -242,7 +242,7 @@ static void check_neighbor(struct log_fixture *fixture, const char *pattern, siz
     read.position = fixture->events[at].id;
     ck_assert_int_eq(version_vector_copy(&read.upper, store_port_vector(fixture->port)), 0);
     struct filter *filter = filter_ref(read.filter);
-    fixture_read(fixture, &read);
+    fixture_search(fixture, &read);
     size_t expected = at;
     do {
         expected += (size_t)direction;
@@ -268,7 +268,7 @@ static void check_last(struct log_fixture *fixture, const char *pattern, uint64_
     read.filter = fixture_filter_with(fixture, pattern);
     read.events_max = count;
     ck_assert_int_eq(version_vector_copy(&read.upper, store_port_vector(fixture->port)), 0);
-    fixture_read(fixture, &read);
+    fixture_search(fixture, &read);
     ck_assert_int_eq(read.result, 0);
     struct event_id expected = {0};
     size_t at = fixture->events_count;
@@ -362,6 +362,56 @@ START_TEST(the_index_answers_for_names_alone)
         check_neighbor(&fixture, pattern, at, -1);
         check_last(&fixture, pattern, 1 + random_below(&fixture.random, 20));
     }
+    is_indexed = false;
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+END_TEST
+
+// A search over all there is. Returns how many steps it took.
+static unsigned search_far(struct log_fixture *fixture, enum read_kind kind, int direction,
+                           const char *pattern, int expected)
+{
+    struct read read;
+    read_init(&read, kind);
+    read.filter = fixture_filter_with(fixture, pattern);
+    read.direction = direction;
+    read.events_max = kind == READ_LAST;
+    read.position = fixture->events[direction > 0 ? 0 : fixture->events_count - 1].id;
+    ck_assert_int_eq(version_vector_copy(&read.upper, store_port_vector(fixture->port)), 0);
+    unsigned steps = fixture_search(fixture, &read);
+    ck_assert_int_eq(read.result, expected);
+    read_deinit(&read);
+    return steps;
+}
+
+// However far the event is that is looked for, no step takes the reader for long.
+START_TEST(a_search_goes_in_steps)
+{
+    struct log_fixture fixture;
+    fixture_init(&fixture, test_seed());
+    fixture.has_attributes = true;
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 5000; i++) {
+        fixture_produce(&fixture, 1);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        fixture.wanted_type = round == 0 ? 0 : 'a';
+        const char *pattern = round == 0 ? "/none" : "/kind?/*";
+        fixture.wanted_timestamp_min_ms = round == 0 ? 0 : UINT64_MAX;
+        ck_assert_uint_ge(search_far(&fixture, READ_NEIGHBOR, 1, pattern, STORE_NOT_FOUND), 3);
+        ck_assert_uint_ge(search_far(&fixture, READ_NEIGHBOR, -1, pattern, STORE_NOT_FOUND), 3);
+        ck_assert_uint_ge(search_far(&fixture, READ_LAST, 0, pattern, 0), 3);
+    }
+    show_in_index(&fixture); // now there are hits that do not match, and none at all
+    ck_assert_uint_ge(search_far(&fixture, READ_NEIGHBOR, -1, "/kind1/*", STORE_NOT_FOUND), 1);
+    ck_assert_uint_ge(search_far(&fixture, READ_LAST, 0, "/kind?/*", 0), 3);
+    fixture.wanted_type = 0;
+    fixture.wanted_timestamp_min_ms = 0;
+    ck_assert_uint_eq(search_far(&fixture, READ_LAST, 0, "/none", 0), 1);
+    fixture_sort(&fixture);
+    check_last(&fixture, "/kind?/*", 4000);
+    check_last(&fixture, "**", 4000);
     is_indexed = false;
     fixture_close(&fixture);
     fixture_deinit(&fixture);
@@ -530,6 +580,7 @@ int main(void)
     suite_add(suite, arrival_reads_deliver_the_order_of_commits);
     suite_add(suite, events_neighbors_and_the_last_are_found);
     suite_add(suite, the_index_answers_for_names_alone);
+    suite_add(suite, a_search_goes_in_steps);
     suite_add(suite, start_positions_become_vectors);
     suite_add(suite, a_cursor_that_is_no_id_of_its_strand_is_refused);
     suite_add(suite, namespaces_are_exact_for_all_that_is_visible);
