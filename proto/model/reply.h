@@ -166,7 +166,8 @@ struct reply {
         struct {
             struct bytes text; // for people: what was done
             bool more;
-            struct bytes rows; // subscription rows (subscription_row.h)
+            struct bytes rows;      // subscription rows (subscription_row.h)
+            struct bytes consumers; // SHOW: of the one that is shown; empty: none, or not known
         } subscriptions;
         struct {
             uint32_t attempt;    // 1: they come for the first time

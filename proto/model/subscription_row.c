@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-enum { FIXED_LENGTH = 104 };
+enum { FIXED_LENGTH = 104, CONSUMER_LENGTH = 39 };
 
 static void store_fixed(uint8_t *at, const struct subscription_row *row)
 {
@@ -92,6 +92,54 @@ int subscription_row_next(struct bytes *rest, struct subscription_row *row_out)
         return ERR_INVALID;
     }
     *row_out = row;
+    *rest = left;
+    return 0;
+}
+
+// --- Consumers ---------------------------------------------------------------------------------
+
+int subscription_consumer_append(struct buffer *out, const struct subscription_consumer *consumer)
+{
+    assert(consumer->client.length <= CONSUMER_CLIENT_BYTES_MAX);
+    int err = buffer_reserve(out, CONSUMER_LENGTH + consumer->client.length);
+    if (err) {
+        return err;
+    }
+    uint8_t *at = out->data + out->length;
+    store_be64(at, consumer->id);
+    store_be16(at + 8, consumer->actor);
+    store_be32(at + 10, consumer->in_flight);
+    store_be64(at + 14, consumer->attached_ms);
+    store_be64(at + 22, consumer->delivered);
+    store_be64(at + 30, consumer->acked);
+    at[38] = (uint8_t)consumer->client.length;
+    if (consumer->client.length > 0) {
+        memcpy(at + CONSUMER_LENGTH, consumer->client.data, consumer->client.length);
+    }
+    out->length += CONSUMER_LENGTH + consumer->client.length;
+    return 0;
+}
+
+int subscription_consumer_next(struct bytes *rest, struct subscription_consumer *consumer_out)
+{
+    if (rest->length < CONSUMER_LENGTH) {
+        return ERR_INVALID;
+    }
+    const uint8_t *at = rest->data;
+    struct bytes left = bytes_of(at + CONSUMER_LENGTH, rest->length - CONSUMER_LENGTH);
+    struct subscription_consumer consumer = {
+        .id = load_be64(at),
+        .actor = load_be16(at + 8),
+        .in_flight = load_be32(at + 10),
+        .attached_ms = load_be64(at + 14),
+        .delivered = load_be64(at + 22),
+        .acked = load_be64(at + 30),
+        .client.length = at[38],
+    };
+    if (!take(&left, &consumer.client)) {
+        return ERR_INVALID;
+    }
+    *consumer_out = consumer;
     *rest = left;
     return 0;
 }

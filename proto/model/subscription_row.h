@@ -30,6 +30,25 @@ struct subscription_row {
     uint64_t parked;
 };
 
+// One consumer of a subscription that is shown.
+struct subscription_consumer {
+    uint64_t id;          // at its coordinator
+    uint16_t actor;       // of the node that its connection is to
+    uint32_t in_flight;   // events
+    uint64_t attached_ms; // for how long it has been there
+    uint64_t delivered;
+    uint64_t acked;
+    struct bytes client; // the name that the client gave itself, and its address
+};
+
+enum { CONSUMER_CLIENT_BYTES_MAX = 255 };
+
+// As rows, below. The client is at most CONSUMER_CLIENT_BYTES_MAX.
+int subscription_consumer_append(struct buffer *out,
+                                 const struct subscription_consumer *consumer) MUST_CHECK;
+int subscription_consumer_next(struct bytes *rest,
+                               struct subscription_consumer *consumer_out) MUST_CHECK;
+
 // Fixed layout, big-endian (docs/protocol.md). The definition must be sound. ERR_MEMORY leaves
 // `out` as it was.
 int subscription_row_append(struct buffer *out, const struct subscription_row *row) MUST_CHECK;

@@ -158,6 +158,7 @@ static void unpack_elements(struct unpack *unpack, struct reply *reply)
         reply->subscriptions.text = unpack_text(unpack, "text");
         reply->subscriptions.more = unpack_bool(unpack, "more");
         reply->subscriptions.rows = unpack_bin(unpack, "rows");
+        reply->subscriptions.consumers = (struct bytes){0};
         return;
     case DELIVERY_ASSIGNED:
         reply->assigned.attempt = unpack_u32(unpack, "attempt");
@@ -204,6 +205,11 @@ int reply_decode(struct bytes message, struct reply *reply_out, struct reason *r
     unpack_elements(&envelope.unpack, reply_out);
     if (envelope.kind == DELIVERY_MARK && !envelope.unpack.err && envelope.elements > elements) {
         reply_out->mark.at = envelope_unpack_event_id(&envelope.unpack, "the mark's id");
+        elements++;
+    }
+    if (envelope.kind == REPLY_SUBSCRIPTIONS && !envelope.unpack.err &&
+        envelope.elements > elements) {
+        reply_out->subscriptions.consumers = unpack_bin(&envelope.unpack, "consumers");
         elements++;
     }
     return envelope_close(&envelope, elements, name, reason);

@@ -194,10 +194,13 @@ int reply_encode(const struct reply *reply, struct buffer *out)
         pack_attached(&pack, &reply->attached);
         break;
     case REPLY_SUBSCRIPTIONS:
-        pack_front(&pack, reply, 3, out);
+        pack_front(&pack, reply, reply->subscriptions.consumers.length > 0 ? 4 : 3, out);
         pack_text(&pack, reply->subscriptions.text);
         pack_bool(&pack, reply->subscriptions.more);
         pack_bin(&pack, reply->subscriptions.rows);
+        if (reply->subscriptions.consumers.length > 0) {
+            pack_bin(&pack, reply->subscriptions.consumers);
+        }
         break;
     case DELIVERY_ASSIGNED:
         pack_events_head(&pack, reply, reply->assigned.slices.length, out);

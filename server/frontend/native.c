@@ -32,6 +32,7 @@ struct native {
     struct frontend frontend;
     struct service *service;
     struct session *session;
+    const char *peer_name; // may be NULL
     struct output output;
     bool has_clock; // the first tick has told the time
     bool has_hello;
@@ -62,6 +63,7 @@ static int native_open(const struct frontend_config *config, struct frontend **f
     }
     native->frontend.ops = &FRONTEND_NATIVE;
     native->service = config->service;
+    native->peer_name = config->peer_name;
     int err = session_open(config->service, config->owner, &native->session);
     if (err) {
         free(native);
@@ -101,7 +103,8 @@ static size_t views_length(const struct reply *reply)
     case REPLY_ATTACHED:
         return reply->attached.remark.length;
     case REPLY_SUBSCRIPTIONS:
-        return reply->subscriptions.text.length + reply->subscriptions.rows.length;
+        return reply->subscriptions.text.length + reply->subscriptions.rows.length +
+               reply->subscriptions.consumers.length;
     case REPLY_ACKED:
     case REPLY_PONG:
     case REPLY_PRODUCED:
@@ -184,6 +187,15 @@ static int end_with(struct native *native, uint64_t id, enum wire_error code, in
     return native->failure;
 }
 
+static void name_client(struct native *native, struct bytes name)
+{
+    struct reason text;
+    reason_set(&text, 0, "%.*s%s%s", (int)name.length,
+               name.length > 0 ? (const char *)name.data : "", name.length > 0 ? " " : "",
+               native->peer_name ? native->peer_name : "");
+    session_set_client(native->session, text.text);
+}
+
 static int take_hello(struct native *native, const struct request *request)
 {
     const struct request_hello *hello = &request->hello;
@@ -204,6 +216,7 @@ static int take_hello(struct native *native, const struct request *request)
         hello->version_max < PROTOCOL_VERSION_MAX ? hello->version_max : PROTOCOL_VERSION_MAX;
     item.head.hello.features = hello->features & SERVER_FEATURES;
     session_set_features(native->session, hello->features & SERVER_FEATURES);
+    name_client(native, hello->client_name);
     native->has_hello = true;
     native->failure = send_item(native, &item);
     return native->failure;

@@ -131,6 +131,29 @@ bool group_has_waiting(struct group *group, uint16_t actor, uint64_t first, uint
     return segment != NULL;
 }
 
+// The first segment of the next actor that is not done; NULL: none is.
+static struct segment *first_open(struct segment *segment)
+{
+    while (segment && segment->state == SEGMENT_DONE) {
+        segment = segment_next(segment);
+    }
+    return segment;
+}
+
+uint64_t group_oldest_ms(struct group *group)
+{
+    uint64_t oldest = 0;
+    struct segment *segment = first_open(segment_of(group->segments.first));
+    while (segment) {
+        uint64_t timestamp_ms = segment->timestamp_ms > 0 ? segment->timestamp_ms : 1;
+        oldest = oldest == 0 || timestamp_ms < oldest ? timestamp_ms : oldest;
+        struct tree_node *last =
+            tree_at_or_below(&group->segments, segment_actor(segment), UINT64_MAX);
+        segment = first_open(segment_of(last->next));
+    }
+    return oldest;
+}
+
 // --- What is to be done ------------------------------------------------------------------------
 
 bool group_next_action(struct group *group, struct instant now, struct group_action *action_out)

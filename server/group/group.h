@@ -50,6 +50,7 @@ struct group_run {
     uint32_t count;
     uint64_t key;   // hash; ignored without a key
     uint64_t bytes; // of all its events as they are sent
+    uint64_t timestamp_ms;
 };
 
 // Whether more events may be offered now: otherwise the reader is given no credit.
@@ -167,6 +168,10 @@ struct group_counts {
     uint64_t again;     // now: was handed out and is to be again, or to be parked
 };
 struct group_counts group_counts(const struct group *group);
+
+// The timestamp of the oldest event that was offered and is not done, as far as actors write theirs
+// in the order of time; 0: there is none. For status: it costs a search for each actor.
+uint64_t group_oldest_ms(struct group *group);
 
 struct group_consumer_counts {
     consumer_id id;

@@ -122,6 +122,7 @@ void segment_offer(struct group *group, struct lane *lane, const struct group_ru
         .by_id = {.high = run->actor, .low = run->first},
         .count = run->count,
         .bytes = run->bytes,
+        .timestamp_ms = run->timestamp_ms,
         .sequence = group->sequence,
         .lane = lane,
         .state = SEGMENT_WAITING,

@@ -57,6 +57,7 @@ struct segment {
     struct list_node by_time; // IN_FLIGHT: of group.in_flight
     uint64_t count;
     uint64_t bytes;
+    uint64_t timestamp_ms;
     uint64_t sequence;         // of its first event, in the order in which the reader brought them
     struct lane *lane;         // DONE: NULL
     struct consumer *consumer; // IN_FLIGHT

@@ -32,6 +32,7 @@ void consumer_letter_free(struct consumer_letter *letter)
         block_unref(letter->block);
         buffer_deinit(&letter->text);
         buffer_deinit(&letter->rows);
+        buffer_deinit(&letter->consumers);
         free(letter);
     }
 }
@@ -150,6 +151,7 @@ static void fill_answer(const struct consumer_letter *letter, struct reply *head
         head->subscriptions.text = bytes_of_text(letter->reason.text);
         head->subscriptions.more = letter->more;
         head->subscriptions.rows = buffer_bytes(&letter->rows);
+        head->subscriptions.consumers = buffer_bytes(&letter->consumers);
     }
 }
 

@@ -50,13 +50,14 @@ struct consumer_letter {
     uint64_t count;
     uint32_t end_reason;   // ENDED; 0: an error
     enum wire_error error; // ENDED, ACKED, ANSWERED; 0: none
-    struct reason reason;  // error text; ATTACHED, ANSWERED: the remark
+    struct reason reason;  // error text; ATTACHED, ANSWERED: the remark; ATTACH: who the client is
     struct event_id generation;
     struct uuid coordinator; // ATTACHED
     uint64_t channel;        // over a link between members
     bool is_created;
     bool more;
     struct buffer rows;
+    struct buffer consumers; // ANSWERED
 };
 
 struct consumer_letter *consumer_letter_new(enum letter_kind kind); // NULL: no memory

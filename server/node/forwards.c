@@ -189,7 +189,8 @@ static void take_ask_reply(struct peer *peer, struct consumer_letter *letter,
                            const struct reply *reply)
 {
     bool is_answer = reply->kind == REPLY_SUBSCRIPTIONS &&
-                     buffer_append(&letter->rows, reply->subscriptions.rows) == 0;
+                     buffer_append(&letter->rows, reply->subscriptions.rows) == 0 &&
+                     buffer_append(&letter->consumers, reply->subscriptions.consumers) == 0;
     if (!is_answer) { // it does not know it yet, or cannot say
         buffer_clear(&letter->rows);
         answer_ask_here(peer, letter);

@@ -2,6 +2,7 @@
 // last one has left, begun anew when its subscription is reset.
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/node/groups_state.h"
@@ -299,7 +300,12 @@ int groups_attach(struct groups *groups, struct bytes name, const struct attach_
                       : SUBSCRIPTION_CREDIT_BYTES_MAX,
         .ops = options->ops,
         .context = options->context,
+        .actor = options->actor,
+        .since = groups->cluster->service->now,
     };
+    (void)snprintf(attachment->client, sizeof attachment->client, "%.*s",
+                   (int)options->client.length,
+                   options->client.length > 0 ? (const char *)options->client.data : "");
     list_init(&attachment->link);
     err = join(durable->hosting, attachment, reason);
     if (err) {

@@ -187,6 +187,7 @@ static int offer_events(struct offer *offer, const struct slice *slice)
             run.first = slice->first + i;
             run.key = key;
             run.bytes = SLICE_HEADER_LENGTH;
+            run.timestamp_ms = slice->timestamp_ms;
         }
         run.count++;
         run.bytes += event.encoded.length;
@@ -204,6 +205,7 @@ static int offer_slice(struct offer *offer, const struct slice *slice)
         .first = slice->first,
         .count = slice->count,
         .bytes = SLICE_HEADER_LENGTH + slice->events.length,
+        .timestamp_ms = slice->timestamp_ms,
     };
     return offer_run(offer, &run);
 }
@@ -235,6 +237,7 @@ static int take_slices(struct hosting *hosting, const struct session_item *item)
         struct slice slice;
         err = slice_next(&rest, &slice);
         assert(err == 0); // made in this process
+        hosting->reader_at_ms = slice.timestamp_ms;
         err = offer_slice(&offer, &slice);
     }
     return err ? err : offer_flush(&offer);

@@ -1,5 +1,6 @@
 // Which durable subscriptions there are: a fold of events for each name, in the order of names.
 
+#include "proto/model/subscription_row.h"
 #include "server/node/groups_state.h"
 
 #include <assert.h>
@@ -217,6 +218,18 @@ int groups_take_event(struct groups *groups, struct bytes space, struct event_id
 
 // --- What there is -----------------------------------------------------------------------------
 
+// Of a reader that is behind and has nothing open, the place counts.
+static uint64_t lag_ms_of(const struct hosting *hosting)
+{
+    const struct service *service = hosting->groups->cluster->service;
+    uint64_t now_ms = service->env.wall_ms(service->env.context);
+    uint64_t oldest_ms = group_oldest_ms(hosting->group);
+    if (oldest_ms == 0 && !hosting->has_caught_up) {
+        oldest_ms = hosting->reader_at_ms;
+    }
+    return oldest_ms > 0 && oldest_ms < now_ms ? now_ms - oldest_ms : 0;
+}
+
 int groups_look(struct groups *groups, struct bytes name, bool after, struct group_row *row_out)
 {
     uint32_t place = place_of(groups, name);
@@ -249,7 +262,60 @@ int groups_look(struct groups *groups, struct bytes name, bool after, struct gro
     row_out->is_coordinated = true;
     row_out->consumers = hosting->attachments_count;
     row_out->counts = group_counts(hosting->group);
+    row_out->lag_ms = lag_ms_of(hosting);
     return group_position(hosting->group, &row_out->position);
+}
+
+// Numbers of consumers, by their ids.
+static const struct group_consumer_counts *counts_of(const struct group_consumer_counts *counts,
+                                                     uint32_t count, consumer_id id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (counts[i].id == id) {
+            return &counts[i];
+        }
+    }
+    return NULL;
+}
+
+static int append_consumer(const struct attachment *attachment,
+                           const struct group_consumer_counts *counts, struct buffer *out)
+{
+    const struct service *service = attachment->hosting->groups->cluster->service;
+    const struct subscription_consumer row = {
+        .id = attachment->id,
+        .actor = attachment->actor,
+        .in_flight = counts->in_flight,
+        .attached_ms = (uint64_t)(service->now.ns - attachment->since.ns) / 1000000,
+        .delivered = counts->delivered,
+        .acked = counts->acked,
+        .client = bytes_of_text(attachment->client),
+    };
+    return subscription_consumer_append(out, &row);
+}
+
+int groups_append_consumers(struct groups *groups, struct bytes name, struct buffer *out)
+{
+    const struct durable *durable = durable_find(groups, name);
+    if (!durable || !durable->hosting || durable->hosting->attachments_count == 0) {
+        return 0;
+    }
+    const struct hosting *hosting = durable->hosting;
+    uint32_t most = hosting->attachments_count;
+    struct group_consumer_counts *counts = malloc(most * sizeof *counts);
+    if (!counts) {
+        return ERR_MEMORY;
+    }
+    uint32_t count = group_consumers(hosting->group, counts, most);
+    int err = 0;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        const struct attachment *attachment = container_of(link, struct attachment, link);
+        const struct group_consumer_counts *found = counts_of(counts, count, attachment->id);
+        err = err || !found ? err : append_consumer(attachment, found, out);
+    }
+    free(counts);
+    return err;
 }
 
 // --- Turns -------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ struct attach_options {
     uint64_t credit_bytes;
     const struct attachment_ops *ops;
     void *context;
+    struct bytes client; // who it is, for people (CONSUMER_CLIENT_BYTES_MAX, cut)
+    uint16_t actor;      // of the node that its connection is to
 };
 
 // ERR_NOT_FOUND: there is no such subscription; ERR_BUSY: as many consumers as it may have; both
@@ -105,9 +107,15 @@ struct group_row {
     bool is_coordinated; // here, with consumers or just now without
     uint32_t consumers;
     struct group_counts counts;
+    uint64_t lag_ms; // how old the oldest event is that was read and is not done; 0: none is
 };
 
 // The subscription of that name, or with `after` the next one behind it in byte order.
 // ERR_NOT_FOUND, ERR_MEMORY. Views are valid until the next turn.
 int groups_look(struct groups *groups, struct bytes name, bool after,
                 struct group_row *row_out) MUST_CHECK;
+
+// Appends the rows of the consumers of a group that is coordinated here (subscription_row.h), in
+// the order in which they came; else none. ERR_MEMORY: a part of them.
+int groups_append_consumers(struct groups *groups, struct bytes name,
+                            struct buffer *out) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "proto/base/list.h"
 #include "proto/model/slice.h"
 #include "proto/model/subscription_fold.h"
+#include "proto/model/subscription_row.h"
 #include "server/node/cluster_state.h"
 #include "server/node/groups.h"
 
@@ -59,6 +60,7 @@ struct hosting {
     // reading
     struct session *session; // NULL: to be opened
     struct instant open_at;  // not before
+    uint64_t reader_at_ms;   // timestamp of what it brought last; 0: nothing
     bool has_caught_up;      // the reader; what it brought may wait yet
     struct list_node held;
     size_t held_bytes;
@@ -85,6 +87,9 @@ struct attachment {
     struct hosting *hosting;
     consumer_id id;
     uint32_t in_flight_max;
+    uint16_t actor; // of the node that its connection is to
+    struct instant since;
+    char client[CONSUMER_CLIENT_BYTES_MAX + 1];
     bool is_told;    // that the group has caught up
     uint64_t credit; // so much was given and not spent: for a group that begins anew
     const struct attachment_ops *ops;

@@ -107,6 +107,7 @@ static int append_row(const struct seats *seats, const struct group_row *row, st
     if (row->is_coordinated) {
         out.flags = SUBSCRIPTION_ROW_COORDINATED;
         out.coordinator = node_actor(seats->cluster->node);
+        out.lag_ms = row->lag_ms;
         out.consumers = row->consumers;
         out.in_flight = row->counts.in_flight;
         out.waiting = row->counts.waiting;
@@ -133,6 +134,9 @@ void seats_look_up(struct seats *seats, struct consumer_letter *letter)
         position_deinit(&row.position);
         name = row.name;
         letter->more = is_list && err == 0 && count + 1 == ROWS_PAGE_MAX;
+    }
+    if (err == 0 && !is_list) {
+        err = groups_append_consumers(seats->cluster->groups, request->name, &letter->consumers);
     }
     letter->error = 0;
     if (err == ERR_NOT_FOUND && !is_list) {

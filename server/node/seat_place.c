@@ -119,6 +119,9 @@ static void attach_here(struct seat *seat)
         .credit_bytes = seat->consumer && seat->credit > 0 ? (uint64_t)seat->credit : 0,
         .ops = &HERE_OPS,
         .context = seat,
+        .client = bytes_of_text(seat->request->reason.text),
+        .actor = seat->consumer ? node_actor(seats->cluster->node)
+                                : seat->peer->hello->message.hello.actor,
     };
     struct event_id generation;
     struct reason reason = {0};

@@ -64,6 +64,9 @@ void *service_take_ready(struct service *service);
 int session_open(struct service *service, void *owner, struct session **session_out) MUST_CHECK;
 void session_close(struct session *session);
 
+// Who the client is, for people; kept, cut.
+void session_set_client(struct session *session, const char *text);
+
 // What the client said in hello: decides how events are delivered to it.
 void session_set_features(struct session *session, uint32_t features);
 

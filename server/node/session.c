@@ -144,6 +144,11 @@ void session_close(struct session *session)
     session_landed(session);
 }
 
+void session_set_client(struct session *session, const char *text)
+{
+    (void)snprintf(session->client, sizeof session->client, "%s", text);
+}
+
 void session_set_features(struct session *session, uint32_t features)
 {
     session->features = features;

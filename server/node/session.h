@@ -5,6 +5,7 @@
 
 #include "proto/base/limits.h"
 #include "proto/base/list.h"
+#include "proto/model/subscription_row.h"
 #include "server/node/service.h"
 
 struct cluster_reply;
@@ -44,6 +45,7 @@ struct session {
     struct list_node ready_link; // of those to be returned by service_take_ready
     struct list_node congested_link;
     uint32_t features;
+    char client[CONSUMER_CLIENT_BYTES_MAX + 1];
     bool is_closed;
     bool is_saturated;
     uint32_t in_flight; // appends and reads in the store

@@ -114,6 +114,51 @@ START_TEST(every_prefix_is_refused)
 }
 END_TEST
 
+START_TEST(consumers_come_back_as_they_were)
+{
+    const struct subscription_consumer consumers[2] = {
+        {
+            .id = 7,
+            .actor = 2,
+            .in_flight = 3,
+            .attached_ms = 4,
+            .delivered = 5,
+            .acked = 6,
+            .client = bytes_of_text("billing 10.0.0.1:5000"),
+        },
+        {.id = UINT64_MAX},
+    };
+    struct buffer out = {0};
+    ck_assert_int_eq(subscription_consumer_append(&out, &consumers[0]), 0);
+    assert_bytes_are(buffer_bytes(&out),
+                     "0000000000000007 0002 00000003 0000000000000004 0000000000000005"
+                     "0000000000000006 15 62696c6c696e672031302e302e302e313a35303030");
+    for (size_t length = 0; length < out.length; length++) {
+        struct bytes copy = exact_copy(bytes_of(out.data, length));
+        struct bytes rest = copy;
+        struct subscription_consumer consumer;
+        ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), ERR_INVALID);
+        ck_assert_uint_eq(rest.length, length);
+        exact_free(copy);
+    }
+    ck_assert_int_eq(subscription_consumer_append(&out, &consumers[1]), 0);
+    struct bytes rest = buffer_bytes(&out);
+    for (size_t i = 0; i < 2; i++) {
+        struct subscription_consumer consumer;
+        ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), 0);
+        ck_assert_uint_eq(consumer.id, consumers[i].id);
+        ck_assert_uint_eq(consumer.actor, consumers[i].actor);
+        ck_assert_uint_eq(consumer.in_flight, consumers[i].in_flight);
+        ck_assert_uint_eq(consumer.attached_ms, consumers[i].attached_ms);
+        ck_assert_uint_eq(consumer.delivered, consumers[i].delivered);
+        ck_assert_uint_eq(consumer.acked, consumers[i].acked);
+        ck_assert(bytes_equal(consumer.client, consumers[i].client));
+    }
+    ck_assert_uint_eq(rest.length, 0);
+    buffer_deinit(&out);
+}
+END_TEST
+
 START_TEST(what_is_no_cursor_or_definition_is_refused)
 {
     static const size_t PLACES[] = {110, 117}; // the cursor's map, the definition's key
@@ -135,6 +180,7 @@ int main(void)
     suite_add(suite, bytes_are_the_published_ones);
     suite_add(suite, rows_are_taken_one_by_one);
     suite_add(suite, every_prefix_is_refused);
+    suite_add(suite, consumers_come_back_as_they_were);
     suite_add(suite, what_is_no_cursor_or_definition_is_refused);
     return check_main(suite);
 }

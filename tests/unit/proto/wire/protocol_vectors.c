@@ -245,6 +245,7 @@ const struct expected_reply EXPECTED_REPLIES[] = {
     {"mark-moved", {DELIVERY_MARK, 24, CURSOR_1003_1_999_2, .mark = {MARK_MOVED, 1007}}},
     {"end-deleted", {DELIVERY_END, 24, CURSOR_1003_1_999_2, .end = {END_DELETED, 4}}},
     {"subscriptions-reply", {REPLY_SUBSCRIPTIONS, 29, CURSOR_1042_1}},
+    {"subscriptions-consumers", {REPLY_SUBSCRIPTIONS, 29, CURSOR_1042_1}},
 };
 const size_t EXPECTED_REPLIES_COUNT = COUNT(EXPECTED_REPLIES);
 

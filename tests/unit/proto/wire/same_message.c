@@ -311,6 +311,7 @@ void assert_same_reply(const struct reply *a, const struct reply *b)
         assert_same_bytes(a->subscriptions.text, b->subscriptions.text);
         ck_assert_int_eq(a->subscriptions.more, b->subscriptions.more);
         assert_same_bytes(a->subscriptions.rows, b->subscriptions.rows);
+        assert_same_bytes(a->subscriptions.consumers, b->subscriptions.consumers);
         return;
     case DELIVERY_ASSIGNED:
         ck_assert_uint_eq(a->assigned.attempt, b->assigned.attempt);

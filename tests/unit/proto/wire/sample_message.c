@@ -409,6 +409,7 @@ void sample_reply(struct sample *sample, enum reply_kind kind, struct reply *rep
         reply_out->subscriptions.text = bytes_up_to(sample, 300);
         reply_out->subscriptions.more = toss(sample);
         reply_out->subscriptions.rows = bytes_up_to(sample, 65536);
+        reply_out->subscriptions.consumers = bytes_up_to(sample, 1000);
         return;
     case DELIVERY_ASSIGNED:
         reply_out->assigned.attempt = number32(sample);

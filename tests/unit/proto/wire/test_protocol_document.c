@@ -229,6 +229,20 @@ static void check_subscription(struct bytes rows)
     version_vector_deinit(&cursor);
 }
 
+static void check_consumer(struct bytes rest)
+{
+    struct subscription_consumer consumer;
+    ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), 0);
+    ck_assert_uint_eq(rest.length, 0);
+    ck_assert_uint_eq(consumer.id, 7);
+    ck_assert_uint_eq(consumer.actor, 2);
+    ck_assert_uint_eq(consumer.in_flight, 3);
+    ck_assert_uint_eq(consumer.attached_ms, 60000);
+    ck_assert_uint_eq(consumer.delivered, 1000);
+    ck_assert_uint_eq(consumer.acked, 997);
+    ck_assert(text_is(consumer.client, "billing 10.0.0.1:5000"));
+}
+
 static void check_request(const struct expected_request *expected, struct bytes frame)
 {
     struct request decoded;
@@ -268,8 +282,13 @@ static void check_reply(const struct expected_reply *expected, struct bytes fram
         check_slices(bytes_of_text(expected->name), decoded.assigned.slices);
         reply.assigned.slices = decoded.assigned.slices;
     } else if (reply.kind == REPLY_SUBSCRIPTIONS) {
-        check_subscription(decoded.subscriptions.rows);
+        if (decoded.subscriptions.consumers.length > 0) {
+            check_consumer(decoded.subscriptions.consumers);
+        } else {
+            check_subscription(decoded.subscriptions.rows);
+        }
         reply.subscriptions.rows = decoded.subscriptions.rows;
+        reply.subscriptions.consumers = decoded.subscriptions.consumers;
     }
     assert_same_reply(&reply, &decoded);
     struct buffer again = {0};

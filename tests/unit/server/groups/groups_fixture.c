@@ -157,6 +157,8 @@ void taker_attach_named(struct cluster_fixture *fixture, const char *name, struc
         .credit_bytes = SUBSCRIPTION_CREDIT_BYTES_MAX,
         .ops = &TAKER_OPS,
         .context = taker,
+        .client = bytes_of_text("a taker"),
+        .actor = 9,
     };
     struct event_id generation;
     struct reason reason = {0};

@@ -18,7 +18,7 @@ static struct cluster_fixture fixture;
 static struct session *session;
 static struct said replies[REPLIES_MAX];
 static unsigned replies_count;
-static struct buffer rows; // of the last SUBSCRIPTIONS
+static struct buffer rows; // of consumers: of the last SUBSCRIPTIONS
 
 static void setup(void)
 {
@@ -52,7 +52,7 @@ static void note(const struct session_item *item)
         said->end_reason = item->head.end.reason;
     } else if (item->head.kind == REPLY_SUBSCRIPTIONS) {
         buffer_clear(&rows);
-        ck_assert_int_eq(buffer_append(&rows, item->head.subscriptions.rows), 0);
+        ck_assert_int_eq(buffer_append(&rows, item->head.subscriptions.consumers), 0);
     }
 }
 
@@ -230,14 +230,38 @@ START_TEST(a_session_may_end_and_a_node_may_stop_while_they_wait)
 }
 END_TEST
 
+// --- Asking ------------------------------------------------------------------------------------
+
+START_TEST(show_says_who_its_consumers_are)
+{
+    struct buffer cursor = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 0));
+    struct request show = {.kind = REQUEST_SUBSCRIPTIONS, .id = 1};
+    struct subscription_consumer consumer;
+    session_set_client(session, "billing 10.0.0.1:5000");
+    show.subscriptions.which = SUBSCRIPTIONS_SHOW;
+    show.subscriptions.name = bytes_of_text(GROUP_NAME);
+    submit(&request);
+    produce(&fixture, 4);
+    pass_ms(10);
+    submit(&show);
+    pass_ms(10);
+    struct bytes rest = buffer_bytes(&rows);
+    ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), 0);
+    ck_assert_uint_eq(consumer.in_flight, 4);
+    ck_assert_uint_eq(consumer.actor, node_actor(fixture.nodes[0].node));
+    ck_assert(bytes_equal(consumer.client, bytes_of_text("billing 10.0.0.1:5000")));
+    ck_assert_uint_eq(rest.length, 0);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        attach_waits_for_what_after_names,
-        attach_fails_when_it_does_not_come_in_time,
-        what_is_said_while_it_waits_holds,
-        subscriptions_waits_for_what_after_names,
-        a_session_may_end_and_a_node_may_stop_while_they_wait,
+        attach_waits_for_what_after_names, attach_fails_when_it_does_not_come_in_time,
+        what_is_said_while_it_waits_holds, subscriptions_waits_for_what_after_names,
+        show_says_who_its_consumers_are,   a_session_may_end_and_a_node_may_stop_while_they_wait,
     };
     Suite *suite = suite_create("consumers");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include "proto/model/subscription_row.h"
 #include "tests/unit/server/groups/groups_fixture.h"
 
 static struct cluster_fixture fixture;
@@ -182,6 +183,68 @@ START_TEST(each_consumer_is_told_once_that_all_there_was_is_handed_out)
     ck_assert_uint_eq(taker.caught_up + second.caught_up, 2);
     taker_deinit(&taker);
     taker_deinit(&second);
+    groups_close(&fixture);
+}
+END_TEST
+
+// --- What it says of itself --------------------------------------------------------------------
+
+static uint64_t lag_ms(void)
+{
+    struct group_row row = look(&fixture);
+    position_deinit(&row.position);
+    return row.lag_ms;
+}
+
+START_TEST(its_lag_is_the_age_of_the_oldest_event_that_is_not_done)
+{
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 1);
+    cluster_pass_ms(&fixture, 700);
+    produce(&fixture, 1);
+    cluster_pass_ms(&fixture, 300);
+    taker_attach(&fixture, &taker, 1);
+    ck_assert_uint_eq(lag_ms(), 1000); // in flight
+    taker_ack(&taker, 0, 1);
+    ck_assert_uint_eq(lag_ms(), 300); // waiting
+    cluster_settle(&fixture);
+    taker_ack(&taker, 1, 1);
+    cluster_pass_ms(&fixture, 500);
+    ck_assert_uint_eq(lag_ms(), 0);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(it_says_who_its_consumers_are)
+{
+    struct taker takers[2];
+    struct buffer rows = {0};
+    struct subscription_consumer consumer;
+    open_group(NULL);
+    produce(&fixture, 3);
+    taker_attach(&fixture, &takers[0], 100);
+    cluster_pass_ms(&fixture, 250);
+    taker_attach(&fixture, &takers[1], 100);
+    taker_ack(&takers[0], 0, 1);
+    ck_assert_int_eq(groups_append_consumers(groups_of(&fixture), bytes_of_text(GROUP_NAME), &rows),
+                     0);
+    struct bytes rest = buffer_bytes(&rows);
+    ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), 0);
+    ck_assert_uint_eq(consumer.in_flight, 2);
+    ck_assert_uint_eq(consumer.delivered, 3);
+    ck_assert_uint_eq(consumer.acked, 1);
+    ck_assert_uint_eq(consumer.attached_ms, 250);
+    ck_assert_uint_eq(consumer.actor, 9);
+    ck_assert(bytes_equal(consumer.client, bytes_of_text("a taker")));
+    ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), 0);
+    ck_assert_uint_eq(consumer.in_flight, 0);
+    ck_assert_uint_eq(rest.length, 0);
+    ck_assert_int_eq(groups_append_consumers(groups_of(&fixture), bytes_of_text("none"), &rows), 0);
+    buffer_deinit(&rows);
+    taker_deinit(&takers[0]);
+    taker_deinit(&takers[1]);
     groups_close(&fixture);
 }
 END_TEST
@@ -371,6 +434,8 @@ int main(void)
     suite_add(suite, a_long_way_without_a_match_is_not_read_again);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
     suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
+    suite_add(suite, its_lag_is_the_age_of_the_oldest_event_that_is_not_done);
+    suite_add(suite, it_says_who_its_consumers_are);
     suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
     suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);
