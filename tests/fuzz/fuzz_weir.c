@@ -1,5 +1,6 @@
 // Hostile nodes, for a client of the public API: whatever it receives, over however many
-// connections, it hands out what is right and goes on. It has two subscriptions, produces and asks.
+// connections, it hands out what is right and goes on. It has two subscriptions, attaches, produces
+// and asks.
 // The input is pieces: a byte that says what the program does before (see `act`), a length, bytes.
 
 #include <assert.h>
@@ -36,6 +37,54 @@ static void ask(struct weir *weir)
     (void)!weir_cluster(weir, &action, NULL, NULL);
     action.kind = WEIR_CLUSTER_STATUS;
     (void)!weir_cluster(weir, &action, NULL, NULL);
+    (void)!weir_subscriptions_list(weir, (struct weir_bytes){0}, NULL, NULL);
+    (void)!weir_subscriptions_delete(weir, "jobs", NULL, NULL);
+}
+
+static void attach(struct weir *weir)
+{
+    struct weir_definition definition = {.size = sizeof definition};
+    struct weir_attach_options options = {.size = sizeof options,
+                                          .name = "jobs",
+                                          .definition = &definition,
+                                          .in_flight = 3,
+                                          .has_ack_results = true};
+    uint64_t attachment;
+    (void)!weir_attach(weir, &options, &attachment);
+    options.ack_mode = WEIR_ACK_AUTOMATIC;
+    (void)!weir_attach(weir, &options, &attachment);
+}
+
+// Says of some events what is to become of them.
+static void work(struct weir *weir, const struct weir_notice *notice)
+{
+    struct weir_id id = notice->event->id;
+    uint64_t attachment = notice->subscription;
+    int err = 0;
+    switch (id.counter % 4) {
+    case 0:
+        err = weir_ack(weir, attachment, id);
+        break;
+    case 1:
+        err = weir_ack_up_to(weir, attachment, id);
+        break;
+    case 2:
+        err = weir_nack(weir, attachment, id, 1, "later");
+        break;
+    case 3:
+        break;
+    }
+    assert(err == 0 || err == WEIR_ERR_BUSY);
+}
+
+static void look_at_acked(const struct weir_acked *acked)
+{
+    uint64_t events = 0;
+    for (size_t i = 0; i < acked->ranges_count; i++) {
+        events += acked->ranges[i].last - acked->ranges[i].first + 1;
+    }
+    assert(events == acked->events && acked->counted <= events && events > 0);
+    assert((acked->err == 0) == (acked->text == NULL));
 }
 
 static void look_at_result(const struct weir_result *result)
@@ -51,6 +100,10 @@ static void look_at_result(const struct weir_result *result)
     }
     while (weir_result_namespace(result, &row) == 0) {
         assert(row->name.length > 0);
+    }
+    const struct weir_subscription_row *subscription;
+    while (weir_result_subscription(result, &subscription) == 0) {
+        assert(subscription->cursor[0] == '@' && subscription->definition->concurrency > 0);
     }
     while (weir_result_member(result, &member) == 0) {
         assert(member->node[0]);
@@ -72,6 +125,12 @@ static void look(struct weir *weir, const struct weir_notice *notice)
         assert(notice->event->id.counter != 0 && notice->event->id.actor != 0);
         while (weir_event_attribute(notice->event, &position, &attribute) == 0) {
         }
+        if (weir_find_attachment(weir, notice->subscription)) {
+            work(weir, notice);
+        }
+    }
+    if (notice->kind == WEIR_NOTICE_ACKED) {
+        look_at_acked(notice->acked);
     }
     if (notice->kind == WEIR_NOTICE_RESULT) {
         look_at_result(notice->result);
@@ -118,7 +177,7 @@ static bool connect_again(struct weir *weir, int64_t *now)
 
 static void act(struct weir *weir, uint8_t what, int64_t now)
 {
-    switch (what % 8) {
+    switch (what % 11) {
     case 0:
         take(weir, UINT32_MAX);
         break;
@@ -145,6 +204,16 @@ static void act(struct weir *weir, uint8_t what, int64_t now)
         break;
     case 7:
         ask(weir);
+        break;
+    case 8:
+        attach(weir);
+        break;
+    case 9:
+        (void)!weir_detach(weir, 3);
+        break;
+    case 10:
+        weir_flush_acks(weir);
+        weir_tick(weir, now);
         break;
     }
 }

@@ -4,37 +4,8 @@
 
 #include "client/weir.h"
 #include "proto/wire/message.h"
+#include "tests/unit/client/failing/failing_allocations.h"
 #include "tests/unit/client/scripted_node.h"
-
-static uint64_t allocations;
-static uint64_t failing; // 0: none
-
-static bool fails(void)
-{
-    allocations++;
-    return failing != 0 && allocations == failing;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__real_realloc(void *pointer, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    return fails() ? NULL : __real_realloc(pointer, size);
-}
 
 struct heard {
     uint64_t events;
