@@ -117,6 +117,22 @@ static void detach(struct consumer *consumer)
     }
 }
 
+// What is here yet never went to the client: handing it out was no attempt.
+static void give_back(struct consumer *consumer)
+{
+    LIST_FOR_EACH(&consumer->inbox, link)
+    {
+        struct consumer_letter *letter = container_of(link, struct consumer_letter, link);
+        if (letter->kind == LETTER_ASSIGNED && consumer->is_known) {
+            list_remove(link);
+            letter->kind = LETTER_UNTAKEN;
+            if (!consumer_letter_send(consumer->session->service->node, letter)) {
+                consumer_letter_free(letter);
+            }
+        }
+    }
+}
+
 // Nothing more is said to the client.
 static void consumer_close(struct consumer *consumer)
 {
@@ -125,6 +141,7 @@ static void consumer_close(struct consumer *consumer)
     list_remove(&consumer->ready_link);
     list_remove(&consumer->link);
     atomic_fetch_sub_explicit(&session->service->counters->subscriptions, 1, memory_order_relaxed);
+    give_back(consumer);
     detach(consumer);
     free_if_done(consumer);
 }

@@ -19,8 +19,9 @@ enum letter_kind {
     LETTER_CREDIT,
     LETTER_ACK,
     LETTER_NACK,
-    LETTER_DETACH, // the last; comes back as GONE
-    LETTER_ASK,    // SUBSCRIPTIONS; of a session, not of a consumer
+    LETTER_UNTAKEN, // what was assigned and did not go to the client; before DETACH
+    LETTER_DETACH,  // the last; comes back as GONE
+    LETTER_ASK,     // SUBSCRIPTIONS; of a session, not of a consumer
     // to the consumer
     LETTER_ATTACHED,
     LETTER_ASSIGNED,

@@ -255,13 +255,29 @@ static void take_credit(struct consumer_letter *letter)
 
 // --- Letters -----------------------------------------------------------------------------------
 
+static void take_untaken(struct consumer_letter *letter)
+{
+    const struct seat *seat = consumer_seat(letter->consumer);
+    struct bytes rest = bytes_of(letter->block->data + letter->offset, letter->length);
+    struct slice slice;
+    while (seat && seat->attachment && rest.length > 0 && slice_next(&rest, &slice) == 0) {
+        const struct done_range range = {
+            .actor = slice.actor,
+            .first = slice.first,
+            .last = slice.first + slice.count - 1,
+        };
+        groups_give_back(seat->attachment, &range);
+    }
+    consumer_letter_free(letter);
+}
+
 static void refuse(struct seats *seats, struct consumer_letter *letter)
 {
     if (letter->kind == LETTER_DETACH) {
         take_detach(seats, letter);
         return;
     }
-    if (letter->kind == LETTER_CREDIT) {
+    if (letter->kind == LETTER_CREDIT || letter->kind == LETTER_UNTAKEN) {
         consumer_letter_free(letter);
         return;
     }
@@ -279,6 +295,8 @@ static void take(struct seats *seats, struct consumer_letter *letter)
         take_attach(seats, letter);
     } else if (letter->kind == LETTER_CREDIT) {
         take_credit(letter);
+    } else if (letter->kind == LETTER_UNTAKEN) {
+        take_untaken(letter);
     } else if (letter->kind == LETTER_ACK || letter->kind == LETTER_NACK) {
         seat_take_ack(seats, consumer_seat(letter->consumer), letter);
     } else if (letter->kind == LETTER_DETACH) {

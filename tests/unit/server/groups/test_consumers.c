@@ -230,6 +230,38 @@ START_TEST(a_session_may_end_and_a_node_may_stop_while_they_wait)
 }
 END_TEST
 
+// --- Attempts ----------------------------------------------------------------------------------
+
+START_TEST(what_a_client_never_took_was_no_attempt)
+{
+    struct buffer cursor = {0};
+    struct taker taker;
+    struct session *other;
+    struct session_item item;
+    struct request request = attach_request(cursor_ahead(&cursor, 0));
+    ck_assert_int_eq(session_open(fixture.nodes[0].service, &fixture, &other), 0);
+    ck_assert_int_eq(session_submit(other, &request, fixture.now), 0);
+    cluster_pass_ms(&fixture, 10);
+    produce(&fixture, 5);
+    for (bool is_taken = false; !is_taken;) { // the first piece is on its way
+        ck_assert(session_take(other, &item));
+        is_taken = item.head.kind == DELIVERY_ASSIGNED;
+        block_unref(item.block);
+    }
+    produce(&fixture, 5);
+    produce(&fixture, 5);
+    session_close(other);
+    cluster_settle(&fixture);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 15);
+    for (uint32_t i = 0; i < 15; i++) {
+        ck_assert_uint_eq(taker.events[i].attempt, i < 5 ? 2 : 1);
+    }
+    taker_deinit(&taker);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
 // --- Asking ------------------------------------------------------------------------------------
 
 START_TEST(show_says_who_its_consumers_are)
@@ -259,9 +291,13 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        attach_waits_for_what_after_names, attach_fails_when_it_does_not_come_in_time,
-        what_is_said_while_it_waits_holds, subscriptions_waits_for_what_after_names,
-        show_says_who_its_consumers_are,   a_session_may_end_and_a_node_may_stop_while_they_wait,
+        attach_waits_for_what_after_names,
+        attach_fails_when_it_does_not_come_in_time,
+        what_is_said_while_it_waits_holds,
+        subscriptions_waits_for_what_after_names,
+        what_a_client_never_took_was_no_attempt,
+        show_says_who_its_consumers_are,
+        a_session_may_end_and_a_node_may_stop_while_they_wait,
     };
     Suite *suite = suite_create("consumers");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
