@@ -3,7 +3,7 @@
 #include "client-cli/after_options.h"
 
 #include "client-cli/parse.h"
-#include "proto/model/version_vector.h"
+#include "client/weir.h"
 
 enum { OPTION_AFTER = 0x300, OPTION_AFTER_TIMEOUT };
 
@@ -17,17 +17,11 @@ static const struct argp_option option_table[] = {
 
 static void set_cursor(struct after_options *after, const char *text, struct argp_state *state)
 {
-    struct version_vector cursor = {0};
-    struct reason reason = {0};
-    if (version_vector_parse(bytes_of_text(text), &cursor, &reason) != 0) {
+    struct weir_reason reason;
+    if (weir_cursor_check(text, &reason) != 0) {
         argp_error(state, "--after: '%s' is not a cursor: %s", text, reason.text);
     }
-    buffer_clear(&after->cursor);
-    if (version_vector_encode(&cursor, &after->cursor) != 0) {
-        argp_failure(state, 1, 0, "%s", err_text(ERR_MEMORY));
-    }
-    version_vector_deinit(&cursor);
-    after->after.cursor = buffer_bytes(&after->cursor);
+    after->cursor = text;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -42,11 +36,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (!parse_duration_ms(argument, &ms) || ms == 0 || ms > UINT32_MAX) {
             argp_error(state, "--after-timeout: '%s' is not a duration (500ms, 10s, 1m)", argument);
         }
-        after->after.timeout_ms = (uint32_t)ms;
-        after->has_timeout = true;
+        after->timeout_ms = (uint32_t)ms;
         return 0;
     case ARGP_KEY_END:
-        if (after->has_timeout && after->cursor.length == 0) {
+        if (after->timeout_ms > 0 && !after->cursor) {
             argp_error(state, "--after-timeout is for --after");
         }
         return 0;
@@ -56,8 +49,3 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 }
 
 const struct argp after_options_argp = {.options = option_table, .parser = parse};
-
-void after_options_deinit(struct after_options *options)
-{
-    buffer_deinit(&options->cursor);
-}

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "client-cli/clock.h"
 #include "client-cli/parse.h"
 #include "client-cli/print_event.h"
 
@@ -28,7 +29,7 @@ struct options {
     struct bench_options bench;
     enum format format;
     bool has_duration;
-    struct parse_address to;
+    char to[CONNECTION_ADDRESS_SIZE];
 };
 
 static const struct argp_option option_table[] = {
@@ -82,10 +83,13 @@ static void set_kind(struct options *options, const char *text, struct argp_stat
 
 static void set_to(struct options *options, const char *text, struct argp_state *state)
 {
-    if (!parse_address(text, &options->to)) {
+    struct parse_address to;
+    if (!parse_address(text, &to)) {
         argp_error(state, "--to: '%s' is not HOST:PORT", text);
+        return;
     }
-    options->bench.to = (struct dial_address){.host = options->to.host, .port = options->to.port};
+    connection_address_format(to.host, to.port, options->to);
+    options->bench.to = options->to;
 }
 
 // What the lag of replication is remembered for: 8 bytes each.
@@ -98,10 +102,10 @@ static void check_together(const struct options *options, struct argp_state *sta
     if (!bench->kind) {
         return;
     }
-    if (bench->is_replicate && !bench->to.host) {
+    if (bench->is_replicate && !bench->to) {
         argp_error(state, "replicate: where to is missing: --to HOST:PORT");
     }
-    if (!bench->is_replicate && bench->to.host) {
+    if (!bench->is_replicate && bench->to) {
         argp_error(state, "--to is for replicate, not for %s", bench->kind);
     }
     if (bench->is_replicate && bench->rate * duration_s > REPLICATE_EVENTS_MAX) {

@@ -18,7 +18,7 @@ struct bench_options {
     uint64_t duration_s; // 0: to the end
     bool is_random;      // payloads
     bool is_replicate;   // consumers are at `to`, latency counts from the acknowledgement
-    struct dial_address to;
+    const char *to;      // address; NULL: not given
     struct patterns patterns;
 };
 
@@ -50,5 +50,5 @@ struct bench_events *bench_events_new(const struct bench_options *options); // N
 void bench_events_free(struct bench_events *events);
 
 // The next namespace in turn, and the next payload.
-struct bytes bench_events_name(struct bench_events *events);
-struct bytes bench_events_payload(struct bench_events *events);
+const char *bench_events_name(struct bench_events *events);
+struct weir_bytes bench_events_payload(struct bench_events *events);

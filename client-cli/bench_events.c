@@ -89,15 +89,16 @@ void bench_events_free(struct bench_events *events)
     }
 }
 
-struct bytes bench_events_name(struct bench_events *events)
+const char *bench_events_name(struct bench_events *events)
 {
     const char *name = events->names[events->name_next];
     events->name_next = events->name_next + 1 < events->names_count ? events->name_next + 1 : 0;
-    return bytes_of_text(name);
+    return name;
 }
 
-struct bytes bench_events_payload(struct bench_events *events)
+struct weir_bytes bench_events_payload(struct bench_events *events)
 {
     uint64_t which = random_below(&events->random, events->payloads_count);
-    return bytes_of(events->payloads + which * events->payload_bytes, events->payload_bytes);
+    return (struct weir_bytes){.data = events->payloads + which * events->payload_bytes,
+                               .length = events->payload_bytes};
 }

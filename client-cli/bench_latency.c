@@ -11,6 +11,7 @@
 
 #include "client-cli/bench.h"
 #include "client-cli/bench_loop.h"
+#include "proto/base/bytes.h"
 
 // Run, number, due: 8 bytes each.
 enum { STAMP_LENGTH = 24, DRAIN_MS = 10000 };
@@ -21,7 +22,6 @@ struct latency_bench {
     struct bench_result *result;
     struct bench_loop loop; // connection 0 produces, the others consume
     struct bench_events *events;
-    struct batch batch;
     struct buffer payload;
     uint64_t run;
     uint64_t total;
@@ -34,59 +34,47 @@ struct latency_bench {
     struct instant start;
 };
 
-static void on_events(struct latency_bench *bench, struct bench_connection *connection,
-                      struct events *events)
+static void on_event(struct latency_bench *bench, const struct bench_connection *connection,
+                     const struct weir_event *event)
 {
-    struct received_event event;
     uint64_t *expected = &bench->expected[connection->index];
-    while (events_next(events, &event) == 0) {
-        const uint8_t *stamp = event.fields.data.data;
-        if (event.fields.data.length < STAMP_LENGTH || load_be64(stamp) != bench->run) {
-            continue; // of another program
-        }
-        uint64_t number = load_be64(stamp + 8);
-        if (number < *expected) {
-            bench->result->repeated++;
-            continue;
-        }
-        bench->result->missing += number - *expected;
-        *expected = number + 1;
-        bench->result->deliveries++;
-        bench->complete += *expected == bench->total;
-        uint64_t now_ns = (uint64_t)bench->loop.now.ns;
-        uint64_t from_ns = load_be64(stamp + 16);
-        if (bench->acknowledged_ns && number < bench->total) {
-            from_ns = bench->acknowledged_ns[number] ? bench->acknowledged_ns[number] : now_ns;
-        }
-        histogram_add(&bench->result->latency, now_ns > from_ns ? now_ns - from_ns : 0);
+    const uint8_t *stamp = event->data.data;
+    if (event->data.length < STAMP_LENGTH || load_be64(stamp) != bench->run) {
+        return; // of another program
     }
+    uint64_t number = load_be64(stamp + 8);
+    if (number < *expected) {
+        bench->result->repeated++;
+        return;
+    }
+    bench->result->missing += number - *expected;
+    *expected = number + 1;
+    bench->result->deliveries++;
+    bench->complete += *expected == bench->total;
+    uint64_t now_ns = (uint64_t)bench->loop.now.ns;
+    uint64_t from_ns = load_be64(stamp + 16);
+    if (bench->acknowledged_ns && number < bench->total) {
+        from_ns = bench->acknowledged_ns[number] ? bench->acknowledged_ns[number] : now_ns;
+    }
+    histogram_add(&bench->result->latency, now_ns > from_ns ? now_ns - from_ns : 0);
 }
 
-static int on_notice(void *context, struct bench_connection *connection, struct notice *notice)
+static int on_notice(void *context, struct bench_connection *connection,
+                     const struct weir_notice *notice)
 {
     struct latency_bench *bench = context;
-    switch (notice->kind) {
-    case NOTICE_EVENTS:
-        on_events(bench, connection, notice->events);
-        break;
-    case NOTICE_PRODUCED:
+    if (notice->kind == WEIR_NOTICE_EVENT) {
+        on_event(bench, connection, notice->event);
+    } else if (notice->kind == WEIR_NOTICE_PRODUCED) {
         bench->acknowledged++;
         if (bench->acknowledged_ns) {
-            bench->acknowledged_ns[notice->tag] = (uint64_t)bench->loop.now.ns;
+            bench->acknowledged_ns[(uintptr_t)notice->context] = (uint64_t)bench->loop.now.ns;
         }
-        break;
-    case NOTICE_MARK:
-        bench->caught_up += notice->reply.mark.kind == MARK_CAUGHT_UP;
-        break;
-    case NOTICE_END:
+    } else if (notice->kind == WEIR_NOTICE_MARK) {
+        bench->caught_up += notice->mark->kind == WEIR_MARK_CAUGHT_UP;
+    } else if (notice->kind == WEIR_NOTICE_END) {
         cli_say("the node has ended a subscription");
         return STATUS_FAILURE;
-    case NOTICE_READY:
-    case NOTICE_ATTACHED:
-    case NOTICE_ANSWER:
-    case NOTICE_REFUSED:
-    case NOTICE_SUBSCRIBED:
-        break;
     }
     return 0;
 }
@@ -99,18 +87,22 @@ static struct instant due(const struct latency_bench *bench, uint64_t number)
 
 static int send_one(struct latency_bench *bench)
 {
-    struct bytes payload = bench_events_payload(bench->events);
+    struct weir_bytes payload = bench_events_payload(bench->events);
     uint8_t *stamp = bench->payload.data;
     memcpy(stamp, payload.data, payload.length);
     store_be64(stamp, bench->run);
     store_be64(stamp + 8, bench->sent);
     store_be64(stamp + 16, (uint64_t)due(bench, bench->sent).ns);
-    batch_clear(&bench->batch);
-    int err = batch_add_trusted(&bench->batch, bench_events_name(bench->events),
-                                bytes_of(stamp, payload.length), (struct bytes){0});
-    return err != 0
-               ? err
-               : core_produce(bench->loop.connections[0].core, &bench->batch, NULL, bench->sent);
+    struct weir_draft draft = {
+        .size = sizeof draft,
+        .name = bench_events_name(bench->events),
+        .data = {.data = stamp, .length = payload.length},
+    };
+    struct weir_produce_options options = {
+        .size = sizeof options,
+        .context = (void *)(uintptr_t)bench->sent,
+    };
+    return weir_produce(bench->loop.connections[0].weir, &draft, 1, &options, NULL);
 }
 
 // Everything that is due. 0 or the exit status.
@@ -123,8 +115,7 @@ static int send_due(struct latency_bench *bench)
             break; // too many are pending; it stays due
         }
         if (err != 0) {
-            cli_say("%s", err_text(err));
-            return cli_status(err);
+            return cli_failed(bench->loop.connections[0].weir, err);
         }
         bench->sent++;
     }
@@ -134,22 +125,16 @@ static int send_due(struct latency_bench *bench)
 
 static int subscribe(struct latency_bench *bench, const struct bench_handler *handler)
 {
-    for (uint32_t i = 1; i < bench->loop.count; i++) {
-        struct request request = {
-            .kind = REQUEST_SUBSCRIBE,
-            .subscribe = {.start = START_END, .end = END_NEVER},
-        };
-        memcpy(request.subscribe.entries, bench->options->patterns.entries,
-               sizeof request.subscribe.entries);
-        request.subscribe.entries_count = bench->options->patterns.count;
-        int err = core_subscribe(bench->loop.connections[i].core, &request, 0);
-        if (err != 0) {
-            cli_say("%s", err_text(err));
-            return cli_status(err);
-        }
-        bench_loop_send(&bench->loop, &bench->loop.connections[i]);
-    }
+    struct weir_subscribe_options options = {
+        .size = sizeof options,
+        .patterns = bench->options->patterns.texts,
+        .patterns_count = bench->options->patterns.count,
+        .start = WEIR_START_END,
+    };
     int status = 0;
+    for (uint32_t i = 1; status == 0 && i < bench->loop.count; i++) {
+        status = bench_loop_subscribe(&bench->loop, &bench->loop.connections[i], &options);
+    }
     struct instant until = instant_add(clock_now(), duration_ms(DRAIN_MS));
     while (status == 0 && bench->caught_up + 1 < bench->loop.count) {
         status = bench_loop_turn(&bench->loop, until, handler);
@@ -208,8 +193,8 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
     }
     result->has_latency = true;
     result->has_deliveries = true;
-    const struct dial_address *to = options->is_replicate ? &options->to : NULL;
-    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->consumers + 1, to);
+    const char *to = options->is_replicate ? options->to : NULL;
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->consumers + 1, to, 1);
     bench.events = bench_events_new(&stamped);
     bench.expected = calloc(options->consumers + 1, sizeof *bench.expected);
     bench.acknowledged_ns =
@@ -221,7 +206,6 @@ int bench_latency(const struct cli *cli, const struct bench_options *options,
         status = STATUS_FAILURE;
     }
     status = status != 0 ? status : run(&bench);
-    batch_deinit(&bench.batch);
     buffer_deinit(&bench.payload);
     bench_events_free(bench.events);
     free(bench.expected);

@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MAX = 64, CONNECT_TIMEOUT_MS = 10000, DESCRIPTORS_EXTRA = 64 };
+#include "proto/base/limits.h"
+
+enum { READY_MAX = 64, DESCRIPTORS_EXTRA = 64, PENDING_EVENTS_MAX = 4194304 };
 
 static int watch(struct bench_loop *loop, int operation, struct bench_connection *connection)
 {
@@ -24,27 +26,28 @@ static int watch(struct bench_loop *loop, int operation, struct bench_connection
     return epoll_ctl(loop->epoll_fd, operation, connection->fd, &event);
 }
 
-static int open_connection(struct bench_loop *loop, const struct dial_address *address,
+static int open_connection(struct bench_loop *loop, const char *to, uint32_t batch,
                            struct bench_connection *connection)
 {
-    struct reason reason = {0};
-    struct core_config config = {.name = "weir bench " WEIR_VERSION};
-    struct instant until = instant_add(clock_now(), duration_ms(CONNECT_TIMEOUT_MS));
-    int err = dial_open(address, until, loop->cli->wake_fd, &connection->fd, &reason);
-    if (err == DIAL_WOKEN) {
-        return cli_status_of_signal(loop->cli);
+    struct weir_options options = {
+        .addresses = to ? &to : NULL,
+        .addresses_count = to != NULL,
+        .reconnect = WEIR_RECONNECT_NEVER,
+        .batch_events_max = batch,
+        .batch_bytes_max = PRODUCE_BYTES_MAX,
+        .pending_events_max = PENDING_EVENTS_MAX,
+        .pending_bytes_max = UINT64_MAX,
+    };
+    bool wants_output;
+    int status = cli_open_with(loop->cli, &options, &connection->weir);
+    if (status != 0) {
+        return status;
     }
-    if (err == 0) {
-        err = core_new(&config, clock_now(), &connection->core);
+    connection->fd = weir_descriptor(connection->weir, &wants_output);
+    if (watch(loop, EPOLL_CTL_ADD, connection) < 0) {
+        cli_say("epoll: %s", strerror(errno));
+        return STATUS_FAILURE;
     }
-    if (err == 0 && watch(loop, EPOLL_CTL_ADD, connection) < 0) {
-        err = reason_set(&reason, ERR_IO, "epoll: %s", strerror(errno));
-    }
-    if (err != 0) {
-        cli_say("%s", reason.text[0] ? reason.text : err_text(err));
-        return cli_status(err);
-    }
-    bench_loop_send(loop, connection);
     return 0;
 }
 
@@ -70,36 +73,23 @@ static int set_up(struct bench_loop *loop)
     return 0;
 }
 
-static int ignore_notice(void *context, struct bench_connection *connection, struct notice *notice)
-{
-    return 0;
-}
-
 int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count,
-                    const struct dial_address *others)
+                    const char *others, uint32_t batch)
 {
     *loop = (struct bench_loop){.cli = cli, .count = count, .epoll_fd = -1};
-    struct dial_address address = connection_options_address(&cli->connection);
-    struct bench_handler ignore = {.on_notice = ignore_notice};
     int status = set_up(loop);
     for (uint32_t i = 0; status == 0 && i < count; i++) {
-        const struct dial_address *to = i > 0 && others ? others : &address;
-        status = open_connection(loop, to, &loop->connections[i]);
-        while (status == 0 && !loop->connections[i].is_ready) {
-            status = bench_loop_turn(loop, core_deadline(loop->connections[i].core), &ignore);
-            core_tick(loop->connections[i].core, clock_now());
-        }
+        const char *to = i > 0 ? others : NULL;
+        status = open_connection(loop, to, batch, &loop->connections[i]);
     }
+    loop->now = clock_now();
     return status;
 }
 
 void bench_loop_close(struct bench_loop *loop)
 {
     for (uint32_t i = 0; loop->connections && i < loop->count; i++) {
-        core_free(loop->connections[i].core);
-        if (loop->connections[i].fd >= 0) {
-            close(loop->connections[i].fd);
-        }
+        weir_free(loop->connections[i].weir);
     }
     free(loop->connections);
     if (loop->epoll_fd >= 0) {
@@ -109,59 +99,53 @@ void bench_loop_close(struct bench_loop *loop)
 
 void bench_loop_send(struct bench_loop *loop, struct bench_connection *connection)
 {
-    struct bytes output = core_output(connection->core);
-    ssize_t sent = output.length > 0 ? write(connection->fd, output.data, output.length) : 0;
-    if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE && errno != ECONNRESET) {
-        core_fail(connection->core, ERR_IO, strerror(errno));
-        return;
+    bool polls_output;
+    weir_push(connection->weir);
+    if (weir_descriptor(connection->weir, &polls_output) != connection->fd) {
+        return; // lost: weir_next says so
     }
-    core_sent(connection->core, sent > 0 ? (size_t)sent : 0);
-    bool polls_output = core_output(connection->core).length > 0;
     if (polls_output != connection->polls_output) {
         connection->polls_output = polls_output;
         (void)watch(loop, EPOLL_CTL_MOD, connection);
     }
 }
 
-static void receive(struct bench_loop *loop, struct bench_connection *connection)
+int bench_loop_subscribe(struct bench_loop *loop, struct bench_connection *connection,
+                         const struct weir_subscribe_options *options)
 {
-    uint8_t *space;
-    size_t length;
-    if (core_space(connection->core, &space, &length) != 0) {
-        core_fail(connection->core, ERR_MEMORY, "no memory to receive");
-        return;
+    uint64_t subscription;
+    int err = weir_subscribe(connection->weir, options, &subscription);
+    if (err != 0) {
+        return cli_failed(connection->weir, err);
     }
-    ssize_t received = read(connection->fd, space, length);
-    loop->now = clock_now();
-    if (received > 0) {
-        core_received(connection->core, (size_t)received, loop->now);
-    } else if (received == 0) {
-        core_fail(connection->core, ERR_CLOSED, "the node has closed the connection");
-    } else if (errno != EAGAIN && errno != EINTR) {
-        core_fail(connection->core, ERR_IO, strerror(errno));
+    bench_loop_send(loop, connection);
+    return 0;
+}
+
+static int on_failure(const struct weir_notice *notice)
+{
+    bool is_end = notice->kind == WEIR_NOTICE_END && notice->end->err != 0;
+    bool is_refused = notice->kind == WEIR_NOTICE_PRODUCED && notice->produced->err != 0;
+    int err = is_end ? notice->end->err : is_refused ? notice->produced->err : 0;
+    if (err != 0) {
+        cli_say("%s", is_end ? notice->end->text : notice->produced->text);
     }
+    return cli_status(err);
 }
 
 static int handle(struct bench_connection *connection, const struct bench_handler *handler)
 {
     for (;;) {
-        struct notice notice;
-        int outcome = core_next(connection->core, &notice);
-        if (outcome == CORE_NOTHING) {
+        const struct weir_notice *notice;
+        int outcome = weir_next(connection->weir, &notice);
+        if (outcome == WEIR_NOTHING) {
             return 0;
         }
         if (outcome < 0) {
-            cli_say("%s", core_reason(connection->core));
-            return cli_status(outcome);
+            return cli_failed(connection->weir, outcome);
         }
-        int status = 0;
-        if (notice.kind == NOTICE_READY) {
-            connection->is_ready = true;
-        } else if (notice.kind == NOTICE_REFUSED) {
-            status = cli_refused(&notice);
-        } else {
-            status = handler->on_notice(handler->context, connection, &notice);
-        }
+        int status = notice->kind == WEIR_NOTICE_EVENT ? 0 : on_failure(notice);
+        status = status != 0 ? status : handler->on_notice(handler->context, connection, notice);
         if (status != 0) {
             return status;
         }
@@ -189,9 +173,8 @@ int bench_loop_turn(struct bench_loop *loop, struct instant until,
         if (!connection) {
             continue;
         }
-        if (ready[i].events & ~(uint32_t)EPOLLOUT) {
-            receive(loop, connection);
-        }
+        (void)!weir_turn(connection->weir);
+        loop->now = clock_now();
         int status = handle(connection, handler);
         if (status != 0) {
             return status;

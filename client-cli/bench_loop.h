@@ -1,14 +1,14 @@
-// Many connections in one thread: epoll around as many cores.
+// Many connections in one thread: epoll around as many clients.
 #pragma once
 
+#include "client-cli/clock.h"
 #include "client-cli/command.h"
 
 struct bench_connection {
-    int fd;
+    struct weir *weir;
     uint32_t index;
-    bool is_ready;     // hello is answered
+    int fd;
     bool polls_output; // the socket was full
-    struct core *core;
 };
 
 struct bench_loop {
@@ -21,19 +21,24 @@ struct bench_loop {
 
 // What to do with a notice. Returns 0, or the exit status that ends the loop.
 struct bench_handler {
-    int (*on_notice)(void *context, struct bench_connection *connection, struct notice *notice);
+    int (*on_notice)(void *context, struct bench_connection *connection,
+                     const struct weir_notice *notice);
     void *context;
 };
 
-// Connects them all and waits for their hello: all but the first to `others`, unless that is NULL.
-// 0 or the exit status, after saying why.
+// Connects `count` of them: all but the first to the address `others`, unless that is NULL. Each
+// request has at most `batch` events. 0 or the exit status, after saying why.
 int bench_loop_open(struct bench_loop *loop, const struct cli *cli, uint32_t count,
-                    const struct dial_address *others);
+                    const char *others, uint32_t batch);
 void bench_loop_close(struct bench_loop *loop);
 
-// Sends what the connection's core has; call after making requests outside of on_notice.
+// Sends what the connection has; call after making requests outside of on_notice.
 void bench_loop_send(struct bench_loop *loop, struct bench_connection *connection);
 
 // Waits until something comes or the time is over, hands out the notices. 0 or the exit status.
 int bench_loop_turn(struct bench_loop *loop, struct instant until,
                     const struct bench_handler *handler);
+
+// Subscribes; the bench_latency and bench_replay options are few. 0 or the exit status.
+int bench_loop_subscribe(struct bench_loop *loop, struct bench_connection *connection,
+                         const struct weir_subscribe_options *options);

@@ -15,7 +15,7 @@ struct produce_bench {
     struct bench_result *result;
     struct bench_loop loop;
     struct bench_events *events;
-    struct batch batch;
+    struct weir_draft *drafts;
     uint64_t *in_flight; // per connection
     uint64_t in_flight_all;
     struct instant until; // nothing is sent from then on
@@ -28,21 +28,16 @@ static int fill(struct produce_bench *bench, struct bench_connection *connection
     uint64_t *in_flight = &bench->in_flight[connection->index];
     while (*in_flight + size <= bench->options->in_flight &&
            !instant_reached(bench->until, bench->loop.now)) {
-        batch_clear(&bench->batch);
-        int err = 0;
-        for (uint64_t i = 0; i < size && err == 0; i++) {
-            struct bytes name = bench_events_name(bench->events);
-            struct bytes payload = bench_events_payload(bench->events);
-            err = batch_add_trusted(&bench->batch, name, payload, (struct bytes){0});
+        for (uint64_t i = 0; i < size; i++) {
+            bench->drafts[i].name = bench_events_name(bench->events);
+            bench->drafts[i].data = bench_events_payload(bench->events);
         }
-        if (err == 0) {
-            uint64_t now = (uint64_t)clock_now().ns;
-            err = core_produce(connection->core, &bench->batch, NULL, now);
-        }
+        struct weir_produce_options options = {.size = sizeof options};
+        options.context = (void *)(uintptr_t)clock_now().ns;
+        int err = weir_produce(connection->weir, bench->drafts, size, &options, NULL);
         if (err != 0) {
-            cli_say("%s",
-                    err == BATCH_FULL ? "a batch is too large for one request" : err_text(err));
-            return err == BATCH_FULL ? STATUS_USAGE : cli_status(err);
+            int status = cli_failed(connection->weir, err);
+            return err == WEIR_ERR_LIMIT ? STATUS_USAGE : status;
         }
         *in_flight += size;
         bench->in_flight_all += size;
@@ -50,18 +45,20 @@ static int fill(struct produce_bench *bench, struct bench_connection *connection
     return 0;
 }
 
-static int on_notice(void *context, struct bench_connection *connection, struct notice *notice)
+static int on_notice(void *context, struct bench_connection *connection,
+                     const struct weir_notice *notice)
 {
     struct produce_bench *bench = context;
-    if (notice->kind != NOTICE_PRODUCED) {
+    if (notice->kind != WEIR_NOTICE_PRODUCED) {
         return 0;
     }
-    uint32_t count = notice->reply.produced.count;
+    uint32_t count = notice->produced->count;
+    uint64_t queued_ns = (uint64_t)(uintptr_t)notice->context;
     bench->in_flight[connection->index] -= count;
     bench->in_flight_all -= count;
     bench->result->events += count;
     bench->last = bench->loop.now;
-    histogram_add(&bench->result->latency, (uint64_t)bench->last.ns - notice->tag);
+    histogram_add(&bench->result->latency, (uint64_t)bench->last.ns - queued_ns);
     return fill(bench, connection);
 }
 
@@ -96,15 +93,20 @@ int bench_produce(const struct cli *cli, const struct bench_options *options,
 {
     struct produce_bench bench = {.options = options, .progress = progress, .result = result};
     result->has_latency = true;
-    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections, NULL);
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections, NULL,
+                                 (uint32_t)options->batch);
     bench.events = bench_events_new(options);
     bench.in_flight = calloc(options->connections, sizeof *bench.in_flight);
-    if (status == 0 && (!bench.events || !bench.in_flight)) {
+    bench.drafts = calloc(options->batch, sizeof *bench.drafts);
+    for (uint64_t i = 0; bench.drafts && i < options->batch; i++) {
+        bench.drafts[i].size = sizeof *bench.drafts;
+    }
+    if (status == 0 && (!bench.events || !bench.in_flight || !bench.drafts)) {
         cli_say("%s", err_text(ERR_MEMORY));
         status = STATUS_FAILURE;
     }
     status = status != 0 ? status : run(&bench);
-    batch_deinit(&bench.batch);
+    free(bench.drafts);
     bench_events_free(bench.events);
     free(bench.in_flight);
     bench_loop_close(&bench.loop);

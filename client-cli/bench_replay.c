@@ -13,28 +13,16 @@ struct replay_bench {
     uint64_t slashes; // names that begin with one
 };
 
-static int on_events(struct replay_bench *bench, struct events *events)
-{
-    struct received_event event;
-    uint64_t bytes = 0;
-    uint64_t slashes = 0;
-    while (events_next(events, &event) == 0) {
-        bytes += event.fields.name.length + event.fields.data.length;
-        slashes += event.fields.name.data[0] == '/';
-    }
-    bench->result->events += events->taken;
-    bench->bytes += bytes;
-    bench->slashes += slashes;
-    return 0;
-}
-
-static int on_notice(void *context, struct bench_connection *connection, struct notice *notice)
+static int on_notice(void *context, struct bench_connection *connection,
+                     const struct weir_notice *notice)
 {
     struct replay_bench *bench = context;
-    if (notice->kind == NOTICE_EVENTS) {
-        return on_events(bench, notice->events);
-    }
-    if (notice->kind == NOTICE_END) {
+    if (notice->kind == WEIR_NOTICE_EVENT) {
+        const struct weir_event *event = notice->event;
+        bench->result->events++;
+        bench->bytes += event->name.length + event->data.length;
+        bench->slashes += *(const char *)event->name.data == '/';
+    } else if (notice->kind == WEIR_NOTICE_END) {
         bench->open--;
     }
     return 0;
@@ -48,20 +36,17 @@ static int run(struct replay_bench *bench, const struct bench_options *options)
         options->duration_s > 0
             ? instant_add(start, duration_ms((int64_t)options->duration_s * 1000))
             : INSTANT_NEVER;
-    for (uint32_t i = 0; i < bench->loop.count; i++) {
-        struct request request = {.kind = REQUEST_SUBSCRIBE, .subscribe = {.end = END_NOW}};
-        memcpy(request.subscribe.entries, options->patterns.entries,
-               sizeof request.subscribe.entries);
-        request.subscribe.entries_count = options->patterns.count;
-        int err = core_subscribe(bench->loop.connections[i].core, &request, 0);
-        if (err != 0) {
-            cli_say("%s", err_text(err));
-            return cli_status(err);
-        }
-        bench_loop_send(&bench->loop, &bench->loop.connections[i]);
+    struct weir_subscribe_options subscribe = {
+        .size = sizeof subscribe,
+        .patterns = options->patterns.texts,
+        .patterns_count = options->patterns.count,
+        .stop = WEIR_STOP_NOW,
+    };
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < bench->loop.count; i++) {
+        status = bench_loop_subscribe(&bench->loop, &bench->loop.connections[i], &subscribe);
         bench->open++;
     }
-    int status = 0;
     struct instant now = start;
     while (status == 0 && bench->open > 0 && !instant_reached(until, now)) {
         status =
@@ -77,7 +62,7 @@ int bench_replay(const struct cli *cli, const struct bench_options *options,
                  struct progress *progress, struct bench_result *result)
 {
     struct replay_bench bench = {.progress = progress, .result = result};
-    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections, NULL);
+    int status = bench_loop_open(&bench.loop, cli, (uint32_t)options->connections, NULL, 0);
     status = status != 0 ? status : run(&bench, options);
     cli_say_verbose(cli, "%llu bytes of names and data, %llu names with a slash in front",
                     (unsigned long long)bench.bytes, (unsigned long long)bench.slashes);

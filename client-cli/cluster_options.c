@@ -8,20 +8,19 @@
 
 #include "client-cli/parse.h"
 #include "proto/base/limits.h"
-#include "proto/model/event_id.h"
 
 enum { OPTION_OUTPUT = 0x200, OPTION_FORCE, OPTION_YES, OPTION_WAIT };
 
 static const struct action {
     const char *name;
-    enum cluster_request_kind kind;
+    enum weir_cluster_kind kind;
     uint32_t words; // behind it: actor, range
     bool is_dangerous;
 } actions[] = {
-    {"status", CLUSTER_STATUS, 0, false},   {"verify", CLUSTER_VERIFY, 0, false},
-    {"retire", CLUSTER_RETIRE, 1, true},    {"leave", CLUSTER_LEAVE, 0, true},
-    {"rescue", CLUSTER_RESCUE, 0, true},    {"lost", CLUSTER_LOST, 2, true},
-    {"forgive", CLUSTER_FORGIVE, 1, false},
+    {"status", WEIR_CLUSTER_STATUS, 0, false},   {"verify", WEIR_CLUSTER_VERIFY, 0, false},
+    {"retire", WEIR_CLUSTER_RETIRE, 1, true},    {"leave", WEIR_CLUSTER_LEAVE, 0, true},
+    {"rescue", WEIR_CLUSTER_RESCUE, 0, true},    {"lost", WEIR_CLUSTER_LOST, 2, true},
+    {"forgive", WEIR_CLUSTER_FORGIVE, 1, false},
 };
 
 static const struct argp_option option_table[] = {
@@ -55,7 +54,7 @@ static void set_action(struct cluster_options *options, char *text, struct argp_
                    text);
         return;
     }
-    options->request.which = action->kind;
+    options->request.kind = action->kind;
     options->is_dangerous = action->is_dangerous;
 }
 
@@ -76,7 +75,7 @@ static bool parse_range(const char *text, uint64_t *first_out, uint64_t *last_ou
 
 static void set_word(struct cluster_options *options, char *text, struct argp_state *state)
 {
-    struct request_cluster *request = &options->request;
+    struct weir_cluster_action *request = &options->request;
     const struct action *action = action_of(options);
     if (!action) {
         set_action(options, text, state);
@@ -109,10 +108,10 @@ static void check_together(const struct cluster_options *options, struct argp_st
                                        : "%s: the range is missing: FIRST..LAST",
                    action->name);
     }
-    if (options->request.is_forced && action->kind != CLUSTER_RETIRE) {
+    if (options->request.is_forced && action->kind != WEIR_CLUSTER_RETIRE) {
         argp_error(state, "--force is for retire, not for %s", action->name);
     }
-    if (options->waits && action->kind != CLUSTER_VERIFY) {
+    if (options->waits && action->kind != WEIR_CLUSTER_VERIFY) {
         argp_error(state, "--wait is for verify, not for %s", action->name);
     }
     if (options->is_sure && !action->is_dangerous) {
@@ -190,35 +189,35 @@ const struct argp cluster_argp = {
 void cluster_options_question(const struct cluster_options *options,
                               char out[CLUSTER_QUESTION_LENGTH])
 {
-    const struct request_cluster *request = &options->request;
+    const struct weir_cluster_action *request = &options->request;
     out[0] = '\0';
-    switch (request->which) {
-    case CLUSTER_RETIRE:
+    switch (request->kind) {
+    case WEIR_CLUSTER_RETIRE:
         snprintf(out, CLUSTER_QUESTION_LENGTH,
                  "Actor %u will never produce again, and events that only it holds are lost%s. "
                  "Retire it?",
                  request->actor,
                  request->is_forced ? "; what only members that are away hold may come late" : "");
         break;
-    case CLUSTER_LEAVE:
+    case WEIR_CLUSTER_LEAVE:
         snprintf(out, CLUSTER_QUESTION_LENGTH,
                  "This node stops producing, its actor is retired, and it cannot come back with "
                  "this data. Leave the cluster?");
         break;
-    case CLUSTER_RESCUE:
+    case WEIR_CLUSTER_RESCUE:
         snprintf(out, CLUSTER_QUESTION_LENGTH,
                  "This node gives up its actor and goes on under a new one; what only its branch "
                  "has is produced again there. Rescue it?");
         break;
-    case CLUSTER_LOST:
+    case WEIR_CLUSTER_LOST:
         snprintf(out, CLUSTER_QUESTION_LENGTH,
                  "Events %" PRIu64 " to %" PRIu64 " of actor %u are passed over on every node, "
                  "also if a copy turns up. Give them up?",
                  request->first, request->last, request->actor);
         break;
-    case CLUSTER_STATUS:
-    case CLUSTER_VERIFY:
-    case CLUSTER_FORGIVE:
+    case WEIR_CLUSTER_STATUS:
+    case WEIR_CLUSTER_VERIFY:
+    case WEIR_CLUSTER_FORGIVE:
         break;
     }
 }

@@ -3,7 +3,7 @@
 
 #include "client-cli/connection_options.h"
 #include "client-cli/print_event.h"
-#include "proto/model/request.h"
+#include "client/weir.h"
 
 enum {
     CLUSTER_QUESTION_LENGTH = 256,
@@ -18,7 +18,7 @@ struct cluster_options {
     bool waits;         // --wait
     uint64_t wait_ms;
     uint32_t words; // of those that are wanted behind the action, how many came
-    struct request_cluster request;
+    struct weir_cluster_action request;
 };
 
 // The parser; its input is a struct cluster_options.

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+enum { CONNECT_TIMEOUT_MS = 10000 };
+
 static PRINTF_LIKE(1, 0) void say(const char *format, va_list arguments)
 {
     flockfile(stderr);
@@ -68,50 +70,58 @@ int cli_status_of_signal(const struct cli *cli)
     return STATUS_SIGNAL + (*cli->signal ? *cli->signal : SIGINT);
 }
 
-int cli_connect(const struct cli *cli, uint32_t silence_ms, struct client **client_out)
+int cli_open_with(const struct cli *cli, struct weir_options *options, struct weir **weir_out)
 {
-    struct client_config config = {
-        .address = connection_options_address(&cli->connection),
-        .name = "weir " WEIR_VERSION,
-        .silence_ms = silence_ms,
-        .wake_fd = cli->wake_fd,
-    };
-    struct reason reason = {0};
-    int err = client_open(&config, client_out, &reason);
-    if (err == CLIENT_WOKEN) {
+    char own[CONNECTION_ADDRESS_SIZE];
+    const char *address = own;
+    struct weir_reason reason = {0};
+    if (!options->addresses) {
+        connection_options_address(&cli->connection, own);
+        options->addresses = &address;
+        options->addresses_count = 1;
+    }
+    options->size = sizeof *options;
+    options->name = "weir " WEIR_VERSION;
+    options->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    options->wake_fd = cli->wake_fd;
+    int outcome = weir_open(options, -1, weir_out, &reason);
+    if (outcome == WEIR_WOKEN) {
         return cli_status_of_signal(cli);
     }
-    if (err != 0) {
-        cli_say("%s", reason.text);
-        return cli_status(err);
+    if (outcome != 0) {
+        bool is_lost = outcome == WEIR_ERR_CLOSED || outcome == WEIR_ERR_IO;
+        cli_say("%s", reason.text[0] ? reason.text : weir_err_text(outcome));
+        return cli_status(is_lost ? ERR_CONNECT : outcome);
     }
-    if (config.address.socket_path) {
-        cli_say_verbose(cli, "connected to %s", config.address.socket_path);
-    } else {
-        cli_say_verbose(cli, "connected to %s port %s", config.address.host, config.address.port);
-    }
+    cli_say_verbose(cli, "connected to %s", options->addresses[0]);
     return 0;
 }
 
-int cli_refused(const struct notice *notice)
+int cli_open(const struct cli *cli, enum weir_reconnect reconnect, uint32_t silence_ms,
+             struct weir **weir_out)
 {
-    struct reason reason = {0};
-    struct bytes text = notice->reply.error.text;
-    int err = reason_set(&reason, refusal_err(notice->reply.error.code), "%.*s", (int)text.length,
-                         (const char *)text.data);
-    cli_say("%s", reason.text[0] ? reason.text : err_text(err));
+    struct weir_options options = {.reconnect = reconnect, .silence_ms = silence_ms};
+    return cli_open_with(cli, &options, weir_out);
+}
+
+int cli_failed(const struct weir *weir, int err)
+{
+    cli_say("%s", weir_reason_text(weir));
     return cli_status(err);
 }
 
-int cli_answer(const struct cli *cli, struct client *client, struct notice *notice_out)
+int cli_result(const struct cli *cli, struct weir *weir, int err, uint64_t ticket,
+               const struct weir_result **result_out)
 {
-    int outcome = client_next(client, INSTANT_NEVER, notice_out);
-    if (outcome == CLIENT_WOKEN) {
+    int outcome = err != 0 ? err : weir_wait_result(weir, ticket, -1, result_out);
+    if (outcome == WEIR_WOKEN) {
         return cli_status_of_signal(cli);
     }
     if (outcome < 0) {
-        cli_say("%s", core_reason(client_core(client)));
-        return cli_status(outcome);
+        return cli_failed(weir, outcome);
     }
-    return notice_out->kind == NOTICE_REFUSED ? cli_refused(notice_out) : 0;
+    if ((*result_out)->err != 0) {
+        cli_say("%s", (*result_out)->text);
+    }
+    return cli_status((*result_out)->err);
 }

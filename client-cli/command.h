@@ -5,7 +5,8 @@
 #include <signal.h>
 
 #include "client-cli/connection_options.h"
-#include "client/client.h"
+#include "client/weir.h"
+#include "proto/base/err.h"
 
 // Exit statuses; scripts rely on them.
 enum {
@@ -57,12 +58,17 @@ int cli_status(int err);
 // The exit status after a signal.
 int cli_status_of_signal(const struct cli *cli);
 
-// Connects, or says why not. Returns 0 or the exit status.
-int cli_connect(const struct cli *cli, uint32_t silence_ms, struct client **client_out);
+// Connects, or says why not. `silence_ms` as in struct weir_options. Returns 0 or the exit status.
+int cli_open(const struct cli *cli, enum weir_reconnect reconnect, uint32_t silence_ms,
+             struct weir **weir_out);
+// The same with all options but the name, which are completed. The address is cli's, unless they
+// have one.
+int cli_open_with(const struct cli *cli, struct weir_options *options, struct weir **weir_out);
 
-// Waits for the notice that answers the only request made. Returns 0, or says what is wrong and
-// returns the exit status.
-int cli_answer(const struct cli *cli, struct client *client, struct notice *notice_out);
+// Why the last call failed with `err`, or why the client has ended; returns the exit status.
+int cli_failed(const struct weir *weir, int err);
 
-// Says what the node refused; returns the exit status.
-int cli_refused(const struct notice *notice);
+// Waits for the result of a request, whose call returned `err` and the ticket. Returns 0, or says
+// what is wrong and returns the exit status.
+int cli_result(const struct cli *cli, struct weir *weir, int err, uint64_t ticket,
+               const struct weir_result **result_out);

@@ -2,6 +2,7 @@
 
 #include "client-cli/connection_options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +28,9 @@ static void check_port(struct argp_state *state, const char *text, const char *w
 
 static void check_socket_path(struct argp_state *state, const char *path)
 {
-    if (strlen(path) > DIAL_SOCKET_PATH_MAX || !*path) {
+    if (strlen(path) > CONNECTION_PATH_MAX || !*path) {
         argp_error(state, "--socket: a path of 1 to %d bytes is needed, not '%s'",
-                   DIAL_SOCKET_PATH_MAX, path);
+                   CONNECTION_PATH_MAX, path);
     }
 }
 
@@ -38,6 +39,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     struct connection_options *connection = state->input;
     switch (key) {
     case 'H':
+        if (strlen(argument) > CONNECTION_HOST_MAX) {
+            argp_error(state, "-H: longer than %d bytes", CONNECTION_HOST_MAX);
+        }
         connection->host = argument;
         return 0;
     case 'p':
@@ -69,14 +73,25 @@ static const char *first_of(const char *given, const char *variable, const char 
     return value && *value ? value : otherwise;
 }
 
-struct dial_address connection_options_address(const struct connection_options *connection)
+void connection_address_format(const char *host, const char *port,
+                               char out[CONNECTION_ADDRESS_SIZE])
+{
+    bool is_ipv6 = strchr(host, ':') && host[0] != '[';
+    snprintf(out, CONNECTION_ADDRESS_SIZE, is_ipv6 ? "[%.*s]:%s" : "%.*s:%s", CONNECTION_HOST_MAX,
+             host, port);
+}
+
+void connection_options_address(const struct connection_options *connection,
+                                char out[CONNECTION_ADDRESS_SIZE])
 {
     bool is_tcp = connection->host || connection->port;
-    return (struct dial_address){
-        .host = first_of(connection->host, "WEIR_HOST", "localhost"),
-        .port = first_of(connection->port, "WEIR_PORT", "3000"),
-        .socket_path = is_tcp && !connection->socket_path
+    const char *path = is_tcp && !connection->socket_path
                            ? NULL
-                           : first_of(connection->socket_path, "WEIR_SOCKET", NULL),
-    };
+                           : first_of(connection->socket_path, "WEIR_SOCKET", NULL);
+    if (path) {
+        snprintf(out, CONNECTION_ADDRESS_SIZE, path[0] == '/' ? "%s" : "./%s", path);
+    } else {
+        connection_address_format(first_of(connection->host, "WEIR_HOST", "localhost"),
+                                  first_of(connection->port, "WEIR_PORT", "3000"), out);
+    }
 }

@@ -4,7 +4,7 @@
 #include <argp.h>
 #include <stdbool.h>
 
-#include "client/dial.h"
+enum { CONNECTION_ADDRESS_SIZE = 288, CONNECTION_PATH_MAX = 107, CONNECTION_HOST_MAX = 255 };
 
 struct connection_options {
     const char *host; // NULL: not given
@@ -16,5 +16,11 @@ struct connection_options {
 // A parser for use as a child; its input is a struct connection_options.
 extern const struct argp connection_options_argp;
 
-// What was given, else WEIR_HOST, WEIR_PORT, WEIR_SOCKET, else localhost and 3000.
-struct dial_address connection_options_address(const struct connection_options *options);
+// What was given, else WEIR_HOST, WEIR_PORT, WEIR_SOCKET, else localhost and 3000; as an address of
+// libweir.
+void connection_options_address(const struct connection_options *options,
+                                char out[CONNECTION_ADDRESS_SIZE]);
+
+// "host:port", with brackets where the host is an IPv6 address.
+void connection_address_format(const char *host, const char *port,
+                               char out[CONNECTION_ADDRESS_SIZE]);

@@ -1,6 +1,7 @@
 // Turns options into one subscription; consumer.c follows it.
 
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "client-cli/after_options.h"
@@ -23,11 +24,13 @@ enum {
     OPTION_NOT_BEFORE,
 };
 
+enum { ATTRIBUTES_MATCHED_MAX = 16 }; // what libweir takes
+
 struct options {
     struct connection_options *connection;
     struct consumer_options consumer;
     struct patterns patterns;
-    struct buffer cursor;
+    struct weir_attribute attributes[ATTRIBUTES_MATCHED_MAX];
     struct after_options after;
     const char *start; // the option that said where to start
 };
@@ -71,14 +74,14 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static void set_start(struct options *options, enum start_kind start, const char *option,
+static void set_start(struct options *options, enum weir_start start, const char *option,
                       struct argp_state *state)
 {
     if (options->start) {
         argp_error(state, "%s and %s both say where to start", options->start, option);
     }
     options->start = option;
-    options->consumer.request.subscribe.start = start;
+    options->consumer.subscribe.start = start;
 }
 
 static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *option,
@@ -92,33 +95,20 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max, const char 
     return value;
 }
 
-static void set_start_cursor(struct options *options, const char *text, const char *option,
-                             struct argp_state *state)
-{
-    struct version_vector cursor = {0};
-    struct reason reason = {0};
-    if (version_vector_parse(bytes_of_text(text), &cursor, &reason) != 0) {
-        argp_error(state, "%s: '%s' is not a cursor: %s", option, text, reason.text);
-    }
-    buffer_clear(&options->cursor);
-    if (version_vector_encode(&cursor, &options->cursor) != 0) {
-        argp_failure(state, STATUS_FAILURE, 0, "%s", err_text(ERR_MEMORY));
-    }
-    version_vector_deinit(&cursor);
-    set_start(options, START_AT_CURSOR, option, state);
-    options->consumer.request.subscribe.start_cursor = buffer_bytes(&options->cursor);
-}
-
-static void set_start_id(struct options *options, enum start_kind start, const char *text,
+static void set_start_id(struct options *options, enum weir_start start, const char *text,
                          const char *option, struct argp_state *state)
 {
-    struct reason reason = {0};
-    struct event_id *id = &options->consumer.request.subscribe.start_id;
+    struct weir_subscribe_options *subscribe = &options->consumer.subscribe;
+    struct weir_reason reason;
     if (text[0] == '@') {
-        set_start_cursor(options, text, option, state);
+        if (weir_cursor_check(text, &reason) != 0) {
+            argp_error(state, "%s: '%s' is not a cursor: %s", option, text, reason.text);
+        }
+        subscribe->start_cursor = text;
+        set_start(options, WEIR_START_CURSOR, option, state);
         return;
     }
-    if (event_id_parse(bytes_of_text(text), id, &reason) != 0) {
+    if (weir_id_parse(text, &subscribe->start_id, &reason) != 0) {
         argp_error(state, "%s: '%s' is neither an id nor a cursor: %s", option, text, reason.text);
     }
     set_start(options, start, option, state);
@@ -127,11 +117,11 @@ static void set_start_id(struct options *options, enum start_kind start, const c
 static void set_from(struct options *options, const char *text, struct argp_state *state)
 {
     if (strcmp(text, "beginning") == 0) {
-        set_start(options, START_BEGINNING, "--from", state);
+        set_start(options, WEIR_START_BEGINNING, "--from", state);
     } else if (strcmp(text, "end") == 0) {
-        set_start(options, START_END, "--from", state);
+        set_start(options, WEIR_START_END, "--from", state);
     } else {
-        set_start_id(options, START_AT_ID, text, "--from", state);
+        set_start_id(options, WEIR_START_AT_ID, text, "--from", state);
     }
 }
 
@@ -155,36 +145,57 @@ static uint64_t time_of(const char *text, const char *option, struct argp_state 
 
 static void set_since(struct options *options, const char *text, struct argp_state *state)
 {
-    options->consumer.request.subscribe.start_time_ms = time_of(text, "--since", state);
-    set_start(options, START_AT_TIME, "--since", state);
+    options->consumer.subscribe.start_time_ms = time_of(text, "--since", state);
+    set_start(options, WEIR_START_TIME, "--since", state);
 }
 
-static void add_attribute(struct request_subscribe *subscribe, const char *text,
-                          struct argp_state *state)
+// As libweir finds it, before anything is connected.
+static int check_attribute(const struct weir_attribute *attribute, struct weir_reason *reason)
 {
+    struct weir_subscribe_options options = {
+        .size = sizeof options, .attributes = attribute, .attributes_count = 1};
+    struct weir *weir;
+    uint64_t subscription;
+    int err = weir_new(NULL, 0, &weir, reason);
+    if (err != 0) {
+        return err;
+    }
+    err = weir_subscribe(weir, &options, &subscription);
+    snprintf(reason->text, sizeof reason->text, "%s", weir_reason_text(weir));
+    weir_free(weir);
+    return err;
+}
+
+static void add_attribute(struct options *options, const char *text, struct argp_state *state)
+{
+    struct weir_subscribe_options *subscribe = &options->consumer.subscribe;
     const char *equals = strchr(text, '=');
-    struct reason reason = {0};
+    struct weir_reason reason;
     if (!equals) {
         argp_error(state, "--attr: '%s' is not KEY=VALUE", text);
         return;
     }
-    if (subscribe->attributes_count == ATTRIBUTE_MATCHES_MAX) {
-        argp_error(state, "--attr: '%s' is one too many, at most %d", text, ATTRIBUTE_MATCHES_MAX);
+    if (subscribe->attributes_count == ATTRIBUTES_MATCHED_MAX) {
+        argp_error(state, "--attr: '%s' is one too many, at most %d", text, ATTRIBUTES_MATCHED_MAX);
         return;
     }
-    struct attribute_match *match = &subscribe->attributes[subscribe->attributes_count++];
-    match->name = bytes_of(text, (size_t)(equals - text));
-    match->value = bytes_of_text(equals + 1);
-    if (attribute_matches_check(match, 1, &reason) != 0) {
+    struct weir_attribute *attribute = &options->attributes[subscribe->attributes_count++];
+    *attribute = (struct weir_attribute){
+        .key = {.data = text, .length = (size_t)(equals - text)},
+        .value = weir_text(equals + 1),
+        .is_text = true,
+    };
+    if (check_attribute(attribute, &reason) != 0) {
         argp_error(state, "--attr: '%s': %s", text, reason.text);
     }
 }
 
-static void set_order(struct request_subscribe *subscribe, const char *text,
+static void set_order(struct weir_subscribe_options *subscribe, const char *text,
                       struct argp_state *state)
 {
-    subscribe->is_stable_order = strcmp(text, "stable") == 0;
-    if (!subscribe->is_stable_order && strcmp(text, "arrival") != 0) {
+    bool is_stable = strcmp(text, "stable") == 0;
+    subscribe->order = is_stable ? WEIR_ORDER_STABLE : WEIR_ORDER_ARRIVAL;
+    if (!is_stable && strcmp(text, "arrival") != 0) {
         argp_error(state, "--order: '%s' is not an order: arrival or stable", text);
     }
 }
@@ -193,7 +204,7 @@ static void set_order(struct request_subscribe *subscribe, const char *text,
 static error_t parse_delivery(int key, char *argument, struct options *options,
                               struct argp_state *state)
 {
-    struct request_subscribe *subscribe = &options->consumer.request.subscribe;
+    struct weir_subscribe_options *subscribe = &options->consumer.subscribe;
     switch (key) {
     case 'b':
         subscribe->credit_bytes =
@@ -222,7 +233,7 @@ static error_t parse_delivery(int key, char *argument, struct options *options,
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
-    struct request_subscribe *subscribe = &options->consumer.request.subscribe;
+    struct weir_subscribe_options *subscribe = &options->consumer.subscribe;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
@@ -232,7 +243,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         patterns_add(&options->patterns, argument, state);
         return 0;
     case 's':
-        set_start_id(options, START_AT_AFTER_ID, argument, "-s", state);
+        set_start_id(options, WEIR_START_AFTER_ID, argument, "-s", state);
         return 0;
     case OPTION_FROM:
         set_from(options, argument, state);
@@ -241,32 +252,32 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         set_since(options, argument, state);
         return 0;
     case OPTION_ATTRIBUTE:
-        add_attribute(subscribe, argument, state);
+        add_attribute(options, argument, state);
         return 0;
     case OPTION_NOT_BEFORE:
-        subscribe->timestamp_min_ms = time_of(argument, "--not-before", state);
+        subscribe->time_min_ms = time_of(argument, "--not-before", state);
         return 0;
     case OPTION_LAST:
-        set_start(options, START_LAST, "--last", state);
+        set_start(options, WEIR_START_LAST, "--last", state);
         subscribe->start_last = number(argument, 1, UINT32_MAX, "--last", state);
         return 0;
     case 'l':
         subscribe->limit = number(argument, 1, INT64_MAX, "-l", state);
         return 0;
     case 't':
-        subscribe->end = END_NEVER;
+        subscribe->stop = WEIR_STOP_NEVER;
         return 0;
     case OPTION_ORDER:
         set_order(subscribe, argument, state);
         return 0;
     case OPTION_MARKS:
-        subscribe->wants_marks = true;
+        subscribe->has_marks = true;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is too much; a namespace is given with -n", argument);
         return 0;
     case ARGP_KEY_END:
-        if (subscribe->wants_marks && subscribe->is_stable_order) {
+        if (subscribe->has_marks && subscribe->order == WEIR_ORDER_STABLE) {
             argp_error(state,
                        "--marks is for order of arrival: in stable order every event is one");
         }
@@ -298,18 +309,16 @@ static int run(struct cli *cli, int argc, char **argv)
 {
     struct options options = {
         .connection = &cli->connection,
-        .consumer = {.request = {.kind = REQUEST_SUBSCRIBE, .subscribe = {.end = END_NOW}},
-                     .reconnects = true},
+        .consumer = {.subscribe = {.stop = WEIR_STOP_NOW}, .reconnects = true},
     };
     argp_parse(&consume_argp, argc, argv, 0, NULL, &options);
-    struct request_subscribe *subscribe = &options.consumer.request.subscribe;
-    memcpy(subscribe->entries, options.patterns.entries, sizeof subscribe->entries);
-    subscribe->entries_count = options.patterns.count;
-    subscribe->after = options.after.after;
-    int status = consumer_run(cli, &options.consumer);
-    buffer_deinit(&options.cursor);
-    after_options_deinit(&options.after);
-    return status;
+    struct weir_subscribe_options *subscribe = &options.consumer.subscribe;
+    subscribe->patterns = options.patterns.texts;
+    subscribe->patterns_count = options.patterns.count;
+    subscribe->attributes = options.attributes;
+    subscribe->after = options.after.cursor;
+    subscribe->after_timeout_ms = options.after.timeout_ms;
+    return consumer_run(cli, &options.consumer);
 }
 
 const struct command command_consume = {

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "client/weir.h"
+
 enum { CURSOR_FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
 static int read_all(int fd, struct buffer *out)
@@ -35,14 +37,18 @@ static int read_all(int fd, struct buffer *out)
     }
 }
 
-static int parse(const char *path, struct buffer *text, struct version_vector *cursor_out,
-                 struct reason *reason)
+static int parse(const char *path, struct buffer *text, struct reason *reason)
 {
-    struct reason why = {0};
+    struct weir_reason why = {.text = "it contains a NUL"};
     while (text->length > 0 && memchr(" \t\r\n", text->data[text->length - 1], 4)) {
         text->length--;
     }
-    if (version_vector_parse(buffer_bytes(text), cursor_out, &why) != 0) {
+    if (buffer_reserve(text, 1) != 0) {
+        return reason_set(reason, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    text->data[text->length] = '\0';
+    const char *cursor = (const char *)text->data;
+    if (strlen(cursor) != text->length || weir_cursor_check(cursor, &why) != 0) {
         return reason_set(reason, ERR_INVALID,
                           "cursor file %s holds no cursor: %s; remove it to start anew", path,
                           why.text);
@@ -50,7 +56,7 @@ static int parse(const char *path, struct buffer *text, struct version_vector *c
     return 0;
 }
 
-int cursor_file_open(struct cursor_file *file, const char *path, struct version_vector *cursor_out,
+int cursor_file_open(struct cursor_file *file, const char *path, struct buffer *cursor_out,
                      struct reason *reason)
 {
     *file = (struct cursor_file){.path = path};
@@ -67,14 +73,12 @@ int cursor_file_open(struct cursor_file *file, const char *path, struct version_
         return reason_set(reason, ERR_IO, "cannot read cursor file %s: %s", path, strerror(errno));
     }
     if (fd >= 0) {
-        struct buffer text = {0};
-        outcome = read_all(fd, &text);
+        outcome = read_all(fd, cursor_out);
         if (outcome != 0) {
             reason_set(reason, ERR_IO, "cannot read cursor file %s: %s", path, strerror(errno));
         } else {
-            outcome = parse(path, &text, cursor_out, reason);
+            outcome = parse(path, cursor_out, reason);
         }
-        buffer_deinit(&text);
         close(fd);
     }
     if (outcome < 0) {
@@ -121,14 +125,14 @@ static bool replace(const struct cursor_file *file, struct bytes text)
     return is_written;
 }
 
-int cursor_file_write(struct cursor_file *file, const struct version_vector *cursor,
-                      struct instant now, struct reason *reason)
+int cursor_file_write(struct cursor_file *file, struct bytes cursor, struct instant now,
+                      struct reason *reason)
 {
     if (!file->path) {
         return 0;
     }
     struct buffer text = {0};
-    int err = version_vector_format(cursor, &text);
+    int err = buffer_append(&text, cursor);
     err = err != 0 ? err : buffer_append(&text, bytes_of("\n", 1));
     if (err != 0) {
         buffer_deinit(&text);

@@ -9,7 +9,7 @@ enum { OPTION_OUTPUT = 0x200 };
 struct options {
     struct connection_options *connection;
     enum format format;
-    struct event_id id;
+    struct weir_id id;
     struct after_options after;
 };
 
@@ -24,7 +24,7 @@ static const struct argp_option option_table[] = {
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
-    struct reason reason = {0};
+    struct weir_reason reason;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
@@ -39,7 +39,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (state->arg_num > 0) {
             argp_error(state, "'%s' is too much: one id at a time", argument);
         }
-        if (event_id_parse(bytes_of_text(argument), &options->id, &reason) != 0) {
+        if (weir_id_parse(argument, &options->id, &reason) != 0) {
             argp_error(state, "'%s' is not an id: %s", argument, reason.text);
         }
         return 0;
@@ -67,51 +67,45 @@ static const struct argp get_argp = {
     .children = children,
 };
 
-static int print_found(const struct options *options, struct output *output, struct bytes found)
+static int print_found(const struct options *options, struct output *output,
+                       const struct weir_result *result)
 {
-    struct buffer scratch = {0};
-    struct events events;
-    struct received_event event;
-    events_init(&events, found, false, &scratch, NULL);
-    int outcome = events_next(&events, &event);
-    if (outcome == EVENTS_END) {
-        char id[EVENT_ID_TEXT_LENGTH + 1];
-        event_id_format(options->id, id);
+    const struct weir_event *event;
+    int outcome = weir_result_event(result, &event);
+    if (outcome == WEIR_NOTHING) {
+        char id[WEIR_ID_TEXT_SIZE];
+        weir_id_format(options->id, id);
         cli_say("there is no event %s", id);
         return STATUS_NOT_FOUND;
     }
-    return output_end(output,
-                      outcome != 0 ? outcome : print_event(output, options->format, &event));
-}
-
-static int get(const struct cli *cli, const struct options *options)
-{
-    struct client *client;
-    int status = cli_connect(cli, 0, &client);
-    if (status != 0) {
-        return status;
-    }
-    struct output output;
-    struct notice notice;
-    struct request request = {.kind = REQUEST_GET,
-                              .get = {.after = options->after.after, .event = options->id}};
-    output_init(&output, cli->signal);
-    int err = core_request(client_core(client), &request, 0);
-    status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
-    if (status == 0) {
-        status = print_found(options, &output, notice.reply.events);
-    }
-    output_deinit(&output);
-    client_close(client);
-    return status;
+    return output_end(output, outcome != 0 ? outcome : print_event(output, options->format, event));
 }
 
 static int run(struct cli *cli, int argc, char **argv)
 {
     struct options options = {.connection = &cli->connection};
     argp_parse(&get_argp, argc, argv, 0, NULL, &options);
-    int status = get(cli, &options);
-    after_options_deinit(&options.after);
+    struct weir *weir;
+    int status = cli_open(cli, WEIR_RECONNECT_NEVER, 0, &weir);
+    if (status != 0) {
+        return status;
+    }
+    struct weir_request_options request = {
+        .size = sizeof request,
+        .after = options.after.cursor,
+        .after_timeout_ms = options.after.timeout_ms,
+    };
+    struct output output;
+    const struct weir_result *result;
+    uint64_t ticket = 0;
+    output_init(&output, cli->signal);
+    int err = weir_get(weir, options.id, &request, &ticket);
+    status = cli_result(cli, weir, err, ticket, &result);
+    if (status == 0) {
+        status = print_found(&options, &output, result);
+    }
+    output_deinit(&output);
+    weir_free(weir);
     return status;
 }
 

@@ -38,8 +38,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         }
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num > 0 || !parse_number(argument, 1, UINT32_MAX,
-                                                &options->consumer.request.subscribe.start_last)) {
+        if (state->arg_num > 0 ||
+            !parse_number(argument, 1, UINT32_MAX, &options->consumer.subscribe.start_last)) {
             argp_error(state, "'%s' is not a number of events", argument);
         }
         return 0;
@@ -67,19 +67,17 @@ static int run(struct cli *cli, int argc, char **argv)
 {
     struct options options = {
         .connection = &cli->connection,
-        .consumer = {.request = {.kind = REQUEST_SUBSCRIBE,
-                                 .subscribe = {.start = START_LAST,
-                                               .start_last = LAST_DEFAULT,
-                                               .end = END_NOW}}},
+        .consumer = {.subscribe = {.start = WEIR_START_LAST,
+                                   .start_last = LAST_DEFAULT,
+                                   .stop = WEIR_STOP_NOW}},
     };
     argp_parse(&last_argp, argc, argv, 0, NULL, &options);
-    struct request_subscribe *subscribe = &options.consumer.request.subscribe;
-    memcpy(subscribe->entries, options.patterns.entries, sizeof subscribe->entries);
-    subscribe->entries_count = options.patterns.count;
-    subscribe->after = options.after.after;
-    int status = consumer_run(cli, &options.consumer);
-    after_options_deinit(&options.after);
-    return status;
+    struct weir_subscribe_options *subscribe = &options.consumer.subscribe;
+    subscribe->patterns = options.patterns.texts;
+    subscribe->patterns_count = options.patterns.count;
+    subscribe->after = options.after.cursor;
+    subscribe->after_timeout_ms = options.after.timeout_ms;
+    return consumer_run(cli, &options.consumer);
 }
 
 const struct command command_last = {

@@ -7,17 +7,14 @@
 #include "client-cli/command.h"
 #include "client-cli/json.h"
 #include "client-cli/print_event.h"
-#include "proto/base/utf8.h"
-#include "proto/model/glob.h"
-#include "proto/model/namespace.h"
-#include "proto/model/namespace_row.h"
+#include "client-cli/views.h"
 
 enum { OPTION_OUTPUT = 0x200 };
 
 struct options {
     struct connection_options *connection;
     enum format format;
-    struct bytes pattern;
+    const char *pattern;
     struct after_options after;
 };
 
@@ -29,14 +26,11 @@ static const struct argp_option option_table[] = {
 
 static void set_pattern(struct options *options, const char *text, struct argp_state *state)
 {
-    struct reason reason = {0};
-    struct glob *glob;
-    options->pattern = bytes_of_text(text);
-    if (glob_compile(options->pattern, &glob, &reason) != 0) {
+    struct weir_reason reason;
+    if (weir_pattern_check(text, &reason) != 0) {
         argp_error(state, "'%s' is not a pattern: %s", text, reason.text);
-        return;
     }
-    glob_free(glob);
+    options->pattern = text;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -83,7 +77,7 @@ static int print_header(struct output *output)
     return output_text(output, "%12s %15s  %-24s  %s\n", "EVENTS", "BYTES", "LAST", "NAMESPACE");
 }
 
-static int print_row_human(struct output *output, const struct namespace_row *row)
+static int print_row_human(struct output *output, const struct weir_namespace *row)
 {
     char last[TIMESTAMP_TEXT_LENGTH + 1];
     timestamp_format(row->last_timestamp_ms, last);
@@ -91,18 +85,18 @@ static int print_row_human(struct output *output, const struct namespace_row *ro
                        last, (int)row->name.length, (const char *)row->name.data);
 }
 
-static int print_row_json(struct output *output, const struct namespace_row *row)
+static int print_row_json(struct output *output, const struct weir_namespace *row)
 {
-    char first_id[EVENT_ID_TEXT_LENGTH + 1];
-    char last_id[EVENT_ID_TEXT_LENGTH + 1];
+    char first_id[WEIR_ID_TEXT_SIZE];
+    char last_id[WEIR_ID_TEXT_SIZE];
     char first[TIMESTAMP_TEXT_LENGTH + 1];
     char last[TIMESTAMP_TEXT_LENGTH + 1];
-    event_id_format(row->first, first_id);
-    event_id_format(row->last, last_id);
+    weir_id_format(row->first, first_id);
+    weir_id_format(row->last, last_id);
     timestamp_format(row->first_timestamp_ms, first);
     timestamp_format(row->last_timestamp_ms, last);
     int err = json_append(&output->buffer, "{\"namespace\":");
-    err = err != 0 ? err : json_append_string(&output->buffer, row->name);
+    err = err != 0 ? err : json_append_string(&output->buffer, bytes_from(row->name));
     return err != 0 ? err
                     : output_text(output,
                                   ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64
@@ -112,34 +106,39 @@ static int print_row_json(struct output *output, const struct namespace_row *row
 }
 
 // Prints a page and keeps its last name. ERR_*, or a positive outcome of flushing.
-static int print_page(const struct options *options, struct output *output, struct bytes rows,
-                      struct buffer *last_name)
+static int print_page(const struct options *options, struct output *output,
+                      const struct weir_result *page, struct buffer *last_name)
 {
-    while (rows.length > 0) {
-        struct namespace_row row;
-        int err = namespace_row_next(&rows, &row);
-        if (err == 0 && !utf8_is_valid(row.name)) {
-            err = ERR_INVALID;
-        }
+    const struct weir_namespace *row;
+    int outcome;
+    while ((outcome = weir_result_namespace(page, &row)) == 0) {
+        int err = weir_is_text(row->name) ? 0 : ERR_INVALID;
         if (err == 0) {
-            err = options->format == FORMAT_JSON ? print_row_json(output, &row)
-                                                 : print_row_human(output, &row);
+            err = options->format == FORMAT_JSON ? print_row_json(output, row)
+                                                 : print_row_human(output, row);
         }
-        if (err == 0 && rows.length == 0) {
-            buffer_clear(last_name);
-            err = buffer_append(last_name, row.name);
-        }
+        buffer_clear(last_name);
+        err = err != 0 ? err : buffer_append(last_name, bytes_from(row->name));
         if (err != 0) {
             cli_say("%s", err_text(err));
             return err;
         }
     }
+    if (outcome < 0) {
+        cli_say("%s", err_text(outcome));
+        return outcome;
+    }
     return output_flush(output);
 }
 
-static int list(const struct cli *cli, const struct options *options, struct client *client,
+static int list(const struct cli *cli, const struct options *options, struct weir *weir,
                 struct output *output)
 {
+    struct weir_request_options request = {
+        .size = sizeof request,
+        .after = options->after.cursor,
+        .after_timeout_ms = options->after.timeout_ms,
+    };
     struct buffer last_name = {0};
     int status = STATUS_OK;
     bool has_more = true;
@@ -147,20 +146,16 @@ static int list(const struct cli *cli, const struct options *options, struct cli
         return STATUS_FAILURE;
     }
     while (status == STATUS_OK && has_more) {
-        struct notice notice;
-        struct request request = {
-            .kind = REQUEST_NAMESPACES,
-            .namespaces = {.after = options->after.after,
-                           .pattern = options->pattern,
-                           .after_name = buffer_bytes(&last_name)},
-        };
-        int err = core_request(client_core(client), &request, 0);
-        status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
+        const struct weir_result *page;
+        uint64_t ticket = 0;
+        int err = weir_namespaces(weir, options->pattern, bytes_to(buffer_bytes(&last_name)), 0,
+                                  &request, &ticket);
+        status = cli_result(cli, weir, err, ticket, &page);
         if (status != STATUS_OK) {
             break;
         }
-        has_more = notice.reply.namespaces.more && notice.reply.namespaces.rows.length > 0;
-        int outcome = print_page(options, output, notice.reply.namespaces.rows, &last_name);
+        has_more = page->has_more;
+        int outcome = print_page(options, output, page, &last_name);
         if (outcome != 0) {
             status = outcome == OUTPUT_CLOSED        ? STATUS_OK
                      : outcome == OUTPUT_INTERRUPTED ? cli_status_of_signal(cli)
@@ -172,27 +167,20 @@ static int list(const struct cli *cli, const struct options *options, struct cli
     return status;
 }
 
-static int connect_and_list(const struct cli *cli, const struct options *options)
+static int run(struct cli *cli, int argc, char **argv)
 {
-    struct client *client;
-    int status = cli_connect(cli, 0, &client);
+    struct options options = {.connection = &cli->connection};
+    argp_parse(&namespaces_argp, argc, argv, 0, NULL, &options);
+    struct weir *weir;
+    int status = cli_open(cli, WEIR_RECONNECT_NEVER, 0, &weir);
     if (status != 0) {
         return status;
     }
     struct output output;
     output_init(&output, cli->signal);
-    status = list(cli, options, client, &output);
+    status = list(cli, &options, weir, &output);
     output_deinit(&output);
-    client_close(client);
-    return status;
-}
-
-static int run(struct cli *cli, int argc, char **argv)
-{
-    struct options options = {.connection = &cli->connection};
-    argp_parse(&namespaces_argp, argc, argv, 0, NULL, &options);
-    int status = connect_and_list(cli, &options);
-    after_options_deinit(&options.after);
+    weir_free(weir);
     return status;
 }
 

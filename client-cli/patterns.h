@@ -2,12 +2,13 @@
 #pragma once
 
 #include <argp.h>
+#include <stddef.h>
 
-#include "proto/model/request.h"
+#include "proto/base/limits.h"
 
 struct patterns {
-    struct filter_entry entries[PATTERNS_TOTAL_MAX];
-    uint32_t count;
+    const char *texts[PATTERNS_MAX];
+    size_t count;
 };
 
 // Ends the program with a usage error when the pattern is none, or one too many.

@@ -1,5 +1,6 @@
 // One request and its answer, timed.
 
+#include "client-cli/clock.h"
 #include "client-cli/command.h"
 #include "client-cli/format_options.h"
 
@@ -18,18 +19,18 @@ static int run(struct cli *cli, int argc, char **argv)
 {
     struct format_options options = {.connection = &cli->connection};
     argp_parse(&ping_argp, argc, argv, 0, NULL, &options);
-    struct client *client;
-    int status = cli_connect(cli, 0, &client);
+    struct weir *weir;
+    int status = cli_open(cli, WEIR_RECONNECT_NEVER, 0, &weir);
     if (status != 0) {
         return status;
     }
     struct output output;
-    struct notice notice;
-    struct request request = {.kind = REQUEST_PING};
+    const struct weir_result *result;
+    uint64_t ticket = 0;
     output_init(&output, cli->signal);
     struct instant start = clock_now();
-    int err = core_request(client_core(client), &request, 0);
-    status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
+    int err = weir_ping(weir, NULL, &ticket);
+    status = cli_result(cli, weir, err, ticket, &result);
     if (status == 0) {
         double microseconds = (double)(clock_now().ns - start.ns) / 1000;
         err = options.format == FORMAT_JSON
@@ -38,7 +39,7 @@ static int run(struct cli *cli, int argc, char **argv)
         status = output_end(&output, err);
     }
     output_deinit(&output);
-    client_close(client);
+    weir_free(weir);
     return status;
 }
 

@@ -9,9 +9,9 @@
 
 #include "client-cli/calendar.h"
 #include "client-cli/json.h"
+#include "client-cli/views.h"
 #include "proto/base/limits.h"
 #include "proto/base/utf8.h"
-#include "proto/model/namespace.h"
 
 bool format_parse(const char *text, bool allows_raw, enum format *format_out)
 {
@@ -66,10 +66,10 @@ static void line_text(struct line *line, const char *text)
     line->length += length;
 }
 
-static void line_id(struct line *line, struct event_id id)
+static void line_id(struct line *line, struct weir_id id)
 {
-    char text[EVENT_ID_TEXT_LENGTH + 1];
-    event_id_format(id, text);
+    char text[WEIR_ID_TEXT_SIZE];
+    weir_id_format(id, text);
     line_text(line, text);
 }
 
@@ -85,17 +85,16 @@ static int line_append(const struct line *line, struct buffer *out)
     return buffer_append(out, bytes_of(line->text, line->length));
 }
 
-static int print_human(struct output *output, const struct received_event *event)
+static int print_human(struct output *output, const struct weir_event *event)
 {
     struct buffer *out = &output->buffer;
-    struct bytes data = event->fields.data;
-    struct event_id parent = event_parent(&event->fields);
+    struct bytes data = bytes_from(event->data);
     struct line head = {0};
     line_text(&head, "\nEventId: ");
     line_id(&head, event->id);
-    if (!event_id_is_none(parent)) {
+    if (!id_is_none(event->parent)) {
         line_text(&head, ", Parent: ");
-        line_id(&head, parent);
+        line_id(&head, event->parent);
     }
     line_text(&head, "\nNamespace: ");
     struct line time = {0};
@@ -103,7 +102,7 @@ static int print_human(struct output *output, const struct received_event *event
     line_timestamp(&time, event->timestamp_ms);
     line_text(&time, "\n");
     int err = line_append(&head, out);
-    err = err != 0 ? err : buffer_append(out, event->fields.name);
+    err = err != 0 ? err : buffer_append(out, bytes_from(event->name));
     err = err != 0 ? err : line_append(&time, out);
     if (err != 0 || data.length == 0) {
         return err;
@@ -112,42 +111,43 @@ static int print_human(struct output *output, const struct received_event *event
     return err != 0 ? err : buffer_append(out, bytes_of("\n", 1));
 }
 
-static int print_raw(struct output *output, const struct received_event *event)
+static int print_raw(struct output *output, const struct weir_event *event)
 {
-    int err = buffer_append(&output->buffer, event->fields.data);
+    int err = buffer_append(&output->buffer, bytes_from(event->data));
     return err != 0 ? err : buffer_append(&output->buffer, bytes_of("\n", 1));
 }
 
-static int append_value(struct buffer *out, const struct attribute *attribute)
+static int append_value(struct buffer *out, const struct weir_attribute *attribute)
 {
-    if (utf8_is_valid(attribute->value)) {
-        return json_append_string(out, attribute->value);
+    struct bytes value = bytes_from(attribute->value);
+    if (weir_is_text(attribute->value)) {
+        return json_append_string(out, value);
     }
     int err = json_append(out, "{\"base64\":");
-    err = err != 0 ? err : json_append_base64(out, attribute->value);
+    err = err != 0 ? err : json_append_base64(out, value);
     return err != 0 ? err : json_append(out, "}");
 }
 
-static size_t count_of_key(const struct attribute *attributes, size_t count, struct bytes key)
+static size_t count_of_key(const struct weir_attribute *attributes, size_t count, struct bytes key)
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
-        found += bytes_equal(attributes[i].key, key);
+        found += bytes_equal(bytes_from(attributes[i].key), key);
     }
     return found;
 }
 
 // One key with all its values, at the place of the first: a JSON object has each key once.
-static int append_key(struct buffer *out, const struct attribute *attributes, size_t count,
+static int append_key(struct buffer *out, const struct weir_attribute *attributes, size_t count,
                       size_t i)
 {
-    struct bytes key = attributes[i].key;
+    struct bytes key = bytes_from(attributes[i].key);
     size_t left = count_of_key(attributes, count, key);
     bool is_list = left > 1;
     int err = json_append_string(out, key);
     err = err != 0 ? err : json_append(out, is_list ? ":[" : ":");
     for (; err == 0 && left > 0; i++) {
-        if (bytes_equal(attributes[i].key, key)) {
+        if (bytes_equal(bytes_from(attributes[i].key), key)) {
             err = append_value(out, &attributes[i]);
             left--;
             if (err == 0 && left > 0) {
@@ -158,29 +158,28 @@ static int append_key(struct buffer *out, const struct attribute *attributes, si
     return err == 0 && is_list ? json_append(out, "]") : err;
 }
 
-static int append_attributes(struct buffer *out, const struct received_event *event)
+static int append_attributes(struct buffer *out, const struct weir_event *event)
 {
-    struct attribute attributes[ATTRIBUTES_MAX + 1];
-    struct bytes rest = event->fields.attributes;
-    size_t claimed = 0;
+    struct weir_attribute attributes[ATTRIBUTES_MAX + 1];
+    size_t position = 0;
     size_t count = 0;
-    int err = attributes_begin(&rest, &claimed);
-    if (err != 0 || claimed > ATTRIBUTES_MAX + 1) {
-        return ERR_CORRUPT;
-    }
-    for (; claimed > 0; claimed--) {
-        if (attributes_next(&rest, &attributes[count]) != 0 ||
-            !utf8_is_valid(attributes[count].key)) {
+    int outcome;
+    while (count <= ATTRIBUTES_MAX &&
+           (outcome = weir_event_attribute(event, &position, &attributes[count])) != WEIR_NOTHING) {
+        if (outcome != 0 || !weir_is_text(attributes[count].key)) {
             return ERR_CORRUPT;
         }
-        count += !bytes_equal(attributes[count].key, bytes_of_text(ATTRIBUTE_PARENT));
+        count += !bytes_equal(bytes_from(attributes[count].key), bytes_of_text(ATTRIBUTE_PARENT));
+    }
+    if (count > ATTRIBUTES_MAX) {
+        return ERR_CORRUPT;
     }
     if (count == 0) {
         return json_append(out, "null");
     }
-    err = json_append(out, "{");
+    int err = json_append(out, "{");
     for (size_t i = 0; err == 0 && i < count; i++) {
-        if (count_of_key(attributes, i, attributes[i].key) > 0) {
+        if (count_of_key(attributes, i, bytes_from(attributes[i].key)) > 0) {
             continue; // shown already
         }
         err = i > 0 ? json_append(out, ",") : 0;
@@ -202,52 +201,53 @@ static bool is_text(struct bytes bytes)
     for (; i < bytes.length; i++) {
         seen |= bytes.data[i];
     }
-    return (seen & 0x8080808080808080u) == 0 || utf8_is_valid(bytes);
+    return (seen & 0x8080808080808080u) == 0 || weir_is_text(bytes_to(bytes));
 }
 
-static int print_json(struct output *output, const struct received_event *event)
+static int print_json(struct output *output, const struct weir_event *event)
 {
     struct buffer *out = &output->buffer;
-    struct event_id parent = event_parent(&event->fields);
+    struct bytes name = bytes_from(event->name);
+    struct bytes data = bytes_from(event->data);
     struct line head = {0};
-    if (!is_text(event->fields.name)) {
+    if (!is_text(name)) {
         return ERR_CORRUPT;
     }
     line_text(&head, "{\"id\":\"");
     line_id(&head, event->id);
     line_text(&head, "\",\"namespace\":");
     int err = line_append(&head, out);
-    err = err != 0 ? err : json_append_string(out, event->fields.name);
+    err = err != 0 ? err : json_append_string(out, name);
 
     struct line middle = {0};
     line_text(&middle, ",\"timestamp\":\"");
     line_timestamp(&middle, event->timestamp_ms);
-    if (event_id_is_none(parent)) {
+    if (id_is_none(event->parent)) {
         line_text(&middle, "\",\"parent\":null,\"attributes\":");
     } else {
         line_text(&middle, "\",\"parent\":\"");
-        line_id(&middle, parent);
+        line_id(&middle, event->parent);
         line_text(&middle, "\",\"attributes\":");
     }
     err = err != 0 ? err : line_append(&middle, out);
     if (err == 0) {
-        err = event->fields.attributes.length == 0 ? json_append(out, "null")
-                                                   : append_attributes(out, event);
+        err = event->attributes.length == 0 ? json_append(out, "null")
+                                            : append_attributes(out, event);
     }
     if (err != 0) {
         return err;
     }
-    if (is_text(event->fields.data)) {
+    if (is_text(data)) {
         err = json_append(out, ",\"data\":");
-        err = err != 0 ? err : json_append_string(out, event->fields.data);
+        err = err != 0 ? err : json_append_string(out, data);
     } else {
         err = json_append(out, ",\"data_base64\":");
-        err = err != 0 ? err : json_append_base64(out, event->fields.data);
+        err = err != 0 ? err : json_append_base64(out, data);
     }
     return err != 0 ? err : json_append(out, "}\n");
 }
 
-int print_event(struct output *output, enum format format, const struct received_event *event)
+int print_event(struct output *output, enum format format, const struct weir_event *event)
 {
     switch (format) {
     case FORMAT_HUMAN:

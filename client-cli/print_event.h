@@ -2,7 +2,7 @@
 #pragma once
 
 #include "client-cli/output.h"
-#include "client/events.h"
+#include "client/weir.h"
 
 enum format {
     FORMAT_HUMAN,
@@ -15,4 +15,4 @@ bool format_parse(const char *text, bool allows_raw, enum format *format_out);
 
 // Appends the event to the output. ERR_MEMORY; ERR_CORRUPT when its attributes are none.
 int print_event(struct output *output, enum format format,
-                const struct received_event *event) MUST_CHECK;
+                const struct weir_event *event) MUST_CHECK;

@@ -8,8 +8,8 @@
 #include "client-cli/after_options.h"
 #include "client-cli/parse.h"
 #include "client-cli/produce_input.h"
+#include "client-cli/views.h"
 #include "proto/base/limits.h"
-#include "proto/model/namespace.h"
 
 enum {
     OPTION_ATTRIBUTE = 0x200,
@@ -21,7 +21,6 @@ enum {
     OPTION_REPLICAS,
     OPTION_TIMEOUT,
     IN_FLIGHT_DEFAULT = 4096,
-    IN_FLIGHT_MAX = 1000000,
 };
 
 struct options {
@@ -29,16 +28,14 @@ struct options {
     const char *name;
     const char **data; // argc of them at most
     size_t data_count;
-    struct attribute attributes[ATTRIBUTES_MAX];
+    struct weir_attribute attributes[ATTRIBUTES_MAX];
     size_t attributes_count;
-    struct event_id parent;
+    struct weir_id parent;
     const char *lines;
     const char *json;
     uint64_t in_flight_max;
-    bool is_quiet;
     struct after_options after;
-    struct produce_options produce;
-    enum format format;
+    struct producer_options produce;
 };
 
 static const struct argp_option option_table[] = {
@@ -68,12 +65,11 @@ static const struct argp_option option_table[] = {
 
 static void set_name(struct options *options, const char *text, struct argp_state *state)
 {
-    struct reason reason = {0};
-    struct bytes name = bytes_of_text(text);
-    if (namespace_validate(name, &reason) != 0) {
+    struct weir_reason reason;
+    if (weir_name_check(text, &reason) != 0) {
         argp_error(state, "-n: not a namespace: %s", reason.text);
     }
-    if (namespace_is_system(name)) {
+    if (strncmp(text, "/$", 2) == 0) {
         argp_error(state, "-n: '%s' belongs to the system, as all that begins with /$", text);
     }
     options->name = text;
@@ -94,10 +90,10 @@ static void add_attribute(struct options *options, const char *text, struct argp
     if (bytes_equal(key, bytes_of_text(ATTRIBUTE_PARENT))) {
         argp_error(state, "--attr: '%s': p is the parent, use -P", text);
     }
-    options->attributes[options->attributes_count++] = (struct attribute){
-        .key = key,
-        .value = bytes_of_text(equals + 1),
-        .value_is_text = true,
+    options->attributes[options->attributes_count++] = (struct weir_attribute){
+        .key = bytes_to(key),
+        .value = weir_text(equals + 1),
+        .is_text = true,
     };
 }
 
@@ -138,7 +134,7 @@ static void set_timeout(struct options *options, const char *text, struct argp_s
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
-    struct reason reason = {0};
+    struct weir_reason reason;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
@@ -151,7 +147,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->data[options->data_count++] = argument;
         return 0;
     case 'P':
-        if (event_id_parse(bytes_of_text(argument), &options->parent, &reason) != 0) {
+        if (weir_id_parse(argument, &options->parent, &reason) != 0) {
             argp_error(state, "-P: '%s' is not an id: %s", argument, reason.text);
         }
         return 0;
@@ -165,9 +161,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->json = argument;
         return 0;
     case OPTION_IN_FLIGHT:
-        if (!parse_number(argument, 1, IN_FLIGHT_MAX, &options->in_flight_max)) {
+        if (!parse_number(argument, 1, PRODUCER_EVENTS_MAX, &options->in_flight_max)) {
             argp_error(state, "--in-flight: '%s' is not a number from 1 to %d", argument,
-                       IN_FLIGHT_MAX);
+                       PRODUCER_EVENTS_MAX);
         }
         return 0;
     case OPTION_REPLICAS:
@@ -177,10 +173,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         set_timeout(options, argument, state);
         return 0;
     case OPTION_QUIET:
-        options->is_quiet = true;
+        options->produce.is_quiet = true;
         return 0;
     case OPTION_OUTPUT:
-        if (!format_parse(argument, false, &options->format)) {
+        if (!format_parse(argument, false, &options->produce.format)) {
             argp_error(state, "'%s' is not an output: human or json", argument);
         }
         return 0;
@@ -211,26 +207,38 @@ static const struct argp produce_argp = {
     .children = children,
 };
 
-// Everything of -d in one batch. STATUS_USAGE after saying what is wrong.
-static int build(const struct options *options, struct bytes attributes, struct batch *batch)
+static void fill_drafts(const struct options *options, struct weir_draft *drafts, size_t count)
 {
-    struct reason reason = {0};
-    struct bytes name = bytes_of_text(options->name);
-    size_t count = options->data_count > 0 ? options->data_count : 1;
     for (size_t i = 0; i < count; i++) {
-        struct bytes data = bytes_of_text(options->data_count > 0 ? options->data[i] : "");
-        int outcome = batch_add(batch, name, data, attributes, EVENT_DATA_BYTES_CEILING, &reason);
-        if (outcome == BATCH_FULL) {
-            cli_say("too much for one produce: at most %d events and %d MiB; use --lines",
-                    PRODUCE_EVENTS_MAX, (int)(PRODUCE_BYTES_MAX / MIB));
-            return STATUS_USAGE;
-        }
-        if (outcome != 0) {
-            cli_say("%s", reason.text[0] ? reason.text : err_text(outcome));
-            return outcome == ERR_MEMORY ? STATUS_FAILURE : STATUS_USAGE;
-        }
+        drafts[i] = (struct weir_draft){
+            .size = sizeof *drafts,
+            .name = options->name ? options->name : "/",
+            .data = weir_text(options->data_count > 0 ? options->data[i] : ""),
+            .parent = options->parent,
+            .attributes = options->attributes,
+            .attributes_count = options->attributes_count,
+        };
     }
-    return 0;
+}
+
+// Whether libweir takes them, before anything is connected. 0, or the exit status after saying what
+// is wrong.
+static int check_drafts(const struct weir_draft *drafts, size_t count)
+{
+    struct weir *weir;
+    int err = weir_new(NULL, 0, &weir, NULL);
+    if (err != 0) {
+        cli_say("%s", err_text(err));
+        return STATUS_FAILURE;
+    }
+    err = weir_produce(weir, drafts, count, NULL, NULL);
+    if (err == WEIR_ERR_LIMIT && count > 1) {
+        cli_say("too much for one produce: %s; use --lines", weir_reason_text(weir));
+    } else if (err != 0) {
+        cli_say("%s", weir_reason_text(weir));
+    }
+    weir_free(weir);
+    return err == 0 ? 0 : err == WEIR_ERR_MEMORY ? STATUS_FAILURE : STATUS_USAGE;
 }
 
 static void say_success(const struct producer *producer, struct bytes name, bool names_several)
@@ -249,41 +257,37 @@ static int say_late(const struct producer *producer)
     cli_say("%" PRIu64
             " events are stored, but known to be durable on %u of the %u nodes asked for "
             "only: they reach the others when these can be reached; do not produce them again",
-            producer->late, producer->late_nodes, producer->produce.replicas);
+            producer->late, producer->late_nodes, producer->options->replicas);
     return STATUS_FEWER_REPLICAS;
 }
 
-static int produce(const struct cli *cli, const struct options *options, struct bytes attributes)
+static int produce_drafts(struct producer *producer, const struct weir_draft *drafts, size_t count)
 {
-    struct batch batch = {0};
+    int err = producer_add(producer, drafts, count);
+    return err != 0 ? cli_failed(producer->weir, err) : producer_finish(producer);
+}
+
+static int produce(const struct cli *cli, const struct options *options,
+                   const struct weir_draft *drafts, size_t count)
+{
     struct buffer name = {0};
     bool names_several = false;
     bool is_stream = options->lines || options->json;
-    // Also for a stream, whose lines would fail on these options one by one, and only then.
-    struct options checked = *options;
-    checked.name = options->name ? options->name : "/";
-    int status = build(&checked, attributes, &batch);
-    if (status != 0) {
-        batch_deinit(&batch);
-        return status;
-    }
     struct producer producer = {0};
-    status = producer_open(&producer, cli, options->format, options->is_quiet, &options->produce);
+    int status = producer_open(&producer, cli, &options->produce);
     if (status == 0 && is_stream) {
         struct produce_input input = {
             .path = options->json ? options->json : options->lines,
             .is_json = options->json,
-            .name = options->name ? bytes_of_text(options->name) : (struct bytes){0},
+            .name = options->name,
             .parent = options->parent,
             .attributes = options->attributes,
             .attributes_count = options->attributes_count,
-            .attributes_encoded = attributes,
             .in_flight_max = options->in_flight_max,
         };
         status = produce_input_run(&input, &producer, &name, &names_several);
     } else if (status == 0) {
-        status = producer_send(&producer, &batch);
-        status = status != 0 ? status : producer_finish(&producer);
+        status = produce_drafts(&producer, drafts, count);
     }
     producer_close(&producer);
     if (status == 0) {
@@ -293,7 +297,6 @@ static int produce(const struct cli *cli, const struct options *options, struct 
     } else if (producer.acknowledged > 0) {
         cli_say("%" PRIu64 " events were produced before that", producer.acknowledged);
     }
-    batch_deinit(&batch);
     buffer_deinit(&name);
     return status;
 }
@@ -305,25 +308,25 @@ static int run(struct cli *cli, int argc, char **argv)
         .data = calloc((size_t)argc, sizeof *options.data),
         .in_flight_max = IN_FLIGHT_DEFAULT,
     };
-    if (!options.data) {
+    struct weir_draft *drafts = calloc((size_t)argc, sizeof *drafts);
+    if (!options.data || !drafts) {
         cli_say("%s", err_text(ERR_MEMORY));
+        free(options.data);
+        free(drafts);
         return STATUS_FAILURE;
     }
     argp_parse(&produce_argp, argc, argv, 0, NULL, &options);
-    options.produce.after = options.after.after;
-    struct buffer attributes = {0};
-    int err = 0;
-    if (options.attributes_count > 0 || !event_id_is_none(options.parent)) {
-        err = attributes_append(&attributes, options.attributes, options.attributes_count,
-                                options.parent);
-    }
-    if (err != 0) {
-        cli_say("%s", err_text(err));
-    }
-    int status = err != 0 ? STATUS_FAILURE : produce(cli, &options, buffer_bytes(&attributes));
-    buffer_deinit(&attributes);
-    after_options_deinit(&options.after);
+    options.produce.after = options.after.cursor;
+    options.produce.after_timeout_ms = options.after.timeout_ms;
+    options.produce.batch_events_max =
+        options.lines || options.json ? produce_input_batch_max(options.in_flight_max) : 0;
+    // Also for a stream, whose lines would fail on these options one by one, and only then.
+    size_t count = options.data_count > 0 ? options.data_count : 1;
+    fill_drafts(&options, drafts, count);
+    int status = check_drafts(drafts, count);
+    status = status != 0 ? status : produce(cli, &options, drafts, count);
     free(options.data);
+    free(drafts);
     return status;
 }
 

@@ -2,18 +2,19 @@
 #pragma once
 
 #include "client-cli/producer.h"
-#include "proto/model/event.h"
 
 struct produce_input {
     const char *path; // "-": standard input
     bool is_json;
-    struct bytes name;      // of lines, and of JSON that says none; empty: none
-    struct event_id parent; // the same
-    const struct attribute *attributes;
+    const char *name;      // of lines, and of JSON that says none; NULL: none
+    struct weir_id parent; // the same
+    const struct weir_attribute *attributes;
     size_t attributes_count;
-    struct bytes attributes_encoded; // with the parent
-    uint64_t in_flight_max;          // events
+    uint64_t in_flight_max; // events
 };
+
+// How many events to put into a request, when so many may be in flight.
+uint32_t produce_input_batch_max(uint64_t in_flight_max);
 
 // Until the end of the input. The exit status. `names_several_out`: whether events went to another
 // namespace than the first, whose name is appended to `name_out`.

@@ -6,7 +6,6 @@
 #include "client-cli/command.h"
 #include "client-cli/format_options.h"
 #include "client-cli/status_text.h"
-#include "proto/model/version_vector.h"
 
 static const struct argp status_argp = {
     .options = format_option_table,
@@ -19,37 +18,38 @@ static const struct argp status_argp = {
     .children = format_option_children,
 };
 
-static int append_alarms(struct buffer *out, struct bytes alarms)
+static int append_alarms(struct buffer *out, const struct weir_result *result)
 {
+    const struct weir_alarm *alarm;
+    int outcome = 0;
     int err = json_append(out, ",\"alarms\":[");
-    struct bytes alarm;
-    for (bool is_first = true; err == 0 && status_take_line(&alarms, &alarm); is_first = false) {
+    for (bool is_first = true; err == 0; is_first = false) {
+        outcome = weir_result_alarm(result, &alarm);
+        if (outcome != 0) {
+            break;
+        }
         err = is_first ? 0 : json_append(out, ",");
-        err = err != 0 ? err : status_append_text(out, alarm);
+        err = err != 0 ? err : status_append_text(out, alarm->line);
     }
+    err = err == 0 && outcome < 0 ? outcome : err;
     return err != 0 ? err : json_append(out, "]}\n");
 }
 
-static int print_json(struct output *output, const struct reply_status *status, struct bytes cursor)
+static int print_json(struct output *output, const struct weir_result *result, const char *cursor)
 {
+    const struct weir_node_status *status = result->status;
     struct buffer *out = &output->buffer;
-    char cluster[UUID_TEXT_LENGTH + 1];
-    char node[UUID_TEXT_LENGTH + 1];
-    status_format_uuid(status->cluster, cluster);
-    status_format_uuid(status->node, node);
-    int err = json_append(out, "{\"version\":");
-    err = err != 0 ? err : status_append_text(out, status->version);
+    int err = status_append_field(out, "{\"version\":", status->version);
     err = err != 0 ? err
                    : output_text(output, ",\"uptime_seconds\":%" PRIu64 ".%03u",
                                  status->uptime_ms / 1000, (unsigned)(status->uptime_ms % 1000));
-    err = err != 0 ? err : json_append(out, ",\"cluster\":{\"name\":");
-    err = err != 0 ? err : status_append_text(out, status->cluster_name);
+    err =
+        err != 0 ? err : status_append_field(out, ",\"cluster\":{\"name\":", status->cluster_name);
     err = err != 0 ? err
                    : output_text(output,
                                  ",\"uuid\":\"%s\"},\"node\":{\"uuid\":\"%s\",\"actor\":%u}"
-                                 ",\"cursor\":\"%.*s\"",
-                                 cluster, node, status->actor, (int)cursor.length,
-                                 (const char *)cursor.data);
+                                 ",\"cursor\":\"%s\"",
+                                 status->cluster, status->node, status->actor, cursor);
     err = err != 0
               ? err
               : output_text(output,
@@ -60,7 +60,7 @@ static int print_json(struct output *output, const struct reply_status *status, 
                             status->events, status->bytes, status->namespaces, status->connections,
                             status->subscriptions, status->memory_bytes, status->disk_used_bytes,
                             status->disk_free_bytes, status->index_behind);
-    return err != 0 ? err : append_alarms(out, status->alarms);
+    return err != 0 ? err : append_alarms(out, result);
 }
 
 static void bytes_format(uint64_t bytes, char out[32])
@@ -88,18 +88,27 @@ static void uptime_format(uint64_t ms, char out[64])
     }
 }
 
-static int print_human(struct output *output, const struct reply_status *status,
-                       struct bytes cursor)
+static int print_alarms(struct output *output, const struct weir_result *result)
 {
-    char cluster[UUID_TEXT_LENGTH + 1];
-    char node[UUID_TEXT_LENGTH + 1];
+    const struct weir_alarm *alarm;
+    int outcome;
+    int err = 0;
+    while (err == 0 && (outcome = weir_result_alarm(result, &alarm)) != WEIR_NOTHING) {
+        err = outcome != 0 ? outcome
+                           : output_text(output, "ALARM:         %.*s\n", (int)alarm->line.length,
+                                         (const char *)alarm->line.data);
+    }
+    return err;
+}
+
+static int print_human(struct output *output, const struct weir_result *result, const char *cursor)
+{
+    const struct weir_node_status *status = result->status;
     char uptime[64];
     char bytes[32];
     char memory[32];
     char disk_used[32];
     char disk_free[32];
-    status_format_uuid(status->cluster, cluster);
-    status_format_uuid(status->node, node);
     uptime_format(status->uptime_ms, uptime);
     bytes_format(status->bytes, bytes);
     bytes_format(status->memory_bytes, memory);
@@ -108,38 +117,26 @@ static int print_human(struct output *output, const struct reply_status *status,
     int err = output_text(
         output,
         "Version:       %.*s\nUptime:        %s\nCluster:       %.*s (%s)\n"
-        "Node:          actor %u (%s)\nCursor:        %.*s\nEvents:        %" PRIu64 " (%s)\n"
+        "Node:          actor %u (%s)\nCursor:        %s\nEvents:        %" PRIu64 " (%s)\n"
         "Namespaces:    %" PRIu64 "\nConnections:   %" PRIu64 "\nSubscriptions: %" PRIu64 "\n"
         "Memory:        %s\nDisk:          %s used, %s free\nIndex behind:  %" PRIu64 " events\n",
         (int)status->version.length, (const char *)status->version.data, uptime,
-        (int)status->cluster_name.length, (const char *)status->cluster_name.data, cluster,
-        status->actor, node, (int)cursor.length, (const char *)cursor.data, status->events, bytes,
-        status->namespaces, status->connections, status->subscriptions, memory, disk_used,
-        disk_free, status->index_behind);
-    struct bytes alarms = status->alarms;
-    struct bytes alarm;
-    while (err == 0 && status_take_line(&alarms, &alarm)) {
-        err = output_text(output, "ALARM:         %.*s\n", (int)alarm.length,
-                          (const char *)alarm.data);
-    }
-    return err;
+        (int)status->cluster_name.length, (const char *)status->cluster_name.data, status->cluster,
+        status->actor, status->node, cursor, status->events, bytes, status->namespaces,
+        status->connections, status->subscriptions, memory, disk_used, disk_free,
+        status->index_behind);
+    return err != 0 ? err : print_alarms(output, result);
 }
 
 static int print(const struct format_options *options, struct output *output,
-                 const struct reply *reply)
+                 const struct weir_result *result)
 {
-    struct version_vector cursor = {0};
-    struct buffer text = {0};
-    struct bytes encoded = reply->cursor;
-    int err = version_vector_decode(&encoded, &cursor);
-    err = err != 0 ? err : version_vector_format(&cursor, &text);
-    if (err == 0) {
-        err = options->format == FORMAT_JSON
-                  ? print_json(output, &reply->status, buffer_bytes(&text))
-                  : print_human(output, &reply->status, buffer_bytes(&text));
+    const char *cursor = "@";
+    int err = weir_result_cursor(result, &cursor);
+    if (err >= 0) {
+        err = options->format == FORMAT_JSON ? print_json(output, result, cursor)
+                                             : print_human(output, result, cursor);
     }
-    version_vector_deinit(&cursor);
-    buffer_deinit(&text);
     return output_end(output, err);
 }
 
@@ -147,22 +144,22 @@ static int run(struct cli *cli, int argc, char **argv)
 {
     struct format_options options = {.connection = &cli->connection};
     argp_parse(&status_argp, argc, argv, 0, NULL, &options);
-    struct client *client;
-    int status = cli_connect(cli, 0, &client);
+    struct weir *weir;
+    int status = cli_open(cli, WEIR_RECONNECT_NEVER, 0, &weir);
     if (status != 0) {
         return status;
     }
     struct output output;
-    struct notice notice;
-    struct request request = {.kind = REQUEST_STATUS};
+    const struct weir_result *result;
+    uint64_t ticket = 0;
     output_init(&output, cli->signal);
-    int err = core_request(client_core(client), &request, 0);
-    status = err != 0 ? cli_status(err) : cli_answer(cli, client, &notice);
+    int err = weir_status(weir, NULL, &ticket);
+    status = cli_result(cli, weir, err, ticket, &result);
     if (status == 0) {
-        status = print(&options, &output, &notice.reply);
+        status = print(&options, &output, result);
     }
     output_deinit(&output);
-    client_close(client);
+    weir_free(weir);
     return status;
 }
 

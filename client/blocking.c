@@ -189,6 +189,9 @@ static int turn(struct weir *weir, struct instant until)
 {
     struct driver *driver = weir->driver;
     follow(weir);
+    if (weir_want(weir) == WEIR_WANT_NOTHING) {
+        return 0; // it has ended: weir_next says why
+    }
     send_some(weir);
     if (++driver->turns % TURNS_PER_WAKE_CHECK == 0 && is_woken(weir)) {
         return WEIR_WOKEN;
@@ -221,10 +224,19 @@ static int turn(struct weir *weir, struct instant until)
     return count <= 0 && instant_reached(until, clock_instant()) ? WEIR_LATE : 0;
 }
 
-void weir_turn(struct weir *weir)
+int weir_turn(struct weir *weir)
 {
-    (void)turn(weir, clock_instant());
+    struct driver *driver = weir->driver;
+    struct pollfd dialled = {.fd = driver->dialing.fd, .events = POLLOUT};
+    if (dialled.fd >= 0 && poll(&dialled, 1, 0) > 0) {
+        on_polled(weir);
+    }
     follow(weir);
+    send_some(weir);
+    bool has_come = receive_some(weir);
+    weir_tick(weir, weir_clock());
+    follow(weir);
+    return has_come ? 0 : WEIR_NOTHING;
 }
 
 void weir_push(struct weir *weir)

@@ -11,7 +11,7 @@
 #include "client/size.h"
 #include "proto/base/limits.h"
 
-enum { TICKETS_FIRST = 256 };
+enum { TICKETS_FIRST = 256, SPARE_BYTES_MAX = 1024 * 1024 };
 
 static struct ticket *ticket_at(const struct produces *produces, uint64_t ticket)
 {
@@ -23,13 +23,25 @@ static struct outgoing *outgoing_of(struct list_node *node)
     return node ? container_of(node, struct outgoing, node) : NULL;
 }
 
+// Of the memory of batches that are done, some is kept: it has the size that the next one needs.
+static void give_back(struct produces *produces, struct batch *batch)
+{
+    bool has_use = batch->events.capacity > 0 && batch->events.capacity <= SPARE_BYTES_MAX;
+    if (has_use && produces->spares_count < PRODUCES_SPARES_MAX) {
+        batch_clear(batch);
+        produces->spares[produces->spares_count++] = *batch;
+        *batch = (struct batch){0};
+    }
+    batch_deinit(batch);
+}
+
 static void outgoing_free(struct produces *produces, struct outgoing *outgoing)
 {
     if (produces->queued == &outgoing->node) {
         produces->queued = NULL;
     }
     list_remove(&outgoing->node);
-    batch_deinit(&outgoing->batch);
+    give_back(produces, &outgoing->batch);
     buffer_deinit(&outgoing->after);
     free(outgoing);
 }
@@ -44,6 +56,9 @@ void produces_deinit(struct produces *produces)
 {
     while (!list_is_empty(&produces->batches)) {
         outgoing_free(produces, outgoing_of(list_first(&produces->batches)));
+    }
+    while (produces->spares_count > 0) {
+        batch_deinit(&produces->spares[--produces->spares_count]);
     }
     free(produces->ring);
 }
@@ -93,6 +108,9 @@ static int open_new(struct produces *produces, const struct produces_call *call,
         free(outgoing);
         return err;
     }
+    if (produces->spares_count > 0) {
+        outgoing->batch = produces->spares[--produces->spares_count];
+    }
     outgoing->settings = call->settings;
     outgoing->settings.after = buffer_bytes(&outgoing->after);
     outgoing->ticket_first = produces->ticket_end;
@@ -117,9 +135,6 @@ static int append_attributes(const struct weir_draft *draft, struct weir_id pare
                           ATTRIBUTES_MAX);
     }
     bool has_parent = parent.counter != 0 || parent.actor != 0;
-    if (draft->attributes_count == 0 && !has_parent) {
-        return 0;
-    }
     if (has_parent && (parent.counter == 0 || parent.actor == 0 || parent.counter > COUNTER_MAX)) {
         return reason_set(reason, ERR_INVALID, "the parent is no id");
     }
@@ -139,14 +154,29 @@ static int append_attributes(const struct weir_draft *draft, struct weir_id pare
                              (struct event_id){.counter = parent.counter, .actor = parent.actor});
 }
 
+static bool is_plain(const struct produces_call *call, const struct weir_draft *draft)
+{
+    return draft->attributes_count == 0 && draft->name && !call->parent &&
+           (draft->parent.counter | draft->parent.actor) == 0;
+}
+
+// The usual case: one look, one copy.
+static int add_plain(struct batch *batch, const struct weir_draft *draft, uint64_t data_bytes_max,
+                     struct reason *reason)
+{
+    struct event event = {.name = bytes_of_text(draft->name), .data = bytes_from(draft->data)};
+    int err = event_validate(&event, data_bytes_max, false, reason);
+    return err != 0 ? err : batch_add_plain(batch, event.name, event.data);
+}
+
 static int add_draft(struct batch *batch, const struct produces_call *call,
                      const struct weir_draft *draft, struct reason *reason)
 {
     if (!draft->name) {
         return reason_set(reason, ERR_INVALID, "an event without a name");
     }
-    struct buffer attributes = {0};
     struct weir_id parent = call->parent ? *call->parent : draft->parent;
+    struct buffer attributes = {0};
     int err = append_attributes(draft, parent, &attributes, reason);
     if (err == 0) {
         err = batch_add(batch, bytes_of_text(draft->name), bytes_from(draft->data),
@@ -165,12 +195,18 @@ static int add_drafts(struct batch *batch, const struct produces_call *call, str
     int err = 0;
     for (size_t i = 0; i < call->count && err == 0; i++) {
         const void *at = (const char *)call->drafts + i * stride;
-        struct weir_draft draft;
-        err = size_read(at, sizeof draft, &draft, sizeof draft, reason);
-        if (err == 0 && draft.size != stride) {
+        const struct weir_draft *draft = at;
+        struct weir_draft other; // of a program that knows more or less
+        if (draft->size != stride) {
             err = reason_set(reason, ERR_INVALID, "drafts of different sizes");
+        } else if (stride != sizeof other) {
+            err = size_read(at, sizeof other, &other, sizeof other, reason);
+            draft = &other;
         }
-        err = err ? err : add_draft(batch, call, &draft, reason);
+        if (err == 0) {
+            err = is_plain(call, draft) ? add_plain(batch, draft, call->data_bytes_max, reason)
+                                        : add_draft(batch, call, draft, reason);
+        }
     }
     if (err != 0) {
         batch->events.length = length;
@@ -312,7 +348,7 @@ static void settle(struct produces *produces, struct outgoing *outgoing, int err
     outgoing->err = err;
     produces->sent_count--;
     produces->pending_bytes -= outgoing->batch.events.length;
-    batch_deinit(&outgoing->batch);
+    give_back(produces, &outgoing->batch);
 }
 
 void produces_answered(struct produces *produces, struct outgoing *outgoing,

@@ -55,6 +55,8 @@ struct produces_limits {
     uint64_t pending_bytes_max;
 };
 
+enum { PRODUCES_SPARES_MAX = 8 };
+
 struct produces {
     struct produces_limits limits;
     struct list_node batches; // struct outgoing, oldest first
@@ -65,7 +67,9 @@ struct produces {
     uint64_t ticket_end;
     uint64_t pending_events;
     uint64_t pending_bytes;
-    uint32_t sent_count; // batches
+    uint32_t sent_count;                      // batches
+    struct batch spares[PRODUCES_SPARES_MAX]; // memory without events
+    uint32_t spares_count;
 };
 
 void produces_init(struct produces *produces, const struct produces_limits *limits);

@@ -39,7 +39,6 @@ struct asked {
     struct weir_event event;
     struct weir_namespace row;
     struct weir_member member;
-    char member_uuid[UUID_TEXT_LENGTH + 1];
     struct weir_alarm alarm;
     struct buffer cursor_text;
     struct weir_subscription_row subscription;

@@ -9,6 +9,7 @@
 #include "proto/model/namespace_row.h"
 #include "proto/model/subscription_row.h"
 
+static_assert(WEIR_UUID_TEXT_SIZE == UUID_TEXT_LENGTH + 1, "a uuid fits");
 static_assert(WEIR_MEMBER_RETIRED == (int)CLUSTER_RETIRED &&
                   WEIR_MEMBER_RETIRING == (int)CLUSTER_RETIRING &&
                   WEIR_MEMBER_JOINING == (int)CLUSTER_JOINING &&
@@ -182,9 +183,7 @@ int weir_result_member(const struct weir_result *result, const struct weir_membe
     if (cluster_row_next(&asked->rest, &row) != 0) {
         return WEIR_ERR_CORRUPT;
     }
-    uuid_format(&row.node, asked->member_uuid);
     asked->member = (struct weir_member){
-        .node = asked->member_uuid,
         .actor = row.actor,
         .state = (enum weir_member_state)row.state,
         .verdict = (enum weir_verdict)row.verdict,
@@ -203,6 +202,7 @@ int weir_result_member(const struct weir_result *result, const struct weir_membe
         .address = view(row.address),
         .version = view(row.version),
     };
+    uuid_format(&row.node, asked->member.node);
     *row_out = &asked->member;
     return 0;
 }

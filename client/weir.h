@@ -590,8 +590,10 @@ enum weir_verdict {
     WEIR_VERDICT_DIVERGED = 4,
 };
 
+enum { WEIR_UUID_TEXT_SIZE = 37 };
+
 struct weir_member {
-    const char *node; // uuid
+    char node[WEIR_UUID_TEXT_SIZE]; // uuid
     uint16_t actor;
     enum weir_member_state state;
     enum weir_verdict verdict;
@@ -1031,7 +1033,8 @@ WEIR_API int weir_wait_acked(struct weir *weir, uint64_t attachment,
 //   weir_descriptor          and wait for it, or for weir_deadline
 //
 // (To find the address of a host's name may take its time all the same.)
-WEIR_API void weir_turn(struct weir *weir);
+// 0: something has come, see weir_next; WEIR_NOTHING.
+WEIR_API int weir_turn(struct weir *weir);
 WEIR_API void weir_push(struct weir *weir);
 
 // The socket, to be waited for until it is readable, and if so said until it is writable; -1: there

@@ -356,6 +356,28 @@ int event_append(struct buffer *out, struct bytes name, struct bytes data, struc
     return 0;
 }
 
+int event_append_plain(struct buffer *out, struct bytes name, struct bytes data)
+{
+    int err = buffer_reserve(out, 3 * MSGPACK_HEAD_MAX + name.length + data.length);
+    if (err) {
+        return err;
+    }
+    uint8_t *at = put_array(out->data + out->length, 2);
+    if (name.length < 32 && data.length <= UINT8_MAX) {
+        *at = (uint8_t)(MSGPACK_FIXSTR | name.length);
+        memcpy(at + 1, name.data, name.length);
+        at += 1 + name.length;
+        at[0] = MSGPACK_BIN8;
+        at[1] = (uint8_t)data.length;
+        at = put_bytes(at + 2, data);
+    } else {
+        at = put_text(at, name);
+        at = put_sized(at, MSGPACK_BIN8, data);
+    }
+    out->length = (size_t)(at - out->data);
+    return 0;
+}
+
 int attributes_append(struct buffer *out, const struct attribute *attributes, size_t count,
                       struct event_id parent)
 {

@@ -110,6 +110,9 @@ static inline MUST_CHECK int event_validate(const struct event *event, uint64_t 
 int event_append(struct buffer *out, struct bytes name, struct bytes data,
                  struct bytes attributes) MUST_CHECK;
 
+// The same for an event without attributes, whose name is not empty.
+int event_append_plain(struct buffer *out, struct bytes name, struct bytes data) MUST_CHECK;
+
 // Encodes attributes for event_append: n pairs and, if not none, the parent (first).
 int attributes_append(struct buffer *out, const struct attribute *attributes, size_t count,
                       struct event_id parent) MUST_CHECK;

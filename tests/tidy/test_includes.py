@@ -36,7 +36,7 @@ TABLE = {
     ],
     "server": PROTO + ["storage/", "replication/", "server/"],
     "client": PROTO,
-    "client-cli": MODEL + ["client/"],  # checks ids, globs and names before it connects
+    "client-cli": BASE + ["client/weir.h", "client/weir_json.h"],  # a program like others
     "examples": [],  # they use the library as it is installed: <weir.h>
     "tests": [""],
 }
@@ -170,6 +170,14 @@ BAD = [
         },
     ),
     ("a folder nobody knows", {"extra/a.c": "\n"}),
+    (
+        "the command line looking into the library",
+        {"client/core.h": "\n", "client-cli/ping.c": '#include "client/core.h"\n'},
+    ),
+    (
+        "the command line with the model",
+        {"proto/model/reply.h": "\n", "client-cli/ping.c": '#include "proto/model/reply.h"\n'},
+    ),
     ("a file beside main.c", {**STORE, "server/other.c": '#include "storage/store.h"\n'}),
     (
         "the node looking into the disk",

@@ -1,16 +1,18 @@
 // The forms for people and for pipes.
 
 #include "client-cli/print_event.h"
+#include "client-cli/views.h"
 #include "tests/unit/check_main.h"
 
 static void expect_printed(enum format format, bool is_terminal, struct bytes data,
                            const char *expected)
 {
     struct output output = {.is_terminal = is_terminal};
-    struct received_event event = {
+    struct weir_event event = {
         .id = {1, 1},
         .timestamp_ms = 1795226199123,
-        .fields = {.name = bytes_of_text("/a"), .data = data},
+        .name = weir_text("/a"),
+        .data = bytes_to(data),
     };
     ck_assert_int_eq(print_event(&output, format, &event), 0);
     ck_assert_msg(bytes_equal(buffer_bytes(&output.buffer), bytes_of_text(expected)), "%.*s",
@@ -45,18 +47,12 @@ END_TEST
 
 START_TEST(the_parent_is_shown_behind_the_id)
 {
-    struct buffer attributes = {0};
     struct output output = {0};
-    ck_assert_int_eq(attributes_append(&attributes, NULL, 0, (struct event_id){3, 2}), 0);
-    struct received_event event = {
-        .id = {1, 1},
-        .fields = {.name = bytes_of_text("/a"), .attributes = buffer_bytes(&attributes)},
-    };
+    struct weir_event event = {.id = {1, 1}, .parent = {3, 2}, .name = weir_text("/a")};
     ck_assert_int_eq(print_event(&output, FORMAT_HUMAN, &event), 0);
     static const char line[] =
         "\nEventId: 0000000000000000000100001, Parent: 0000000000000000000300002\n";
     ck_assert_int_eq(strncmp((char *)output.buffer.data, line, strlen(line)), 0);
-    buffer_deinit(&attributes);
     output_deinit(&output);
 }
 END_TEST
