@@ -36,12 +36,14 @@ struct asked {
     struct buffer scratch;
     struct bytes rest; // rows
     struct bytes alarms;
+    struct bytes consumers;
     struct weir_event event;
     struct weir_namespace row;
     struct weir_member member;
     struct weir_alarm alarm;
     struct buffer cursor_text;
     struct weir_subscription_row subscription;
+    struct weir_subscription_consumer consumer;
     struct weir_definition wanted;
     struct buffer wanted_memory;
     struct buffer position_text;

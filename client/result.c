@@ -97,6 +97,7 @@ static void fill_subscriptions(struct asked *asked)
 {
     struct bytes text = asked->reply.subscriptions.text;
     asked->rest = asked->reply.subscriptions.rows;
+    asked->consumers = asked->reply.subscriptions.consumers;
     asked->result.has_more = asked->reply.subscriptions.more && asked->rest.length > 0;
     if (text.length > 0) {
         reason_set(&asked->reason, 0, "%.*s", (int)text.length, (const char *)text.data);
@@ -257,6 +258,30 @@ int weir_result_subscription(const struct weir_result *result,
         .parked = row.parked,
     };
     *row_out = &asked->subscription;
+    return 0;
+}
+
+int weir_result_consumer(const struct weir_result *result,
+                         const struct weir_subscription_consumer **consumer_out)
+{
+    struct asked *asked = asked_of(result);
+    struct subscription_consumer consumer;
+    if (result->kind != WEIR_RESULT_SUBSCRIPTIONS || asked->consumers.length == 0) {
+        return WEIR_NOTHING;
+    }
+    if (subscription_consumer_next(&asked->consumers, &consumer) != 0) {
+        return WEIR_ERR_CORRUPT;
+    }
+    asked->consumer = (struct weir_subscription_consumer){
+        .client = view(consumer.client),
+        .number = consumer.id,
+        .actor = consumer.actor,
+        .in_flight = consumer.in_flight,
+        .attached_ms = consumer.attached_ms,
+        .delivered = consumer.delivered,
+        .acked = consumer.acked,
+    };
+    *consumer_out = &asked->consumer;
     return 0;
 }
 

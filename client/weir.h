@@ -814,7 +814,7 @@ struct weir_subscription_row {
     const struct weir_definition *definition; // without its start
     const char *cursor;       // of its position: all up to it is done, and some above it may be
     uint64_t lag_events;      // that the node holds and that are not done, matching or not
-    uint64_t lag_ms;          // how old the oldest of them is
+    uint64_t lag_ms;          // how old the oldest is that matches, was read and is not done
     uint32_t voids;           // creations that do not count, because another one came first
     struct weir_id void_last; // the highest of them; zeros: there are none
     bool is_coordinated;      // what follows is known; otherwise it is 0
@@ -831,6 +831,21 @@ struct weir_subscription_row {
 // SUBSCRIPTIONS: takes what a result has, as weir_result_event does.
 WEIR_API int weir_result_subscription(const struct weir_result *result,
                                       const struct weir_subscription_row **row_out) WEIR_MUST_CHECK;
+
+struct weir_subscription_consumer {
+    struct weir_bytes client; // the name in its options and its address, for people; may be empty
+    uint64_t number;          // at the node that coordinates
+    uint16_t actor;           // of the node that it is connected to
+    uint32_t in_flight;       // events
+    uint64_t attached_ms;     // for how long it has been there
+    uint64_t delivered;
+    uint64_t acked;
+};
+
+// SUBSCRIPTIONS, of weir_subscriptions_show: who is attached. The same outcomes.
+WEIR_API int
+weir_result_consumer(const struct weir_result *result,
+                     const struct weir_subscription_consumer **consumer_out) WEIR_MUST_CHECK;
 
 // --- Notices -----------------------------------------------------------------------------------
 

@@ -105,6 +105,10 @@ static void look_at_result(const struct weir_result *result)
     while (weir_result_subscription(result, &subscription) == 0) {
         assert(subscription->cursor[0] == '@' && subscription->definition->concurrency > 0);
     }
+    const struct weir_subscription_consumer *consumer;
+    while (weir_result_consumer(result, &consumer) == 0) {
+        assert(consumer->client.length <= 255);
+    }
     while (weir_result_member(result, &member) == 0) {
         assert(member->node[0]);
     }

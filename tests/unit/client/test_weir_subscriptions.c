@@ -162,6 +162,43 @@ START_TEST(each_is_shown_created_reset_and_deleted)
 }
 END_TEST
 
+START_TEST(consumers_are_shown)
+{
+    struct scripted_cluster cluster;
+    uint64_t id;
+    cluster_init(&cluster, NULL);
+    cluster_greet(&cluster, "a:1");
+    ck_assert_int_eq(weir_subscriptions_show(cluster.weir, "one", NULL, NULL), 0);
+    taken(&cluster, &id);
+    struct subscription_consumer consumer = {
+        .id = 7,
+        .actor = 2,
+        .in_flight = 3,
+        .attached_ms = 60000,
+        .delivered = 1000,
+        .acked = 997,
+        .client = bytes_of_text("billing 10.0.0.1:500"),
+    };
+    struct buffer rows = {0};
+    ck_assert_int_eq(subscription_consumer_append(&rows, &consumer), 0);
+    cluster_reply(&cluster, &(struct reply){
+                                .kind = REPLY_SUBSCRIPTIONS,
+                                .id = id,
+                                .cursor = bytes_of("\x80", 1),
+                                .subscriptions = {.consumers = buffer_bytes(&rows)},
+                            });
+    buffer_deinit(&rows);
+    const struct weir_subscription_consumer *shown;
+    const struct weir_result *result = expect_result(&cluster);
+    ck_assert_int_eq(weir_result_consumer(result, &shown), 0);
+    ck_assert(shown->number == 7 && shown->actor == 2 && shown->in_flight == 3);
+    ck_assert(shown->attached_ms == 60000 && shown->delivered == 1000 && shown->acked == 997);
+    ck_assert(bytes_equal(bytes_of(shown->client.data, shown->client.length), consumer.client));
+    ck_assert_int_eq(weir_result_consumer(result, &shown), WEIR_NOTHING);
+    cluster_deinit(&cluster);
+}
+END_TEST
+
 START_TEST(what_only_reads_is_asked_again_and_what_changes_is_not)
 {
     struct scripted_cluster cluster;
@@ -215,6 +252,7 @@ int main(void)
     Suite *suite = suite_create("client/weir_subscriptions");
     suite_add(suite, pages_are_listed_and_rows_hold_all_that_is_known);
     suite_add(suite, each_is_shown_created_reset_and_deleted);
+    suite_add(suite, consumers_are_shown);
     suite_add(suite, what_only_reads_is_asked_again_and_what_changes_is_not);
     suite_add(suite, names_and_definitions_are_checked_and_rows_that_are_none_are_corrupt);
     return check_main(suite);
