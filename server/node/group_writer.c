@@ -12,8 +12,13 @@
 #define ATTRIBUTE_FROM "from"
 #define ATTRIBUTE_ATTEMPTS "attempts"
 #define ATTRIBUTE_REASON "reason"
+#define ATTRIBUTE_LEFT_OUT "left_out"
 
-enum { PARKED_ATTRIBUTES = 4, DECIMAL_DIGITS_MAX = 10 };
+enum {
+    DECIMAL_DIGITS_MAX = 10,
+    ATTRIBUTE_HEAD_BYTES_MAX = 5, // of a key or value, encoded
+    PARKED_REST_BYTES = 64,       // the array's head, the parent, how many were left out
+};
 
 bool writer_may_write(const struct groups *groups)
 {
@@ -178,27 +183,65 @@ static void parked(struct cluster_append *done)
     parking_end(container_of(done, struct parking, append), done->append.result == 0);
 }
 
-// What the event had, as far as there is room, and how it came here. The parent stays.
+// Upper bound of what an attribute takes, encoded.
+static size_t attribute_bytes(const struct attribute *attribute)
+{
+    return 2 * ATTRIBUTE_HEAD_BYTES_MAX + attribute->key.length + attribute->value.length;
+}
+
+// Attributes for a parked event: first those that say how it came here, then what it had, as far as
+// it fits. What does not is counted, and is still where it was.
+struct parked_attributes {
+    struct attribute attributes[ATTRIBUTES_MAX];
+    size_t count;
+    size_t bytes;
+    unsigned left_out;
+};
+
+static void attributes_put(struct parked_attributes *parked, const struct attribute *attribute)
+{
+    parked->attributes[parked->count++] = *attribute;
+    parked->bytes += attribute_bytes(attribute);
+}
+
+// What follows must have room: the parent, how many were left out.
+static bool attributes_fit(const struct parked_attributes *parked,
+                           const struct attribute *attribute)
+{
+    return parked->count + 2 < ATTRIBUTES_MAX &&
+           parked->bytes + attribute_bytes(attribute) + PARKED_REST_BYTES <= ATTRIBUTES_BYTES_MAX;
+}
+
+// All but the parent, which is an attribute of its own.
+static int attributes_keep(struct parked_attributes *parked, struct bytes encoded)
+{
+    size_t left = 0;
+    int err = encoded.length > 0 ? attributes_begin(&encoded, &left) : 0;
+    for (; err == 0 && left > 0; left--) {
+        struct attribute attribute;
+        err = attributes_next(&encoded, &attribute);
+        if (err || bytes_equal(attribute.key, bytes_of_text(ATTRIBUTE_PARENT))) {
+            continue;
+        }
+        if (attributes_fit(parked, &attribute)) {
+            attributes_put(parked, &attribute);
+        } else {
+            parked->left_out++;
+        }
+    }
+    return err;
+}
+
 static int parked_attributes(const struct parking *parking, const struct event *event,
                              struct buffer *out)
 {
-    struct attribute attributes[ATTRIBUTES_MAX];
+    struct parked_attributes parked = {0};
     uint8_t key[EVENT_ID_KEY_LENGTH];
     char attempts[DECIMAL_DIGITS_MAX + 1];
-    size_t count = 0;
-    size_t left = 0;
-    struct bytes rest = event->attributes;
-    int err = rest.length > 0 ? attributes_begin(&rest, &left) : 0;
-    bool has_room =
-        event->attributes.length + PARKED_ATTRIBUTES * NAMESPACE_BYTES_MAX <= ATTRIBUTES_BYTES_MAX;
-    for (; err == 0 && left > 0 && has_room && count < ATTRIBUTES_MAX - PARKED_ATTRIBUTES - 1;
-         left--) {
-        err = attributes_next(&rest, &attributes[count]);
-        count += !bytes_equal(attributes[count].key, bytes_of_text(ATTRIBUTE_PARENT));
-    }
+    char left_out[DECIMAL_DIGITS_MAX + 1];
     event_id_encode_key(parking->id, key);
     (void)snprintf(attempts, sizeof attempts, "%u", parking->attempts);
-    const struct attribute added[PARKED_ATTRIBUTES] = {
+    const struct attribute added[] = {
         {.key = bytes_of_text(ATTRIBUTE_WAS), .value = bytes_of(key, sizeof key)},
         {.key = bytes_of_text(ATTRIBUTE_FROM), .value = event->name, .value_is_text = true},
         {.key = bytes_of_text(ATTRIBUTE_ATTEMPTS),
@@ -207,9 +250,18 @@ static int parked_attributes(const struct parking *parking, const struct event *
         // bytes, not text: it may be cut within a character, and no member would take the event
         {.key = bytes_of_text(ATTRIBUTE_REASON), .value = bytes_of_text(parking->reason.text)},
     };
-    memcpy(attributes + count, added, sizeof added);
-    count += PARKED_ATTRIBUTES;
-    return err ? err : attributes_append(out, attributes, count, event_parent(event));
+    for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
+        attributes_put(&parked, &added[i]);
+    }
+    int err = attributes_keep(&parked, event->attributes);
+    if (parked.left_out > 0) {
+        (void)snprintf(left_out, sizeof left_out, "%u", parked.left_out);
+        const struct attribute attribute = {.key = bytes_of_text(ATTRIBUTE_LEFT_OUT),
+                                            .value = bytes_of_text(left_out),
+                                            .value_is_text = true};
+        attributes_put(&parked, &attribute);
+    }
+    return err ? err : attributes_append(out, parked.attributes, parked.count, event_parent(event));
 }
 
 static int build_parked(struct parking *parking)

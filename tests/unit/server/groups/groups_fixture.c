@@ -258,6 +258,29 @@ void rot(struct cluster_fixture *fixture, struct event_id first)
                      0);
 }
 
+struct block *last_event(struct cluster_fixture *fixture, const char *space,
+                         struct event *event_out)
+{
+    struct session *session;
+    struct session_item item;
+    struct slice slice;
+    struct request request = {.kind = REQUEST_LAST, .id = 1};
+    request.last.events_max = 1;
+    request.last.entries[0] = (struct filter_entry){.text = bytes_of_text(space)};
+    request.last.entries_count = 1;
+    ck_assert_int_eq(session_open(fixture->nodes[0].service, fixture, &session), 0);
+    ck_assert_int_eq(session_submit(session, &request, fixture->now), 0);
+    fixture->nodes[0].is_woken = true;
+    cluster_settle(fixture);
+    ck_assert(session_take(session, &item));
+    ck_assert_uint_eq(item.head.kind, REPLY_EVENTS);
+    struct bytes rest = bytes_of(item.block->data + item.offset, item.length);
+    ck_assert_int_eq(slice_next(&rest, &slice), 0);
+    ck_assert_int_eq(event_next(&slice.events, event_out), 0);
+    session_close(session);
+    return item.block;
+}
+
 uint64_t held(const struct cluster_fixture *fixture)
 {
     const struct service *service = fixture->nodes[0].service;

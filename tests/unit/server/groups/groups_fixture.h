@@ -2,6 +2,7 @@
 // that produces numbered events, and consumers that record what they are handed.
 #pragma once
 
+#include "proto/model/event.h"
 #include "server/node/cluster_state.h"
 #include "server/node/groups.h"
 #include "tests/unit/check_main.h"
@@ -69,7 +70,10 @@ void rot(struct cluster_fixture *fixture, struct event_id first);
 void produce_to(struct cluster_fixture *fixture, const char *space, struct bytes attributes,
                 uint32_t count);
 uint32_t produce(struct cluster_fixture *fixture, uint32_t count); // small ones; returns count
-uint64_t
-held(const struct cluster_fixture *fixture); // events of all kinds that the node has written
+// The event in `space` that was written last; to be unreferenced.
+struct block *last_event(struct cluster_fixture *fixture, const char *space,
+                         struct event *event_out);
+// Events of all kinds that the node has written.
+uint64_t held(const struct cluster_fixture *fixture);
 
 struct group_row look(struct cluster_fixture *fixture); // its position is to be freed

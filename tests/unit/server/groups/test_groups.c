@@ -399,6 +399,85 @@ END_TEST
 
 // --- Parked events -----------------------------------------------------------------------------
 
+// The bytes of all values of that attribute; their number.
+static unsigned values_of(struct bytes attributes, const char *name, size_t *bytes_out,
+                          struct bytes *last_out)
+{
+    unsigned found = 0;
+    size_t count;
+    ck_assert_int_eq(attributes_begin(&attributes, &count), 0);
+    ck_assert_uint_le(count, ATTRIBUTES_MAX);
+    *bytes_out = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct attribute attribute;
+        ck_assert_int_eq(attributes_next(&attributes, &attribute), 0);
+        if (bytes_equal(attribute.key, bytes_of_text(name))) {
+            found++;
+            *bytes_out += attribute.value.length;
+            *last_out = attribute.value;
+        }
+    }
+    return found;
+}
+
+static void check_parked(const struct event *event, unsigned left_out)
+{
+    struct bytes said = {0};
+    size_t bytes;
+    char text[12];
+    ck_assert_uint_le(event->attributes.length, ATTRIBUTES_BYTES_MAX);
+    ck_assert_uint_eq(event_parent(event).counter, 1);
+    ck_assert_uint_eq(values_of(event->attributes, "was", &bytes, &said), 1);
+    ck_assert_uint_eq(values_of(event->attributes, "reason", &bytes, &said), 1);
+    ck_assert(bytes_equal(said, bytes_of_text("no")));
+    ck_assert_uint_eq(values_of(event->attributes, "left_out", &bytes, &said), left_out > 0);
+    snprintf(text, sizeof text, "%u", left_out);
+    ck_assert(left_out == 0 || bytes_equal(said, bytes_of_text(text)));
+}
+
+// Parks an event with so many attributes of so many bytes; says how many it has then.
+static unsigned park_with(unsigned count, size_t length, unsigned left_out)
+{
+    static uint8_t value[ATTRIBUTES_BYTES_MAX];
+    struct attribute attributes[ATTRIBUTES_MAX];
+    struct buffer encoded = {0};
+    struct taker taker;
+    struct event event;
+    struct bytes said = {0};
+    size_t bytes;
+    for (unsigned i = 0; i < count; i++) {
+        attributes[i] = (struct attribute){bytes_of_text("a"), bytes_of(value, length), false};
+    }
+    const struct event_id parent = {.counter = 1, .actor = 1};
+    ck_assert_int_eq(attributes_append(&encoded, attributes, count, parent), 0);
+    open_group(park_at_once);
+    produce_to(&fixture, EVENTS_SPACE, buffer_bytes(&encoded), 1);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 1);
+    taker_nack(&taker, 0, 0, "no");
+    cluster_pass_ms(&fixture, 100);
+    struct block *block = last_event(&fixture, "/$weir/parked/" GROUP_NAME, &event);
+    check_parked(&event, left_out);
+    unsigned kept = values_of(event.attributes, "a", &bytes, &said);
+    ck_assert_uint_eq(bytes, kept * length);
+    block_unref(block);
+    buffer_deinit(&encoded);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+    return kept;
+}
+
+START_TEST(a_parked_event_keeps_the_attributes_that_fit)
+{
+    ck_assert_uint_eq(park_with(3, 100, 0), 3);
+    ck_assert_uint_eq(park_with(57, 100, 0), 57);
+    ck_assert_uint_eq(park_with(63, 100, 5), 58); // 64 in all, the parent, five of the group
+    ck_assert_uint_eq(park_with(1, 65500, 1), 0);
+    ck_assert_uint_eq(park_with(4, 16000, 0), 4);
+    ck_assert_uint_eq(park_with(4, 16370, 1), 3);
+}
+END_TEST
+
 START_TEST(events_of_the_system_come_again_too)
 {
     struct subscription_definition definition;
@@ -440,6 +519,7 @@ int main(void)
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
     suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);
     suite_add(suite, what_is_lost_before_it_is_parked_is_done);
+    suite_add(suite, a_parked_event_keeps_the_attributes_that_fit);
     suite_add(suite, events_of_the_system_come_again_too);
     return check_main(suite);
 }
