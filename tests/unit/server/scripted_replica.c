@@ -27,6 +27,8 @@ struct replica {
     struct {
         link_id id;
         uint16_t actor;
+        struct uuid node;
+        uint32_t abilities;
     } links[SCRIPTED_LINKS];
 };
 
@@ -90,6 +92,8 @@ static void link_up(struct replica *replica, const struct replica_link_up *up,
         if (replica->links[i].id == 0) {
             replica->links[i].id = up->id;
             replica->links[i].actor = up->hello->actor;
+            replica->links[i].node = up->hello->node;
+            replica->links[i].abilities = up->hello->abilities;
             break;
         }
     }
@@ -255,7 +259,19 @@ uint32_t replica_abilities(struct replica *replica)
 
 uint32_t replica_links(const struct replica *replica, struct replica_link links_out[LINKS_MAX])
 {
-    return 0;
+    uint32_t count = 0;
+    for (int i = 0; i < SCRIPTED_LINKS && scripted.held; i++) {
+        if (replica->links[i].id != 0) {
+            links_out[count++] = (struct replica_link){
+                .id = replica->links[i].id,
+                .node = replica->links[i].node,
+                .actor = replica->links[i].actor,
+                .abilities = replica->links[i].abilities,
+                .held = scripted.held,
+            };
+        }
+    }
+    return count;
 }
 
 uint32_t replica_active_count(const struct replica *replica)

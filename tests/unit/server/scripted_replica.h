@@ -19,10 +19,11 @@ struct scripted {
     unsigned saved;      // records
     unsigned member_events;
     unsigned reissued;
-    unsigned promises;          // messages
-    link_id link;               // of actor 1, the last that came up to actor 2
-    struct replica_found found; // the last
-    uint64_t durable;           // the highest own counter that a peer has said is durable there
+    unsigned promises;                 // messages
+    link_id link;                      // of actor 1, the last that came up to actor 2
+    struct replica_found found;        // the last
+    const struct version_vector *held; // what every link says it holds; NULL: nothing is said
+    uint64_t durable; // the highest own counter that a peer has said is durable there
 };
 extern struct scripted scripted;
 
