@@ -146,7 +146,7 @@ int weir_result_event(const struct weir_result *result, const struct weir_event 
     if (outcome != 0) {
         return outcome == EVENTS_END ? WEIR_NOTHING : outcome;
     }
-    asked->event = event_view(&received);
+    event_view(&received, 0, &asked->event);
     *event_out = &asked->event;
     return 0;
 }

@@ -56,6 +56,7 @@ void weir_on_answer(struct weir *weir, const struct notice *notice)
     bool is_error = reply->kind == REPLY_ERROR;
     bool stops = is_error && refusal_err(reply->error.code) == ERR_CLOSED;
     void *asked = (void *)(uintptr_t)notice->tag;
+    weir->is_run = false;
     if (notice->request == REQUEST_PRODUCE) {
         produces_answered(&weir->produces, asked, reply);
     } else if (notice->request == REQUEST_ACK || notice->request == REQUEST_NACK) {
@@ -275,13 +276,27 @@ static int next_event(struct weir *weir)
     if (!weir_hands_out(weir, standing, received.id)) {
         return WEIR_QUIET;
     }
-    weir->event = event_view(&received);
-    weir->event.attempt = standing->attachment ? standing->attachment->attempt : 0;
+    event_view(&received, standing->attachment ? standing->attachment->attempt : 0, &weir->event);
     standing->delivered++;
     weir->is_good = true;
     hand_out(weir, WEIR_NOTICE_EVENT, standing);
     weir->notice.event = &weir->event;
+    weir->is_run = !standing->attachment;
     return 0;
+}
+
+// The next event of a run: nothing but the event changes.
+static bool next_of_run(struct weir *weir)
+{
+    struct received_event received;
+    if (events_next(weir->walk, &received) != 0) {
+        weir->is_run = false;
+        weir->walk = NULL; // what is wrong with the events, the core says next
+        return false;
+    }
+    event_view(&received, 0, &weir->event);
+    weir->walked->delivered++;
+    return true;
 }
 
 static int next_result(struct weir *weir)
@@ -391,6 +406,11 @@ static int next_step(struct weir *weir)
 
 int weir_next(struct weir *weir, const struct weir_notice **notice_out)
 {
+    if (weir->is_run && next_of_run(weir)) {
+        *notice_out = &weir->notice;
+        return 0;
+    }
+    weir->is_run = false;
     standing_free(weir->ended);
     weir->ended = NULL;
     asked_free(weir->requests.told);

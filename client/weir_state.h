@@ -69,6 +69,7 @@ struct weir {
 
     struct events *walk; // events that are being handed out
     struct standing *walked;
+    bool is_run; // an event of `walked` was handed out last, and nothing else has come since
     struct standing *ended; // its end was handed out last
 
     struct connection_news lost;
