@@ -20,8 +20,9 @@ enum { TURNS_PER_WAKE_CHECK = 16, ACKS_WAIT_NS = 10000000 };
 
 struct driver {
     struct dialing dialing;
-    int fd;         // -1: none
-    bool is_broken; // nothing can be sent any more; what came before is still received
+    struct instant dial_until; // then the next address of the name is tried
+    int fd;                    // -1: none
+    bool is_broken;            // nothing can be sent any more; what came before is still received
     uint32_t turns;
     int64_t turned_ns; // when acknowledgements were sent last
 };
@@ -68,6 +69,11 @@ static void lose(struct weir *weir, int err, const char *text)
 static void on_dialled(struct weir *weir, int outcome, int fd, const struct reason *reason)
 {
     if (outcome == DIALING_WAITS) {
+        // A host that swallows packets takes its share of the time, not all of it.
+        struct instant now = clock_instant();
+        uint32_t left = dialing_left(&weir->driver->dialing);
+        struct duration share = {.ns = (weir_deadline(weir) - now.ns) / (left + 1)};
+        weir->driver->dial_until = left > 0 ? instant_add(now, share) : INSTANT_NEVER;
         return;
     }
     if (outcome < 0) {
@@ -184,6 +190,17 @@ static void on_polled(struct weir *weir)
     (void)receive_some(weir);
 }
 
+static void check_dialing(struct weir *weir)
+{
+    struct driver *driver = weir->driver;
+    if (driver->dialing.fd >= 0 && instant_reached(driver->dial_until, clock_instant())) {
+        struct reason reason = {0};
+        int fd = -1;
+        int outcome = dialing_skip(&driver->dialing, weir_address(weir), &fd, &reason);
+        on_dialled(weir, outcome, fd, &reason);
+    }
+}
+
 // One turn of the loop; waits if there is nothing to do. 0, WEIR_LATE, WEIR_WOKEN.
 static int turn(struct weir *weir, struct instant until)
 {
@@ -200,6 +217,7 @@ static int turn(struct weir *weir, struct instant until)
         return 0;
     }
     weir_tick(weir, weir_clock());
+    check_dialing(weir);
     bool is_dialing = driver->dialing.fd >= 0;
     enum weir_want want = weir_want(weir);
     if (want == WEIR_WANT_CLOSE || (want == WEIR_WANT_CONNECT && !is_dialing)) {
@@ -212,6 +230,7 @@ static int turn(struct weir *weir, struct instant until)
         {.fd = weir->wake_fd, .events = POLLIN},
     };
     struct instant deadline = instant_earlier(until, (struct instant){.ns = weir_deadline(weir)});
+    deadline = is_dialing ? instant_earlier(deadline, driver->dial_until) : deadline;
     int count = poll(polled, 2, wait_ms(deadline));
     if (count > 0 && polled[1].revents) {
         return WEIR_WOKEN;
@@ -235,6 +254,7 @@ int weir_turn(struct weir *weir)
     send_some(weir);
     bool has_come = receive_some(weir);
     weir_tick(weir, weir_clock());
+    check_dialing(weir);
     follow(weir);
     return has_come ? 0 : WEIR_NOTHING;
 }

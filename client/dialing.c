@@ -1,5 +1,5 @@
-// The addresses of a name are tried one after the other; how long the whole may take is the
-// caller's affair.
+// The addresses of a name are tried one after the other; how long each and the whole may take is
+// the caller's affair.
 
 #include "client/dialing.h"
 
@@ -119,6 +119,29 @@ int dialing_begin(struct dialing *dialing, const char *address, int *fd_out, str
     return try_next(dialing, address, fd_out, reason);
 }
 
+static int next_after(struct dialing *dialing, int error, const char *address, int *fd_out,
+                      struct reason *reason)
+{
+    dialing->error = error;
+    close(dialing->fd);
+    dialing->fd = -1;
+    return try_next(dialing, address, fd_out, reason);
+}
+
+int dialing_skip(struct dialing *dialing, const char *address, int *fd_out, struct reason *reason)
+{
+    return next_after(dialing, ETIMEDOUT, address, fd_out, reason);
+}
+
+uint32_t dialing_left(const struct dialing *dialing)
+{
+    uint32_t left = 0;
+    for (const struct addrinfo *each = dialing->next; each; each = each->ai_next) {
+        left++;
+    }
+    return left;
+}
+
 int dialing_continue(struct dialing *dialing, const char *address, int *fd_out,
                      struct reason *reason)
 {
@@ -127,11 +150,6 @@ int dialing_continue(struct dialing *dialing, const char *address, int *fd_out,
     if (getsockopt(dialing->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) {
         error = errno;
     }
-    if (error == 0) {
-        return connected(dialing, fd_out);
-    }
-    dialing->error = error;
-    close(dialing->fd);
-    dialing->fd = -1;
-    return try_next(dialing, address, fd_out, reason);
+    return error == 0 ? connected(dialing, fd_out)
+                      : next_after(dialing, error, address, fd_out, reason);
 }

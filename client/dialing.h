@@ -1,6 +1,8 @@
 // Connecting to a node without blocking, but for the look-up of its name.
 #pragma once
 
+#include <stdint.h>
+
 #include "proto/base/err.h"
 
 struct addrinfo;
@@ -24,6 +26,13 @@ int dialing_begin(struct dialing *dialing, const char *address, int *fd_out,
 // The socket is writable, or in error. The same outcomes.
 int dialing_continue(struct dialing *dialing, const char *address, int *fd_out,
                      struct reason *reason) MUST_CHECK;
+
+// It has taken too long: goes on with the next address of the name. The same outcomes.
+int dialing_skip(struct dialing *dialing, const char *address, int *fd_out,
+                 struct reason *reason) MUST_CHECK;
+
+// How many addresses of the name are to be tried after this one.
+uint32_t dialing_left(const struct dialing *dialing);
 
 // Gives up, if something is under way.
 void dialing_stop(struct dialing *dialing);

@@ -494,7 +494,11 @@ void weir_tick(struct weir *weir, int64_t now_ns)
     if (weir->want == WEIR_WANT_TIME && instant_reached(weir->until, weir->now)) {
         begin_connect(weir);
     } else if (weir->want == WEIR_WANT_CONNECT && instant_reached(weir->until, weir->now)) {
-        weir_drop(weir, ERR_TIMEOUT, "the connection did not come about in time");
+        struct reason reason;
+        reason_set(&reason, ERR_CONNECT,
+                   "cannot connect to %s in time; is weir-server running there?",
+                   roster_address(&weir->roster));
+        weir_drop(weir, ERR_CONNECT, reason.text);
     } else if (weir->want == WEIR_WANT_BYTES) {
         core_tick(weir->connection->core, weir->now);
         notice_failure(weir);

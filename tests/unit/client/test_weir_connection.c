@@ -82,7 +82,7 @@ START_TEST(connecting_and_hello_take_no_longer_than_allowed)
     ck_assert_int_eq(weir_want(cluster.weir), WEIR_WANT_CLOSE);
     weir_disconnected(cluster.weir, 0, NULL, cluster.now);
     ck_assert_int_eq(cluster_expect(&cluster, WEIR_NOTICE_DISCONNECTED)->connection->err,
-                     WEIR_ERR_TIMEOUT);
+                     WEIR_ERR_CONNECT);
     cluster_connect(&cluster, "b:2");
     weir_tick(cluster.weir, cluster.now += 100 * MS);
     ck_assert_int_eq(weir_want(cluster.weir), WEIR_WANT_CLOSE);
