@@ -149,6 +149,7 @@ void attachment_attached(struct attachment *attachment, const struct reply *repl
     attachment->retry_until = INSTANT_NEVER;
     attachment->retry_ms = 0;
     attachment->is_attached_due = true;
+    attachment->is_moved_due = false; // this says more
     attachment->news = (struct weir_attached){
         .is_created = attached->is_created,
         .remark = attachment->remark.text[0] ? attachment->remark.text : NULL,

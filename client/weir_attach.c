@@ -403,18 +403,18 @@ int weir_next_told(struct weir *weir)
         struct attachment *attachment = container_of(node, struct attachment, telling);
         weir->notice = (struct weir_notice){.subscription = attachment->standing->number,
                                             .context = attachment->standing->context};
-        if (attachment->is_moved_due) {
-            attachment->is_moved_due = false;
-            weir->mark = attachment->moved;
-            weir->notice.kind = WEIR_NOTICE_MARK;
-            weir->notice.mark = &weir->mark;
-            return 0;
-        }
         if (attachment->is_attached_due) {
             attachment->is_attached_due = false;
             weir->attached = attachment->news;
             weir->notice.kind = WEIR_NOTICE_ATTACHED;
             weir->notice.attached = &weir->attached;
+            return 0;
+        }
+        if (attachment->is_moved_due) {
+            attachment->is_moved_due = false;
+            weir->mark = attachment->moved;
+            weir->notice.kind = WEIR_NOTICE_MARK;
+            weir->notice.mark = &weir->mark;
             return 0;
         }
         if (acks_take(&attachment->acks, &weir->acked)) {

@@ -1,6 +1,7 @@
 // Attachments to durable subscriptions: what is asked for, what is acknowledged, what becomes of
 // both when connections are lost.
 
+#include "client/weir_state.h"
 #include "proto/base/limits.h"
 #include "proto/model/position.h"
 #include "tests/unit/check_main.h"
@@ -387,6 +388,21 @@ START_TEST(automatic_is_with_the_next_notice)
 }
 END_TEST
 
+START_TEST(who_leaves_sends_what_lingers)
+{
+    struct weir_attach_options options = {.size = sizeof options, .ack_linger_us = 1000000};
+    struct worker worker;
+    worker_init(&worker, &options);
+    worker_take_events(&worker, 1, 1);
+    worker_ack(&worker, 1, 1);
+    ck_assert(!cluster_has_request(&worker.cluster));
+    ck_assert_int_eq(weir_detach(worker.cluster.weir, worker.number), 0);
+    worker_expect_ack(&worker, "1:1-1");
+    ck_assert_uint_eq(cluster_take(&worker.cluster, REQUEST_STOP).id, worker.id);
+    worker_deinit(&worker);
+}
+END_TEST
+
 START_TEST(what_does_not_count_is_told)
 {
     struct worker worker;
@@ -537,6 +553,69 @@ START_TEST(a_node_that_does_not_forward_is_left_with_a_pause)
 }
 END_TEST
 
+// As weir_wait_acked does it, which takes no notices.
+START_TEST(who_waits_for_answers_gets_them_over_a_change_of_node)
+{
+    struct worker worker;
+    uint64_t subscription;
+    uint64_t other;
+    worker_init(&worker, NULL);
+    struct weir *weir = worker.cluster.weir;
+    subscription = cluster_subscribe(&worker.cluster, NULL, &other);
+    worker_take_events(&worker, 1, 1);
+    worker_ack(&worker, 1, 1);
+    cluster_position(&worker.cluster, REPLY_SUBSCRIBED, other, "@", 0);
+    cluster_slice(&worker.cluster, other, 2, 1, 1); // holds up the subscription, nothing else
+    worker_expect_ack(&worker, "1:1-1");
+    cluster_lose(&worker.cluster);
+    cluster_connect(&worker.cluster, "b:2");
+    cluster_say_hello(&worker.cluster);
+    worker_take_attach(&worker);
+    cluster_attached(&worker.cluster, worker.id, 1);
+    weir_pump(weir);
+    uint64_t first = worker_expect_ack(&worker, "1:1-1");
+    cluster_assigned(&worker.cluster, worker.id, 1, 1, 2, 1);
+    cluster_position(&worker.cluster, DELIVERY_MARK, worker.id, "@", MARK_MOVED);
+    weir_pump(weir);
+    uint64_t second = worker_expect_ack(&worker, "1:1-1");
+    cluster_acked(&worker.cluster, first, 1);
+    weir_pump(weir);
+    ck_assert_uint_eq(weir_acks_pending(weir, worker.number), 1);
+    cluster_acked(&worker.cluster, second, 1);
+    weir_pump(weir);
+    ck_assert_uint_eq(weir_acks_pending(weir, worker.number), 0);
+    // All else comes then.
+    ck_assert_uint_eq(cluster_expect(&worker.cluster, WEIR_NOTICE_SUBSCRIBED)->subscription,
+                      subscription);
+    cluster_expect_event(&worker.cluster, 2, 1);
+    cluster_expect(&worker.cluster, WEIR_NOTICE_DISCONNECTED);
+    cluster_expect(&worker.cluster, WEIR_NOTICE_CONNECTED);
+    cluster_expect(&worker.cluster, WEIR_NOTICE_ATTACHED);
+    cluster_expect(&worker.cluster, WEIR_NOTICE_MARK);
+    cluster_expect_event(&worker.cluster, 1, 2);
+    worker_deinit(&worker);
+}
+END_TEST
+
+START_TEST(who_waits_hears_of_the_end_and_what_came_before_is_of_no_account)
+{
+    struct worker worker;
+    worker_init(&worker, NULL);
+    worker_take_events(&worker, 1, 1);
+    cluster_assigned(&worker.cluster, worker.id, 1, 1, 2, 1);
+    cluster_position(&worker.cluster, DELIVERY_MARK, worker.id, "@", MARK_CAUGHT_UP);
+    cluster_position(&worker.cluster, DELIVERY_END, worker.id, "@", END_DELETED);
+    weir_pump(worker.cluster.weir);
+    struct weir_id id = {.counter = 1, .actor = 1};
+    ck_assert_int_eq(weir_ack(worker.cluster.weir, worker.number, id), WEIR_NOTHING);
+    ck_assert_int_eq(cluster_expect(&worker.cluster, WEIR_NOTICE_END)->end->reason,
+                     WEIR_END_DELETED);
+    cluster_expect_nothing(&worker.cluster);
+    ck_assert_int_eq(weir_want(worker.cluster.weir), WEIR_WANT_BYTES);
+    worker_deinit(&worker);
+}
+END_TEST
+
 START_TEST(a_node_that_stops_hands_over_to_the_next)
 {
     struct worker worker;
@@ -636,6 +715,7 @@ int main(void)
     suite_add(suite, what_has_no_answer_is_said_again_to_the_next_node);
     suite_add(suite, what_is_moved_is_said_again_on_the_same_connection);
     suite_add(suite, automatic_is_with_the_next_notice);
+    suite_add(suite, who_leaves_sends_what_lingers);
     suite_add(suite, what_does_not_count_is_told);
     suite_add(suite, what_counts_is_told_to_who_asks);
     suite_add(suite, a_busy_node_is_asked_again_later);
@@ -643,6 +723,8 @@ int main(void)
     suite_add(suite, who_was_not_attached_is_refused_for_good);
     suite_add(suite, who_was_attached_is_asked_for_again_for_a_while);
     suite_add(suite, a_node_that_does_not_forward_is_left_with_a_pause);
+    suite_add(suite, who_waits_for_answers_gets_them_over_a_change_of_node);
+    suite_add(suite, who_waits_hears_of_the_end_and_what_came_before_is_of_no_account);
     suite_add(suite, a_node_that_stops_hands_over_to_the_next);
     suite_add(suite, what_was_said_of_another_generation_does_not_count_for_this_one);
     suite_add(suite, what_is_deleted_ends_and_what_has_no_answer_is_told_before);
