@@ -262,6 +262,155 @@ START_TEST(what_a_client_never_took_was_no_attempt)
 }
 END_TEST
 
+// --- Strange things ----------------------------------------------------------------------------
+
+static const struct said *ack(uint64_t attachment, const struct done_range *ranges, size_t count,
+                              struct event_id up_to)
+{
+    static uint64_t id = 1000;
+    struct buffer encoded = {0};
+    struct request request = {.kind = REQUEST_ACK, .id = ++id};
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(done_range_append(&encoded, &ranges[i]), 0);
+    }
+    request.ack.attachment = attachment;
+    request.ack.up_to = up_to;
+    request.ack.ranges = buffer_bytes(&encoded);
+    submit(&request);
+    pass_ms(10);
+    buffer_deinit(&encoded);
+    ck_assert_uint_eq(last()->id, id);
+    return last();
+}
+
+START_TEST(strange_acknowledgements_do_no_harm)
+{
+    const struct event_id none = {0};
+    struct buffer cursor = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 0));
+    submit(&request);
+    produce(&fixture, 10);
+    pass_ms(10);
+    uint64_t first = held(&fixture) - 9;
+    const struct done_range one = {1, first, first};
+    const struct done_range ahead = {1, first + 1000, COUNTER_MAX};
+    const struct done_range foreign = {ACTORS_MAX, 1, COUNTER_MAX};
+    const struct done_range all = {1, 1, COUNTER_MAX};
+    const struct done_range double_one[] = {one, one};
+    const struct done_range falling[] = {foreign, one};
+    ck_assert_uint_eq(ack(ATTACH_ID, &ahead, 1, none)->code, WIRE_NOT_IN_FLIGHT);
+    ck_assert_uint_eq(ack(ATTACH_ID, &foreign, 1, none)->code, WIRE_NOT_IN_FLIGHT);
+    ck_assert_uint_eq(ack(ATTACH_ID + 1, &one, 1, none)->code, WIRE_NOT_IN_FLIGHT);
+    ck_assert_uint_eq(ack(ATTACH_ID, NULL, 0, none)->code, WIRE_NOT_IN_FLIGHT);
+    ck_assert_uint_eq(ack(ATTACH_ID, double_one, 2, none)->code, WIRE_INVALID_ARGUMENT);
+    ck_assert_uint_eq(ack(ATTACH_ID, falling, 2, none)->code, WIRE_INVALID_ARGUMENT);
+    const struct event_id beyond = {.counter = COUNTER_MAX, .actor = 1};
+    ck_assert_uint_eq(ack(ATTACH_ID, NULL, 0, beyond)->code, WIRE_NOT_IN_FLIGHT);
+    ck_assert_uint_eq(ack(ATTACH_ID, &one, 1, none)->count, 1);
+    ck_assert_uint_eq(ack(ATTACH_ID, &all, 1, none)->count, 9);
+    ck_assert_uint_eq(ack(ATTACH_ID, &all, 1, none)->code, WIRE_NOT_IN_FLIGHT);
+    unsigned before = replies_count;
+    produce(&fixture, 1); // not done by what was said before it was there
+    pass_ms(10);
+    ck_assert_uint_eq(replies_count, before + 1);
+    ck_assert_uint_eq(last()->kind, DELIVERY_ASSIGNED);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+START_TEST(a_refused_event_may_wait_for_long)
+{
+    static const char REASON[5000] = "\xff\xfe it is not text, and long";
+    struct buffer cursor = {0};
+    struct buffer encoded = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 0));
+    struct request nack = {.kind = REQUEST_NACK, .id = 1};
+    submit(&request);
+    produce(&fixture, 1);
+    pass_ms(10);
+    const struct done_range all = {1, 1, COUNTER_MAX};
+    ck_assert_int_eq(done_range_append(&encoded, &all), 0);
+    nack.nack.attachment = ATTACH_ID;
+    nack.nack.ranges = buffer_bytes(&encoded);
+    nack.nack.delay_ms = UINT32_MAX;
+    nack.nack.reason = bytes_of(REASON, sizeof REASON);
+    submit(&nack);
+    pass_ms(10);
+    ck_assert_uint_eq(last()->kind, REPLY_ACKED);
+    unsigned before = replies_count;
+    pass_ms(60000);
+    ck_assert_uint_eq(replies_count, before);
+    struct group_row row = look(&fixture);
+    ck_assert_uint_eq(row.counts.again, 1);
+    position_deinit(&row.position);
+    buffer_deinit(&encoded);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
+START_TEST(names_have_bounds)
+{
+    static const char *const WRONG[] = {"", ".a", "a/b", "a\nb", "\xff", NULL};
+    char name[SUBSCRIPTION_NAME_BYTES_MAX + 2];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        struct request request = attach_request(bytes_of(NULL, 0));
+        request.attach.name = bytes_of_text(WRONG[i] ? WRONG[i] : name);
+        submit(&request);
+        pass_ms(10);
+        ck_assert_uint_eq(last()->kind, REPLY_ERROR);
+        ck_assert_uint_eq(last()->code, WIRE_INVALID_ARGUMENT);
+    }
+    struct request request = attach_request(bytes_of(NULL, 0));
+    request.attach.name = bytes_of(name, SUBSCRIPTION_NAME_BYTES_MAX);
+    submit(&request);
+    pass_ms(10);
+    ck_assert_uint_eq(replies[replies_count - 2].kind, REPLY_ATTACHED); // then: caught up
+}
+END_TEST
+
+static struct request change_request(uint64_t id, enum subscriptions_request_kind which)
+{
+    struct request request = {.kind = REQUEST_SUBSCRIPTIONS, .id = id};
+    request.subscriptions.which = which;
+    request.subscriptions.name = bytes_of_text(GROUP_NAME);
+    request.subscriptions.start.kind = START_BEGINNING;
+    definition_begin(&request.subscriptions.definition);
+    return request;
+}
+
+// Each is an event of its own: whichever comes first, the others find it done, or do it again.
+START_TEST(changes_may_race)
+{
+    struct request attach = attach_request(bytes_of(NULL, 0));
+    submit(&attach);
+    produce(&fixture, 3);
+    pass_ms(10);
+    static const enum subscriptions_request_kind KINDS[] = {
+        SUBSCRIPTIONS_RESET,  SUBSCRIPTIONS_DELETE, SUBSCRIPTIONS_DELETE,
+        SUBSCRIPTIONS_CREATE, SUBSCRIPTIONS_RESET,  SUBSCRIPTIONS_CREATE,
+    };
+    unsigned before = replies_count;
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        struct request request = change_request(100 + i, KINDS[i]);
+        submit(&request);
+    }
+    pass_ms(3000);
+    unsigned answered = 0;
+    for (unsigned i = before; i < replies_count; i++) {
+        answered += replies[i].id >= 100 && replies[i].id < 106;
+    }
+    ck_assert_uint_eq(answered, 6);
+    struct request delete = change_request(200, SUBSCRIPTIONS_DELETE);
+    submit(&delete);
+    pass_ms(10);
+    struct group_row row = {0};
+    ck_assert_int_eq(groups_look(groups_of(&fixture), bytes_of_text(GROUP_NAME), false, &row),
+                     ERR_NOT_FOUND);
+}
+END_TEST
+
 // --- Asking ------------------------------------------------------------------------------------
 
 START_TEST(show_says_who_its_consumers_are)
@@ -296,6 +445,10 @@ int main(void)
         what_is_said_while_it_waits_holds,
         subscriptions_waits_for_what_after_names,
         what_a_client_never_took_was_no_attempt,
+        strange_acknowledgements_do_no_harm,
+        a_refused_event_may_wait_for_long,
+        names_have_bounds,
+        changes_may_race,
         show_says_who_its_consumers_are,
         a_session_may_end_and_a_node_may_stop_while_they_wait,
     };
