@@ -347,6 +347,9 @@ bool joining_knows_members(const struct replica *replica);
 bool joining_is_settling(const struct replica *replica);
 // Whether an actor's strand may be pulled from that actor itself: not by a newcomer, see joining.c.
 bool joining_may_pull_from(const struct replica *replica, uint16_t actor);
+// Whether what others hold of this node's actor is, or may be, its own: not if the actor was given
+// to another, or may have been, as long as its admission is no event.
+bool joining_owns_strand(const struct replica *replica);
 const char *joining_phase(const struct replica *replica); // for replica_phase
 // A member that needs another actor id asks to be admitted again; see joining_is_member, joining_
 // became. If it is no rescue the actor it has is kept where something was issued under it. False:

@@ -111,7 +111,8 @@ static void set_behind(struct replica *replica, struct source *source, bool is_b
 
 static uint64_t limit_of(const struct replica *replica, uint16_t actor)
 {
-    if (counters_is_quarantined(replica, actor)) {
+    if (counters_is_quarantined(replica, actor) ||
+        (actor == replica->actor && !joining_owns_strand(replica))) {
         return 0;
     }
     uint64_t fork = forking_limit(replica, actor);

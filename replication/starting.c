@@ -101,6 +101,12 @@ void starting_ask(struct replica *replica, struct link *link, const struct peer_
     if (question->kind != ASK_HEAD || question->counter != 0) {
         return; // what lies below a head: forking
     }
+    if (link->is_copy) { // it is told so soon
+        const struct peer_answer later = {
+            .token = question->token, .result = ANSWER_LATER, .actor = question->actor};
+        answer_send(replica, link, &later);
+        return;
+    }
     struct peer_answer answer = {
         .token = question->token,
         .result = ANSWER_OK,

@@ -369,6 +369,21 @@ START_TEST(newcomer_takes_no_strand_from_its_owner)
 }
 END_TEST
 
+// What a node has on its disk that is being admitted: its identity, and that it is joining.
+static void put_joining(struct network_node *node, uint16_t actor, const struct uuid *cluster)
+{
+    node->actor = actor;
+    node->cluster = *cluster;
+    struct network_record *record = &node->records[node->records_count++];
+    *record = (struct network_record){.key_length = 7, .value_length = 20};
+    memcpy(record->key, "joining", 7);
+    record->value = calloc(1, record->value_length);
+    ck_assert_ptr_nonnull(record->value);
+    record->value[0] = 1;
+    store_be16(record->value + 2, actor);
+    memcpy(record->value + 4, cluster->bytes, sizeof cluster->bytes);
+}
+
 // The only member that knows of an admission loses its disk before the admission is an event, and
 // another node gets the actor.
 START_TEST(actor_given_away_by_a_lost_member_is_replaced)
@@ -379,22 +394,44 @@ START_TEST(actor_given_away_by_a_lost_member_is_replaced)
     network_run(network, 100);
     network_start(network, 1);
     run_until_all_produce(network);
-    // what the third has on its disk: its identity, and that it is joining
-    struct network_node *node = &network->nodes[2];
     uint16_t taken = network->nodes[1].actor;
-    node->actor = taken;
-    node->cluster = network->nodes[0].cluster;
-    struct network_record *record = &node->records[node->records_count++];
-    *record = (struct network_record){.key_length = 7, .value_length = 20};
-    memcpy(record->key, "joining", 7);
-    record->value = calloc(1, record->value_length);
-    ck_assert_ptr_nonnull(record->value);
-    record->value[0] = 1;
-    store_be16(record->value + 2, taken);
-    memcpy(record->value + 4, node->cluster.bytes, sizeof node->cluster.bytes);
+    put_joining(&network->nodes[2], taken, &network->nodes[0].cluster);
     network_start(network, 2);
     run_until_all_produce(network);
-    ck_assert_uint_ne(node->actor, taken);
+    ck_assert_uint_ne(network->nodes[2].actor, taken);
+    network_free(network);
+}
+END_TEST
+
+static bool is_given_up(struct network *network)
+{
+    return strstr(replica_phase(network->nodes[2].replica), "as a new actor") != NULL;
+}
+
+// The same, when the other has issued events: they are no events of this node's, also while it
+// waits for another actor.
+START_TEST(strand_of_a_lost_actor_is_not_taken_for_the_own)
+{
+    struct network *network = network_new(4, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_start(network, 1);
+    network_start(network, 3);
+    run_until_all_produce(network);
+    network_produce(network, 1, NULL);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    uint16_t taken = network->nodes[1].actor;
+    put_joining(&network->nodes[2], taken, &network->nodes[0].cluster);
+    network_stop(network, 3); // its consent is waited for
+    network_start(network, 2);
+    ck_assert(network_run_until(network, is_given_up, JOIN_MS));
+    network_run(network, 5000);
+    ck_assert_uint_eq(network->nodes[2].held[taken], 0);
+    network_start(network, 3);
+    run_until_all_produce(network);
+    ck_assert_uint_ne(network->nodes[2].actor, taken);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
     network_free(network);
 }
 END_TEST
@@ -447,6 +484,7 @@ int main(void)
     suite_add(suite, newcomer_counts_nothing_before_it_knows_all_members);
     suite_add(suite, newcomer_takes_no_strand_from_its_owner);
     suite_add(suite, actor_given_away_by_a_lost_member_is_replaced);
+    suite_add(suite, strand_of_a_lost_actor_is_not_taken_for_the_own);
     suite_add(suite, promises_of_a_founder_that_gave_way_bind_nobody);
     return check_main(suite);
 }
