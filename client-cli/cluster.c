@@ -1,14 +1,13 @@
 // One request, for verify perhaps several: the node answers when it has done what was asked,
 // however long the others take.
 
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "client-cli/clock.h"
 #include "client-cli/cluster_options.h"
 #include "client-cli/cluster_print.h"
 #include "client-cli/command.h"
+#include "client-cli/confirm.h"
 
 // Between two questions of verify --wait.
 enum { PAUSE_MS_FIRST = 50, PAUSE_MS_MAX = 1000 };
@@ -16,28 +15,12 @@ enum { PAUSE_MS_FIRST = 50, PAUSE_MS_MAX = 1000 };
 // 0: somebody says yes. Else the exit status.
 static int make_sure(const struct cli *cli, const struct cluster_options *options)
 {
-    if (!options->is_dangerous || options->is_sure) {
+    if (!options->is_dangerous) {
         return 0;
     }
     char question[CLUSTER_QUESTION_LENGTH];
     cluster_options_question(options, question);
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        cli_say("%s There is nobody here to ask: say so with --yes", question);
-        return STATUS_USAGE;
-    }
-    char answer[16] = "";
-    fprintf(stderr, "weir: %s [y/N] ", question);
-    bool has_answer = fgets(answer, sizeof answer, stdin) != NULL;
-    if (*cli->signal) {
-        putc('\n', stderr);
-        return cli_status_of_signal(cli);
-    }
-    answer[strcspn(answer, "\n")] = '\0';
-    if (has_answer && (strcmp(answer, "y") == 0 || strcmp(answer, "yes") == 0)) {
-        return 0;
-    }
-    cli_say("nothing was done");
-    return STATUS_FAILURE;
+    return confirm(cli, question, options->is_sure);
 }
 
 // Asks; the answer is valid until the next question. 0 or the exit status.

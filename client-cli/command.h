@@ -40,12 +40,14 @@ extern const struct command command_bench;
 extern const struct command command_cluster;
 extern const struct command command_completion;
 extern const struct command command_consume;
+extern const struct command command_exec;
 extern const struct command command_get;
 extern const struct command command_last;
 extern const struct command command_namespaces;
 extern const struct command command_ping;
 extern const struct command command_produce;
 extern const struct command command_status;
+extern const struct command command_subscriptions;
 
 // A line on stderr that begins with "weir: ".
 void cli_say(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -100,20 +100,20 @@ static const char *values_of(const struct argp *argp, const struct argp_option *
     if (strcmp(option->name, "output") == 0) {
         return strstr(option->doc, "raw") ? "human json raw" : "human json";
     }
-    if (argp != command_consume.argp) {
-        return NULL;
-    }
-    return strcmp(option->name, "from") == 0    ? "beginning end"
-           : strcmp(option->name, "order") == 0 ? "arrival stable"
-                                                : NULL;
+    return strcmp(option->name, "from") == 0        ? "beginning end"
+           : strcmp(option->name, "order") == 0     ? "arrival stable"
+           : strcmp(option->name, "ack") == 0       ? "auto manual"
+           : strcmp(option->name, "group-key") == 0 ? "none namespace attribute:"
+                                                    : NULL;
 }
 
 static const char *arguments_of(const struct command *command)
 {
-    return command == &command_completion ? "bash zsh fish"
-           : command == &command_bench    ? "produce replay latency fanout replicate"
-           : command == &command_cluster  ? "status verify retire leave rescue lost forgive"
-                                          : "";
+    return command == &command_completion      ? "bash zsh fish"
+           : command == &command_bench         ? "produce replay latency fanout replicate"
+           : command == &command_cluster       ? "status verify retire leave rescue lost forgive"
+           : command == &command_subscriptions ? "list show create reset delete"
+                                               : "";
 }
 
 static void write_words(FILE *out, const struct argp *argp)
@@ -152,6 +152,8 @@ static void write_bash(FILE *out, const struct cli *cli)
           "    case \"$command $before\" in\n"
           "        *' --from') words='beginning end' ;;\n"
           "        *' --order') words='arrival stable' ;;\n"
+          "        *' --ack') words='auto manual' ;;\n"
+          "        *' --group-key') words='none namespace attribute:' ;;\n"
           "        get' --output'|consume' --output'|last' --output') words='human json raw' ;;\n"
           "        *' --output') words='human json' ;;\n"
           "        *' --lines'|*' --json'|*' --cursor-file'|*' --socket')\n"

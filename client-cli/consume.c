@@ -6,8 +6,10 @@
 
 #include "client-cli/after_options.h"
 #include "client-cli/consumer.h"
+#include "client-cli/group_consumer.h"
 #include "client-cli/parse.h"
 #include "client-cli/patterns.h"
+#include "client-cli/subscription_options.h"
 #include "proto/base/limits.h"
 
 enum {
@@ -32,6 +34,7 @@ struct options {
     struct patterns patterns;
     struct weir_attribute attributes[ATTRIBUTES_MATCHED_MAX];
     struct after_options after;
+    struct subscription_options durable;
     const char *start; // the option that said where to start
 };
 
@@ -230,6 +233,24 @@ static error_t parse_delivery(int key, char *argument, struct options *options,
     }
 }
 
+static void check_together(const struct options *options, struct argp_state *state)
+{
+    const struct weir_subscribe_options *subscribe = &options->consumer.subscribe;
+    if (subscribe->has_marks && subscribe->order == WEIR_ORDER_STABLE) {
+        argp_error(state, "--marks is for order of arrival: in stable order every event is one");
+    }
+    if (!options->durable.name) {
+        return;
+    }
+    const char *unfit = options->consumer.cursor_file         ? "--cursor-file"
+                        : subscribe->has_marks                ? "--marks"
+                        : subscribe->start == WEIR_START_LAST ? "--last"
+                                                              : NULL;
+    if (unfit) {
+        argp_error(state, "%s is not for --subscription, whose position the cluster keeps", unfit);
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
@@ -238,6 +259,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->connection;
         state->child_inputs[1] = &options->after;
+        state->child_inputs[2] = &options->durable;
+        state->child_inputs[3] = &options->durable.definition;
         return 0;
     case 'n':
         patterns_add(&options->patterns, argument, state);
@@ -277,18 +300,18 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         argp_error(state, "'%s' is too much; a namespace is given with -n", argument);
         return 0;
     case ARGP_KEY_END:
-        if (subscribe->has_marks && subscribe->order == WEIR_ORDER_STABLE) {
-            argp_error(state,
-                       "--marks is for order of arrival: in stable order every event is one");
-        }
+        check_together(options, state);
         return 0;
     default:
         return parse_delivery(key, argument, options, state);
     }
 }
 
-static const struct argp_child children[] = {
-    {&connection_options_argp, 0, NULL, 0}, {&after_options_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {{&connection_options_argp, 0, NULL, 0},
+                                             {&after_options_argp, 0, NULL, 0},
+                                             {&subscription_options_argp, 0, NULL, 0},
+                                             {&sharing_options_argp, 0, NULL, 0},
+                                             {0}};
 
 static const struct argp consume_argp = {
     .options = option_table,
@@ -301,9 +324,53 @@ static const struct argp consume_argp = {
            "  weir consume --since 1h30m -l 100\n"
            "  weir consume --tail -n '/orders/**' --attr type=new --attr user=7\n"
            "  weir consume --tail --order stable\n"
+           "  weir consume --subscription mail -n '/orders/**' --group-key 2\n"
            "  weir -p 3001 consume -n /config --after @7.1",
     .children = children,
 };
+
+// Of a durable subscription.
+static int run_group(const struct cli *cli, struct options *options)
+{
+    const struct weir_subscribe_options *subscribe = &options->consumer.subscribe;
+    struct subscription_options *durable = &options->durable;
+    struct weir_definition *definition = &durable->definition.definition;
+    struct weir_reason reason = {0};
+    definition->patterns = subscribe->patterns;
+    definition->patterns_count = subscribe->patterns_count;
+    definition->attributes = subscribe->attributes;
+    definition->attributes_count = subscribe->attributes_count;
+    definition->time_min_ms = subscribe->time_min_ms;
+    definition->order = subscribe->order;
+    definition->start = subscribe->start;
+    definition->start_id = subscribe->start_id;
+    definition->start_cursor = subscribe->start_cursor;
+    definition->start_time_ms = subscribe->start_time_ms;
+    int err = definition_options_check(durable->name, definition, &reason);
+    if (err != 0) {
+        cli_say("%s", reason.text);
+        return err == WEIR_ERR_INVALID ? STATUS_USAGE : cli_status(err);
+    }
+    struct group_consumer_options group = {
+        .attach = {.size = sizeof group.attach,
+                   .name = durable->name,
+                   .definition = durable->is_existing ? NULL : definition,
+                   .in_flight = durable->in_flight,
+                   .credit_bytes = subscribe->credit_bytes,
+                   .heartbeat_ms = subscribe->heartbeat_ms,
+                   .after = subscribe->after,
+                   .after_timeout_ms = subscribe->after_timeout_ms},
+        .format = options->consumer.format,
+        .limit = subscribe->limit,
+        .is_manual = durable->is_manual,
+        .reconnects = options->consumer.reconnects,
+        .says_heartbeats = options->consumer.says_heartbeats,
+        .says_remark = options->start || subscribe->patterns_count > 0 ||
+                       subscribe->attributes_count > 0 || subscribe->time_min_ms > 0 ||
+                       subscribe->order != WEIR_ORDER_ARRIVAL || durable->definition.shared,
+    };
+    return group_consumer_run(cli, &group);
+}
 
 static int run(struct cli *cli, int argc, char **argv)
 {
@@ -311,6 +378,7 @@ static int run(struct cli *cli, int argc, char **argv)
         .connection = &cli->connection,
         .consumer = {.subscribe = {.stop = WEIR_STOP_NOW}, .reconnects = true},
     };
+    definition_options_init(&options.durable.definition);
     argp_parse(&consume_argp, argc, argv, 0, NULL, &options);
     struct weir_subscribe_options *subscribe = &options.consumer.subscribe;
     subscribe->patterns = options.patterns.texts;
@@ -318,7 +386,7 @@ static int run(struct cli *cli, int argc, char **argv)
     subscribe->attributes = options.attributes;
     subscribe->after = options.after.cursor;
     subscribe->after_timeout_ms = options.after.timeout_ms;
-    return consumer_run(cli, &options.consumer);
+    return options.durable.name ? run_group(cli, &options) : consumer_run(cli, &options.consumer);
 }
 
 const struct command command_consume = {

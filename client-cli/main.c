@@ -23,6 +23,8 @@ static const struct command *const commands[] = {
     &command_get,
     &command_last,
     &command_namespaces,
+    &command_subscriptions,
+    &command_exec,
     &command_status,
     &command_cluster,
     &command_ping,

@@ -6,6 +6,8 @@
 #include "client-cli/print_event.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "client-cli/calendar.h"
 #include "client-cli/json.h"
@@ -80,6 +82,13 @@ static void line_timestamp(struct line *line, uint64_t ms)
     line_text(line, text);
 }
 
+static void line_number(struct line *line, uint32_t number)
+{
+    char text[12];
+    snprintf(text, sizeof text, "%" PRIu32, number);
+    line_text(line, text);
+}
+
 static int line_append(const struct line *line, struct buffer *out)
 {
     return buffer_append(out, bytes_of(line->text, line->length));
@@ -95,6 +104,10 @@ static int print_human(struct output *output, const struct weir_event *event)
     if (!id_is_none(event->parent)) {
         line_text(&head, ", Parent: ");
         line_id(&head, event->parent);
+    }
+    if (event->attempt > 1) {
+        line_text(&head, ", Attempt: ");
+        line_number(&head, event->attempt);
     }
     line_text(&head, "\nNamespace: ");
     struct line time = {0};
@@ -222,10 +235,16 @@ static int print_json(struct output *output, const struct weir_event *event)
     struct line middle = {0};
     line_text(&middle, ",\"timestamp\":\"");
     line_timestamp(&middle, event->timestamp_ms);
-    if (id_is_none(event->parent)) {
-        line_text(&middle, "\",\"parent\":null,\"attributes\":");
+    if (event->attempt > 0) {
+        line_text(&middle, "\",\"attempt\":");
+        line_number(&middle, event->attempt);
     } else {
-        line_text(&middle, "\",\"parent\":\"");
+        line_text(&middle, "\"");
+    }
+    if (id_is_none(event->parent)) {
+        line_text(&middle, ",\"parent\":null,\"attributes\":");
+    } else {
+        line_text(&middle, ",\"parent\":\"");
         line_id(&middle, event->parent);
         line_text(&middle, "\",\"attributes\":");
     }

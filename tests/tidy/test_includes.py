@@ -65,7 +65,7 @@ LIBRARIES = {
     "sys/socket.h": (("server/net/", "client/", "examples/"), None),
     "netinet/": (("server/net/", "client/"), None),
     "netdb.h": (("server/net/", "client/", "examples/"), None),
-    "sys/epoll.h": (("server/net/greeter.c", "client-cli/bench_loop.c"), 2),
+    "sys/epoll.h": (("server/net/greeter.c", "client-cli/bench_loop.c", "client-cli/wakes.c"), 3),
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
