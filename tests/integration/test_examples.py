@@ -113,13 +113,13 @@ def work_of(lines):
 @test
 def workers_share_what_there_is_and_the_next_goes_on_where_they_were(folder):
     server = Server(folder)
-    run("produce", "/work/a", address(server), stdin=lines(0, COUNT) + "later\n")
+    run("produce", "/jobs/a", address(server), stdin=lines(0, COUNT) + "later\n")
     half = COUNT // 2
-    two = [start("worker", "jobs", "/work/*", half // 2, address(server)) for _ in range(2)]
+    two = [start("worker", "jobs", "/jobs/*", half // 2, address(server)) for _ in range(2)]
     for process in two:
         expect_equal(process.wait(60), 0, f"exit: {process.stderr.text()}")
     done = work_of(two[0].stdout.lines()) + work_of(two[1].stdout.lines())
-    last = run("worker", "jobs", "/work/*", COUNT + 1 - len(done), address(server))
+    last = run("worker", "jobs", "/jobs/*", COUNT + 1 - len(done), address(server))
     done += work_of(last)
     expect_equal(sorted(done), sorted(lines(0, COUNT).splitlines() + ["later"]), "work done")
     attempts = {line.split(" ", 2)[1] for line in last if line.endswith("later")}
@@ -132,13 +132,13 @@ def workers_share_what_there_is_and_the_next_goes_on_where_they_were(folder):
 def a_worker_goes_on_at_another_node_when_its_node_dies(folder):
     with Cluster(folder, 2) as cluster:
         addresses = [address(cluster[1]), address(cluster[2])]
-        run("produce", "/work/1", addresses[0], stdin=lines(0, COUNT))
+        run("produce", "/jobs/1", addresses[0], stdin=lines(0, COUNT))
         cluster.wait_equal()
-        worker = start("worker", "jobs", "/work/*", 0, *addresses)
+        worker = start("worker", "jobs", "/jobs/*", 0, *addresses)
         worker.stdout.wait_count(COUNT, 30)
         cluster.wait_equal()
         cluster[1].kill()
-        run("produce", "/work/2", addresses[1], stdin=lines(COUNT, 2 * COUNT))
+        run("produce", "/jobs/2", addresses[1], stdin=lines(COUNT, 2 * COUNT))
         expected = set(lines(0, 2 * COUNT).splitlines())
         done = lambda: expected <= set(work_of(worker.stdout.lines()))
         worker.stdout.wait(done, "all work done", 60)
