@@ -44,11 +44,17 @@ static const struct argp_option option_table[] = {
     {"batch", OPTION_BATCH, "EVENTS", 0,
      "produce: per request (default: 64, or what is in flight if that is less)", 1},
     {"consumers", OPTION_CONSUMERS, "N", 0,
-     "latency, replicate, fanout: each on a connection of its own (default: 1, 1 and 100)", 1},
-    {"to", OPTION_TO, "HOST:PORT", 0, "replicate: the node that its consumers are at", 1},
-    {"rate", OPTION_RATE, "N", 0, "latency, replicate, fanout: events per second (default: 1000)",
+     "latency, replicate, fanout, subscriptions: each on a connection of its own (default: 1, 1, "
+     "100 and 100)",
      1},
-    {"duration", OPTION_DURATION, "S", 0, "Seconds (default: 10; replay: to the end)", 1},
+    {"to", OPTION_TO, "HOST:PORT", 0,
+     "replicate: the node that its consumers are at; failover: of its producer, "
+     "to which the consumer goes when its node is gone",
+     1},
+    {"rate", OPTION_RATE, "N", 0,
+     "All but produce, replay, subscription: events per second (default: 1000)", 1},
+    {"duration", OPTION_DURATION, "S", 0,
+     "Seconds (default: 10; replay, and each half of subscription: to the end)", 1},
     {"namespace", 'n', "GLOB", 0, "all but produce: subscribe to this; repeatable", 1},
     {"output", OPTION_OUTPUT, "FORMAT", 0, "json or human (default: json)", 2},
     {0},
@@ -67,17 +73,21 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max, const char 
 
 static void set_kind(struct options *options, const char *text, struct argp_state *state)
 {
-    static const char *const kinds[] = {"produce", "replay", "latency", "fanout", "replicate"};
+    static const char *const kinds[] = {"produce",   "replay",       "latency",       "fanout",
+                                        "replicate", "subscription", "subscriptions", "failover"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && !options->bench.kind; i++) {
         if (strcmp(kinds[i], text) == 0) {
             options->bench.kind = kinds[i];
             options->bench.is_replicate = strcmp(text, "replicate") == 0;
+            options->bench.is_failover = strcmp(text, "failover") == 0;
+            options->bench.is_durable = strcmp(text, "subscriptions") == 0;
             return;
         }
     }
     argp_error(
         state,
-        "'%s' is not a benchmark: produce, replay, latency, fanout or replicate, one of them",
+        "'%s' is not a benchmark: produce, replay, latency, fanout, replicate, subscription, "
+        "subscriptions or failover, one of them",
         text);
 }
 
@@ -102,14 +112,15 @@ static void check_together(const struct options *options, struct argp_state *sta
     if (!bench->kind) {
         return;
     }
-    if (bench->is_replicate && !bench->to) {
-        argp_error(state, "replicate: where to is missing: --to HOST:PORT");
+    bool has_other = bench->is_replicate || bench->is_failover;
+    if (has_other && !bench->to) {
+        argp_error(state, "%s: where to is missing: --to HOST:PORT", bench->kind);
     }
-    if (!bench->is_replicate && bench->to) {
-        argp_error(state, "--to is for replicate, not for %s", bench->kind);
+    if (!has_other && bench->to) {
+        argp_error(state, "--to is for replicate and failover, not for %s", bench->kind);
     }
-    if (bench->is_replicate && bench->rate * duration_s > REPLICATE_EVENTS_MAX) {
-        argp_error(state, "replicate: at most %d events, rate times duration",
+    if (has_other && bench->rate * duration_s > REPLICATE_EVENTS_MAX) {
+        argp_error(state, "%s: at most %d events, rate times duration", bench->kind,
                    REPLICATE_EVENTS_MAX);
     }
 }
@@ -168,8 +179,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         check_together(options, state);
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which benchmark is missing: produce, replay, latency, fanout or "
-                          "replicate");
+        argp_error(state, "which benchmark is missing: produce, replay, latency, fanout, "
+                          "replicate, subscription, "
+                          "subscriptions or failover");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -181,29 +193,36 @@ static const struct argp_child children[] = {{&connection_options_argp, 0, NULL,
 static const struct argp bench_argp = {
     .options = option_table,
     .parser = parse,
-    .args_doc = "produce|replay|latency|fanout|replicate",
-    .doc = "Measure a node. produce and replay: how many events a second; latency and fanout: how "
-           "long from the moment an event is due to be sent until its consumers have it; "
-           "replicate: how long from its acknowledgement until consumers at another node have it. "
-           "The events are stored, so take a node of its own.\v"
-           "Examples:\n"
-           "  weir bench produce --connections 4 --in-flight 4096\n"
-           "  weir bench replay\n"
-           "  weir bench latency --rate 1000 --duration 30\n"
-           "  weir bench fanout --consumers 1000\n"
-           "  weir -p 3000 bench replicate --to localhost:3001",
+    .args_doc = "produce|replay|latency|fanout|replicate|subscription|subscriptions|failover",
+    .doc =
+        "Measure a node. produce and replay: how many events a second; latency and fanout: how "
+        "long from the moment an event is due to be sent until its consumers have it; "
+        "replicate: how long from its acknowledgement until consumers at another node have it; "
+        "subscription: how much slower a durable subscription is than a replay; subscriptions: "
+        "latency as of fanout, each consumer with a durable subscription of its own; failover: how "
+        "long a consumer of one is without events when you kill its node meanwhile. "
+        "The events are stored, so take a node of its own.\v"
+        "Examples:\n"
+        "  weir bench produce --connections 4 --in-flight 4096\n"
+        "  weir bench replay\n"
+        "  weir bench latency --rate 1000 --duration 30\n"
+        "  weir bench fanout --consumers 1000\n"
+        "  weir bench subscription\n"
+        "  weir bench subscriptions --consumers 1000\n"
+        "  weir -p 3000 bench replicate --to localhost:3001\n"
+        "  weir -p 3000 bench failover --to localhost:3001 & kill -9 PID-OF-THE-FIRST",
     .children = children,
 };
 
 static void set_defaults(struct options *options)
 {
     struct bench_options *bench = &options->bench;
-    bool is_replay = strcmp(bench->kind, "replay") == 0;
+    bool is_replay = strcmp(bench->kind, "replay") == 0 || strcmp(bench->kind, "subscription") == 0;
     if (bench->connections == 0) {
         bench->connections = is_replay ? 1 : 4;
     }
     if (bench->consumers == 0) {
-        bench->consumers = strcmp(bench->kind, "fanout") == 0 ? 100 : 1;
+        bench->consumers = strcmp(bench->kind, "fanout") == 0 || bench->is_durable ? 100 : 1;
     }
     if (bench->batch > bench->in_flight) {
         bench->batch = bench->in_flight;
@@ -255,6 +274,16 @@ static int print_json(struct output *output, const struct options *options,
                           options->bench.consumers, result->deliveries, result->missing,
                           result->repeated);
     }
+    if (err == 0 && result->has_gap) {
+        err = output_text(output, ",\"longest_gap_ms\":%.3f,\"switches\":%" PRIu64,
+                          (double)result->longest_gap_ns / 1e6, result->switches);
+    }
+    if (err == 0 && result->has_replay) {
+        err = output_text(output,
+                          ",\"replay_events\":%" PRIu64 ",\"replay_seconds\":%.6f"
+                          ",\"ratio\":%.3f",
+                          result->replay_events, result->replay_seconds, result->ratio);
+    }
     return err != 0 ? err : output_text(output, "}\n");
 }
 
@@ -276,6 +305,17 @@ static int print_human(struct output *output, const struct options *options,
                           result->deliveries, options->bench.consumers, result->missing,
                           result->repeated);
     }
+    if (err == 0 && result->has_gap) {
+        err = output_text(
+            output, "longest time without a delivery: %.1f ms; changes of node: %" PRIu64 "\n",
+            (double)result->longest_gap_ns / 1e6, result->switches);
+    }
+    if (err == 0 && result->has_replay) {
+        err = output_text(output,
+                          "a replay: %" PRIu64 " events in %.2f s; the subscription has %.2f of "
+                          "its rate\n",
+                          result->replay_events, result->replay_seconds, result->ratio);
+    }
     return err;
 }
 
@@ -288,10 +328,12 @@ static int measure(const struct cli *cli, const struct options *options,
         progress.next = INSTANT_NEVER; // and nobody need be woken for it
     }
     const struct bench_options *bench = &options->bench;
-    int status = strcmp(bench->kind, "produce") == 0 ? bench_produce(cli, bench, &progress, result)
-                 : strcmp(bench->kind, "replay") == 0
-                     ? bench_replay(cli, bench, &progress, result)
-                     : bench_latency(cli, bench, &progress, result);
+    int status = strcmp(bench->kind, "produce") == 0  ? bench_produce(cli, bench, &progress, result)
+                 : strcmp(bench->kind, "replay") == 0 ? bench_replay(cli, bench, &progress, result)
+                 : strcmp(bench->kind, "subscription") == 0
+                     ? bench_subscription(cli, bench, &progress, result)
+                 : bench->is_failover ? bench_failover(cli, bench, &progress, result)
+                                      : bench_latency(cli, bench, &progress, result);
     progress_clear(&progress);
     return status;
 }

@@ -17,7 +17,9 @@ struct bench_options {
     uint64_t rate;       // events per second
     uint64_t duration_s; // 0: to the end
     bool is_random;      // payloads
+    bool is_durable;     // consumers have durable subscriptions, one each
     bool is_replicate;   // consumers are at `to`, latency counts from the acknowledgement
+    bool is_failover;    // of a consumer, to the node at `to`
     const char *to;      // address; NULL: not given
     struct patterns patterns;
 };
@@ -31,6 +33,13 @@ struct bench_result {
     uint64_t deliveries;
     uint64_t missing;
     uint64_t repeated;
+    bool has_gap; // of a failover
+    uint64_t longest_gap_ns;
+    uint64_t switches; // to another node
+    bool has_replay;   // of the same events, to compare with
+    uint64_t replay_events;
+    double replay_seconds;
+    double ratio; // of the rates
 };
 
 // Each returns 0 or the exit status, after saying why.
@@ -38,7 +47,11 @@ int bench_produce(const struct cli *cli, const struct bench_options *options,
                   struct progress *progress, struct bench_result *result);
 int bench_replay(const struct cli *cli, const struct bench_options *options,
                  struct progress *progress, struct bench_result *result);
-// latency, fanout and replicate.
+int bench_subscription(const struct cli *cli, const struct bench_options *options,
+                       struct progress *progress, struct bench_result *result);
+int bench_failover(const struct cli *cli, const struct bench_options *options,
+                   struct progress *progress, struct bench_result *result);
+// latency, fanout, replicate and subscriptions.
 int bench_latency(const struct cli *cli, const struct bench_options *options,
                   struct progress *progress, struct bench_result *result);
 

@@ -5,6 +5,9 @@
 //
 // The lag of replication counts from the acknowledgement: how long a consumer at another node waits
 // for what its producer knows to be stored. An event that the consumer has first has none.
+//
+// With durable subscriptions each consumer has one of its own, acknowledges what it gets, and they
+// are deleted in the end.
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,7 +17,7 @@
 #include "proto/base/bytes.h"
 
 // Run, number, due: 8 bytes each.
-enum { STAMP_LENGTH = 24, DRAIN_MS = 10000 };
+enum { STAMP_LENGTH = 24, DRAIN_MS = 10000, NAME_LENGTH = 48, DELETIONS_MAX = 512 };
 
 struct latency_bench {
     const struct bench_options *options;
@@ -28,6 +31,7 @@ struct latency_bench {
     uint64_t sent;
     uint64_t acknowledged;
     uint32_t caught_up;        // consumers
+    uint32_t deleted;          // durable subscriptions
     uint64_t *expected;        // per connection: the number of the next event
     uint64_t complete;         // consumers that have all
     uint64_t *acknowledged_ns; // replicate: per event, 0: not yet
@@ -71,7 +75,10 @@ static int on_notice(void *context, struct bench_connection *connection,
             bench->acknowledged_ns[(uintptr_t)notice->context] = (uint64_t)bench->loop.now.ns;
         }
     } else if (notice->kind == WEIR_NOTICE_MARK) {
-        bench->caught_up += notice->mark->kind == WEIR_MARK_CAUGHT_UP;
+        bench->caught_up +=
+            !bench->options->is_durable && notice->mark->kind == WEIR_MARK_CAUGHT_UP;
+    } else if (notice->kind == WEIR_NOTICE_ATTACHED) {
+        bench->caught_up++; // it begins at the end as it was then
     } else if (notice->kind == WEIR_NOTICE_END) {
         cli_say("the node has ended a subscription");
         return STATUS_FAILURE;
@@ -123,6 +130,67 @@ static int send_due(struct latency_bench *bench)
     return 0;
 }
 
+static void name_of(const struct latency_bench *bench, uint32_t index, char out[NAME_LENGTH])
+{
+    snprintf(out, NAME_LENGTH, "bench-%016" PRIx64 "-%" PRIu32, bench->run, index);
+}
+
+static int attach(struct latency_bench *bench, struct bench_connection *connection,
+                  const struct weir_subscribe_options *subscribe)
+{
+    struct weir_definition definition = {
+        .size = sizeof definition,
+        .patterns = subscribe->patterns,
+        .patterns_count = subscribe->patterns_count,
+        .start = subscribe->start,
+    };
+    char name[NAME_LENGTH];
+    name_of(bench, connection->index, name);
+    struct weir_attach_options options = {
+        .size = sizeof options,
+        .name = name,
+        .definition = &definition,
+        .in_flight = (uint32_t)bench->options->in_flight,
+        .ack_mode = WEIR_ACK_AUTOMATIC,
+    };
+    uint64_t attachment;
+    int err = weir_attach(connection->weir, &options, &attachment);
+    if (err != 0) {
+        return cli_failed(connection->weir, err);
+    }
+    bench_loop_send(&bench->loop, connection);
+    return 0;
+}
+
+static int on_deleted(void *context, struct bench_connection *connection,
+                      const struct weir_notice *notice)
+{
+    struct latency_bench *bench = context;
+    bench->deleted += notice->kind == WEIR_NOTICE_RESULT;
+    return 0;
+}
+
+// What the benchmark has made; bounded, for the node may be gone.
+static void delete_all(struct latency_bench *bench)
+{
+    struct bench_handler handler = {.on_notice = on_deleted, .context = bench};
+    struct bench_connection *connection = &bench->loop.connections[0];
+    struct instant until = instant_add(clock_now(), duration_ms(DRAIN_MS));
+    uint32_t asked = 0;
+    int status = 0;
+    while (status == 0 && bench->deleted + 1 < bench->loop.count &&
+           !instant_reached(until, clock_now())) {
+        while (status == 0 && asked + 1 < bench->loop.count &&
+               asked < bench->deleted + DELETIONS_MAX) {
+            char name[NAME_LENGTH];
+            name_of(bench, ++asked, name);
+            status = weir_subscriptions_delete(connection->weir, name, NULL, NULL);
+        }
+        bench_loop_send(&bench->loop, connection);
+        status = status != 0 ? status : bench_loop_turn(&bench->loop, until, &handler);
+    }
+}
+
 static int subscribe(struct latency_bench *bench, const struct bench_handler *handler)
 {
     struct weir_subscribe_options options = {
@@ -133,7 +201,10 @@ static int subscribe(struct latency_bench *bench, const struct bench_handler *ha
     };
     int status = 0;
     for (uint32_t i = 1; status == 0 && i < bench->loop.count; i++) {
-        status = bench_loop_subscribe(&bench->loop, &bench->loop.connections[i], &options);
+        struct bench_connection *connection = &bench->loop.connections[i];
+        status = bench->options->is_durable
+                     ? attach(bench, connection, &options)
+                     : bench_loop_subscribe(&bench->loop, connection, &options);
     }
     struct instant until = instant_add(clock_now(), duration_ms(DRAIN_MS));
     while (status == 0 && bench->caught_up + 1 < bench->loop.count) {
@@ -172,6 +243,9 @@ static int run(struct latency_bench *bench)
         cli_say("%" PRIu64 " deliveries are missing, %" PRIu64 " came twice",
                 bench->result->missing, bench->result->repeated);
         status = STATUS_FAILURE;
+    }
+    if (bench->options->is_durable && bench->caught_up > 0) {
+        delete_all(bench);
     }
     return status;
 }

@@ -109,8 +109,9 @@ static const char *values_of(const struct argp *argp, const struct argp_option *
 
 static const char *arguments_of(const struct command *command)
 {
-    return command == &command_completion      ? "bash zsh fish"
-           : command == &command_bench         ? "produce replay latency fanout replicate"
+    return command == &command_completion ? "bash zsh fish"
+           : command == &command_bench
+               ? "produce replay latency fanout replicate subscription subscriptions failover"
            : command == &command_cluster       ? "status verify retire leave rescue lost forgive"
            : command == &command_subscriptions ? "list show create reset delete"
                                                : "";
