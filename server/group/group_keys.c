@@ -37,14 +37,17 @@ int lane_get(struct group *group, uint64_t key, struct lane **lane_out)
     return 0;
 }
 
-// With a key, what is delayed comes before what was not handed out yet.
+// With a key, what is delayed comes before what has come to no consumer yet: also before what was
+// given back.
 struct segment *lane_head(const struct group *group, const struct lane *lane)
 {
-    if (lane->returned.first) {
-        return container_of(lane->returned.first, struct segment, place);
+    struct tree_node *place = lane->returned.first;
+    struct segment *returned = place ? container_of(place, struct segment, place) : NULL;
+    bool is_blocked = group->has_key && lane->delayed > 0;
+    if (returned) {
+        return is_blocked && returned->attempts == 0 ? NULL : returned;
     }
-    const struct list_node *first = list_first(&lane->waiting);
-    if (!first || (group->has_key && lane->delayed > 0)) {
+    if (is_blocked || list_is_empty(&lane->waiting)) {
         return NULL;
     }
     return container_of(lane->waiting.next, struct segment, list);

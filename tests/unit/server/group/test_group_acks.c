@@ -323,6 +323,22 @@ START_TEST(what_is_given_back_with_a_delay_comes_after_it)
 }
 END_TEST
 
+START_TEST(what_is_given_back_comes_after_what_is_delayed_of_its_key)
+{
+    const struct done_range range = {.actor = 1, .first = 2, .last = 2};
+    fixture.definition.key = GROUP_KEY_NAMESPACE;
+    group_begin(&fixture, "");
+    join(&fixture, 1, 4);
+    offer_key(&fixture, 1, 1, 3, 7);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-3");
+    group_give_back(fixture.group, 1, &range, duration_ms(0), fixture.now);
+    nack(&fixture, 1, 1, 1, 1, 500, "");
+    ck_assert_str_eq(group_does(&fixture), "");
+    wait_ms(&fixture, 500);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1#2 1<1.2");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -342,6 +358,7 @@ int main(void)
         few_are_parked_at_a_time,
         what_did_not_reach_the_client_was_no_attempt,
         what_is_given_back_with_a_delay_comes_after_it,
+        what_is_given_back_comes_after_what_is_delayed_of_its_key,
     };
     Suite *suite = suite_create("group acks");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
