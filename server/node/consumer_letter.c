@@ -16,9 +16,33 @@ struct consumer_mailbox {
     struct service *driver; // the first service
 };
 
+static size_t letter_bytes(enum letter_kind kind)
+{
+    switch (kind) {
+    case LETTER_ATTACH:
+    case LETTER_CREDIT:
+    case LETTER_ACK:
+    case LETTER_NACK:
+    case LETTER_ASK:
+    case LETTER_ACKED:
+    case LETTER_ANSWERED:
+        break;
+    case LETTER_UNTAKEN:
+    case LETTER_DETACH:
+    case LETTER_ATTACHED:
+    case LETTER_ASSIGNED:
+    case LETTER_CAUGHT_UP:
+    case LETTER_MOVED:
+    case LETTER_ENDED:
+    case LETTER_GONE:
+        return offsetof(struct consumer_letter, request.attach); // behind kind and id
+    }
+    return sizeof(struct consumer_letter);
+}
+
 struct consumer_letter *consumer_letter_new(enum letter_kind kind)
 {
-    struct consumer_letter *letter = calloc(1, sizeof *letter);
+    struct consumer_letter *letter = calloc(1, letter_bytes(kind));
     if (letter) {
         letter->kind = kind;
         list_init(&letter->link);

@@ -40,7 +40,6 @@ struct consumer_letter {
     struct service *service;   // of the consumer
     struct session *session;   // ASK, ANSWERED
     struct consumer *consumer; // else
-    struct request request;    // a copy; its views point into `text`
     struct buffer text;
     struct instant until; // ATTACH, ASK with `after`: then it is too late
 
@@ -59,6 +58,10 @@ struct consumer_letter {
     bool more;
     struct buffer rows;
     struct buffer consumers; // ANSWERED
+
+    // A copy; its views point into `text`. Letters that are made without one (DETACH, and those to
+    // the consumer) end behind its id: there is one for each delivery.
+    struct request request;
 };
 
 struct consumer_letter *consumer_letter_new(enum letter_kind kind); // NULL: no memory
