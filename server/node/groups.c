@@ -255,10 +255,11 @@ int groups_look(struct groups *groups, struct bytes name, bool after, struct gro
     };
     subscription_fold_definition(durable->fold, &row_out->definition);
     row_out->voids = subscription_fold_void(durable->fold, &row_out->void_last);
-    const struct hosting *hosting = durable->hosting;
+    struct hosting *hosting = durable->hosting;
     if (!hosting) {
         return subscription_fold_position(durable->fold, &row_out->position);
     }
+    reader_note(hosting); // what did not match since the last event is no lag
     row_out->is_coordinated = true;
     row_out->consumers = hosting->attachments_count;
     row_out->counts = group_counts(hosting->group);

@@ -142,7 +142,7 @@ struct attachment *host_attachment(struct hosting *hosting, consumer_id id); // 
 
 void reader_run(struct hosting *hosting); // takes what there is, as far as the group wants it
 void reader_close(struct hosting *hosting);
-void reader_note(struct hosting *hosting); // how far it has come, before a last checkpoint
+void reader_note(struct hosting *hosting); // how far it has come, for whoever asks now
 // Lets go of blocks of which nothing waits any more.
 void reader_drop_held(struct hosting *hosting);
 

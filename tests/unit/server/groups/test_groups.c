@@ -134,6 +134,21 @@ START_TEST(a_long_way_without_a_match_is_not_read_again)
 }
 END_TEST
 
+START_TEST(what_did_not_match_is_shown_as_passed)
+{
+    struct taker taker;
+    open_group(want_others);
+    taker_attach(&fixture, &taker, 100);
+    produce(&fixture, 10);
+    struct group_row row = look(&fixture);
+    ck_assert(row.is_coordinated);
+    ck_assert_uint_eq(version_vector_get(&row.position.vector, 1), held(&fixture));
+    position_deinit(&row.position);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 // --- Generations -------------------------------------------------------------------------------
 
 // It comes while the group's own checkpoint is in the log's hands.
@@ -511,6 +526,7 @@ int main(void)
     suite_add(suite, a_group_that_is_released_writes_its_last_checkpoint);
     suite_add(suite, what_nobody_acknowledged_costs_no_checkpoint);
     suite_add(suite, a_long_way_without_a_match_is_not_read_again);
+    suite_add(suite, what_did_not_match_is_shown_as_passed);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
     suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
     suite_add(suite, its_lag_is_the_age_of_the_oldest_event_that_is_not_done);
