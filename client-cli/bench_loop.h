@@ -39,6 +39,6 @@ void bench_loop_send(struct bench_loop *loop, struct bench_connection *connectio
 int bench_loop_turn(struct bench_loop *loop, struct instant until,
                     const struct bench_handler *handler);
 
-// Subscribes; the bench_latency and bench_replay options are few. 0 or the exit status.
+// Subscribes, and sends that. 0 or the exit status, after saying why.
 int bench_loop_subscribe(struct bench_loop *loop, struct bench_connection *connection,
                          const struct weir_subscribe_options *options);

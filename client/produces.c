@@ -10,6 +10,8 @@
 
 #include "client/size.h"
 #include "proto/base/limits.h"
+#include "proto/base/utf8.h"
+#include "proto/model/namespace.h"
 
 enum { TICKETS_FIRST = 256, SPARE_BYTES_MAX = 1024 * 1024 };
 
@@ -164,9 +166,13 @@ static bool is_plain(const struct produces_call *call, const struct weir_draft *
 static int add_plain(struct batch *batch, const struct weir_draft *draft, uint64_t data_bytes_max,
                      struct reason *reason)
 {
-    struct event event = {.name = bytes_of_text(draft->name), .data = bytes_from(draft->data)};
-    int err = event_validate(&event, data_bytes_max, false, reason);
-    return err != 0 ? err : batch_add_plain(batch, event.name, event.data);
+    struct bytes name = bytes_of_text(draft->name);
+    struct bytes data = bytes_from(draft->data);
+    bool is_usual = name.length >= 1 && name.length <= NAMESPACE_BYTES_MAX &&
+                    ascii_is_printable(name.data, name.length) && !namespace_is_system(name) &&
+                    data.length <= data_bytes_max;
+    return is_usual ? batch_add_plain(batch, name, data)
+                    : batch_add(batch, name, data, (struct bytes){0}, data_bytes_max, reason);
 }
 
 static int add_draft(struct batch *batch, const struct produces_call *call,

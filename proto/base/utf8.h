@@ -34,6 +34,10 @@ static inline bool ascii_is_printable(const uint8_t *text, size_t length)
         }
         return true;
     }
+    if (length <= 16) {
+        return ascii_word_is_printable(ascii_load(text)) &
+               ascii_word_is_printable(ascii_load(text + length - 8)); // they overlap
+    }
     for (size_t at = 0; at < length - 8; at += 8) {
         if (!ascii_word_is_printable(ascii_load(text + at))) {
             return false;
