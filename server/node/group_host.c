@@ -175,6 +175,17 @@ void groups_release(struct groups *groups, struct bytes name)
     }
 }
 
+static void end_attachment(struct hosting *hosting, struct attachment *attachment,
+                           enum wire_error error, const char *text)
+{
+    list_remove(&attachment->link);
+    hosting->attachments_count--;
+    hosting->untold_count -= !attachment->is_told;
+    attachment->ops->ended(attachment->context, 0, error, text);
+    free(attachment);
+}
+
+// Those that are more than there may be now are ended.
 static int rejoin(struct hosting *hosting)
 {
     struct instant now = hosting->groups->cluster->service->now;
@@ -185,12 +196,19 @@ static int rejoin(struct hosting *hosting)
             .id = attachment->id,
             .in_flight_max = attachment->in_flight_max,
         };
-        if (group_join(hosting->group, &consumer, now)) {
-            return ERR_MEMORY;
+        int err = group_join(hosting->group, &consumer, now);
+        if (err == ERR_BUSY) {
+            end_attachment(hosting, attachment, WIRE_BUSY,
+                           "the subscription was begun anew, with fewer consumers (concurrency)");
+            continue;
+        }
+        if (err) {
+            return err;
         }
         group_credit(hosting->group, attachment->id, attachment->credit);
         attachment->ops->renewed(attachment->context);
     }
+    hosting->idle_since = hosting->attachments_count > 0 ? INSTANT_NEVER : now;
     return 0;
 }
 

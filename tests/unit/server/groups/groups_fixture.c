@@ -65,12 +65,13 @@ void create_named(struct cluster_fixture *fixture, const char *name,
     ck_assert_int_eq(told.err, 0);
 }
 
-void take_reset(struct cluster_fixture *fixture, uint16_t actor)
+void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concurrency)
 {
     struct group_row row = look(fixture);
     struct version_vector nothing = {0};
     struct buffer start = {0};
     struct buffer data = {0};
+    row.definition.concurrency = concurrency;
     ck_assert_int_eq(version_vector_encode(&nothing, &start), 0);
     const struct subscription_event event = {
         .kind = SUBSCRIPTION_RESET,

@@ -48,8 +48,8 @@ void definition_begin(struct subscription_definition *definition);
 void create(struct cluster_fixture *fixture, const struct subscription_definition *definition);
 void create_named(struct cluster_fixture *fixture, const char *name,
                   const struct subscription_definition *definition);
-// As if a RESET to the beginning came from another member.
-void take_reset(struct cluster_fixture *fixture, uint16_t actor);
+// As if a RESET to the beginning came from another member, with that concurrency.
+void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concurrency);
 void told_done(void *told, int err, const char *text); // a groups_done
 
 const struct attachment_ops *taker_ops(void); // their context: a taker with `events`

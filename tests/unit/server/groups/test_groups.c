@@ -162,7 +162,7 @@ START_TEST(a_reset_while_a_checkpoint_is_on_its_way_begins_anew)
     cluster_pass_ms(&fixture, 999);
     fixture.nodes[0].is_store_frozen = true;
     cluster_pass_ms(&fixture, 10);
-    take_reset(&fixture, 2);
+    take_reset(&fixture, 2, 16);
     fixture.nodes[0].is_store_frozen = false;
     cluster_pass_ms(&fixture, 2000);
     ck_assert_uint_eq(taker.renewed, 1);
@@ -173,6 +173,24 @@ START_TEST(a_reset_while_a_checkpoint_is_on_its_way_begins_anew)
     cluster_pass_ms(&fixture, 2000);
     ck_assert_uint_eq(held(&fixture), before + 1);
     taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_reset_with_fewer_consumers_ends_those_that_are_too_many)
+{
+    struct taker takers[2];
+    open_group(NULL);
+    taker_attach(&fixture, &takers[0], 100);
+    taker_attach(&fixture, &takers[1], 100);
+    take_reset(&fixture, 2, 1);
+    produce(&fixture, 4);
+    ck_assert(!takers[0].is_ended);
+    ck_assert_uint_eq(takers[0].count, 4);
+    ck_assert(takers[1].is_ended);
+    ck_assert_uint_eq(takers[1].error, WIRE_BUSY);
+    taker_deinit(&takers[0]);
+    taker_deinit(&takers[1]);
     groups_close(&fixture);
 }
 END_TEST
@@ -528,6 +546,7 @@ int main(void)
     suite_add(suite, a_long_way_without_a_match_is_not_read_again);
     suite_add(suite, what_did_not_match_is_shown_as_passed);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
+    suite_add(suite, a_reset_with_fewer_consumers_ends_those_that_are_too_many);
     suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
     suite_add(suite, its_lag_is_the_age_of_the_oldest_event_that_is_not_done);
     suite_add(suite, it_says_who_its_consumers_are);
