@@ -23,9 +23,16 @@ class Row:
 
     def __init__(self, data):
         fields = ROW.unpack(data[: ROW.size])
+        self.lag = fields[2]
         self.is_known = fields[6] == 1
-        self.coordinator, self.consumers, self.in_flight = fields[7:10]
-        self.delivered, self.redelivered, self.acked = fields[11:14]
+        self.coordinator, self.consumers, self.in_flight, self.waiting = fields[7:11]
+        self.delivered, self.redelivered, self.acked, self.parked = fields[11:15]
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    def __repr__(self):
+        return str(vars(self))
 
 
 def show(node, name):

@@ -17,16 +17,17 @@ class Producer:
     With a pace it feeds so many lines a second, else as many as the server takes."""
 
     def __init__(
-        self, server, name, namespace, in_flight=256, count=None, size=0, options=(), pace=None
-    ):
+        self, server, name, namespace, in_flight=256, count=None, size=0, options=(), pace=None,
+        words=None,
+    ):  # fmt: skip
         self.name, self.namespace = name, namespace
         self.count, self.size, self.pace = count, size, pace
         self.fed = 0
         self.broken = None  # why feeding ended early
         self.stopping = threading.Event()
         self.process = server.weir_start(
-            *("produce", "-n", namespace, "--lines", "-", "--in-flight", str(in_flight)),
-            *options,
+            *("produce", *(words or ("-n", namespace, "--lines", "-"))),
+            *("--in-flight", str(in_flight), *options),
             stdin=subprocess.PIPE,
         )
         self.feeder = threading.Thread(target=self._feed, daemon=True)
