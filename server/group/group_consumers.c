@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
 #include "server/group/group_state.h"
 
 struct consumer *consumer_find(struct group *group, consumer_id id)
@@ -91,7 +92,9 @@ void group_leave(struct group *group, consumer_id id, struct instant now)
     }
     struct list_node *link;
     while ((link = list_first(&consumer->in_flight)) != NULL) {
-        segment_again(group, container_of(link, struct segment, list), ENDED_GONE, NULL, now, now);
+        struct segment *segment = container_of(link, struct segment, list);
+        segment->is_done_elsewhere |= IS_PLANTED(PLANTED_DEAD_CONSUMER_DONE);
+        segment_again(group, segment, ENDED_GONE, NULL, now, now);
     }
     assert(consumer->in_flight_count == 0 && list_is_empty(&consumer->lanes));
     consumer->credit = 0;

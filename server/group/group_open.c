@@ -7,6 +7,7 @@
 // What is done leaves no trace below the reader's cursor: there everything is done that is in no
 // segment. Above it, done segments are kept until the cursor has come; those that touch become one.
 
+#include "proto/base/planted.h"
 #include "server/group/group_state.h"
 
 #include <stdlib.h>
@@ -250,7 +251,8 @@ void segment_again(struct group *group, struct segment *segment, enum segment_en
     } else if (instant_reached(due, now)) {
         segment_return(group, segment);
     } else {
-        segment_delay(group, segment, due);
+        segment_delay(group, segment,
+                      IS_PLANTED(PLANTED_REDELIVERY_FORGOTTEN) ? INSTANT_NEVER : due);
     }
 }
 

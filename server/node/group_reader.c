@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
 #include "proto/model/event.h"
 #include "proto/model/slice.h"
 #include "server/node/groups_state.h"
@@ -49,6 +50,10 @@ static int subscribe(struct hosting *hosting)
         request.subscribe.entries_count = definition->entries_count;
         memcpy(request.subscribe.entries, definition->entries,
                definition->entries_count * sizeof definition->entries[0]);
+        if (IS_PLANTED(PLANTED_OWN_CHECKPOINTS_SEEN) && definition->entries_count > 0) {
+            request.subscribe.entries[request.subscribe.entries_count++] =
+                (struct filter_entry){.text = bytes_of_text(SUBSCRIPTIONS_NAMESPACE "*")};
+        }
         request.subscribe.attributes_count = definition->attributes_count;
         memcpy(request.subscribe.attributes, definition->attributes,
                definition->attributes_count * sizeof definition->attributes[0]);

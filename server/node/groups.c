@@ -140,8 +140,8 @@ static void complain(struct groups *groups, struct event_id id, const char *why)
                 "the event %s about a subscription is passed over: %s", text, why);
 }
 
-// What another coordinator of this generation has done, or this node: the last checkpoint of a group
-// that was let go may come when the next one has begun without it.
+// What another coordinator of this generation has done, or this node: the last checkpoint of a
+// group that was let go may come when the next one has begun without it.
 static int take_done(struct hosting *hosting, const struct subscription_event *event)
 {
     struct position done = {0};

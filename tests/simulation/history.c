@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "tests/simulation/ledger.h"
 #include "tests/simulation/memory.h"
 #include "tests/simulation/world.h"
 
@@ -174,8 +175,11 @@ void history_add_chunk(struct history *history, struct history_strand *strand,
         event_next_trusted(&body, &event);
         struct history_event *added = &strand->events[strand->events_count++];
         *added = read_event(&event, header->first + i);
-        if (added->name != NAME_SYSTEM && event.attributes.length == 0) {
+        if (added->name != NAME_SYSTEM && added->was.actor == 0) {
             check_produce(history, strand, header->actor, added);
+        } else if (added->name == NAME_SYSTEM && !strand->is_branch) {
+            struct event_id id = {.counter = added->counter, .actor = header->actor};
+            ledgers_take_event(history->world, id, strand->chunks_count - 1, &event);
         }
     }
     history->events += header->count;

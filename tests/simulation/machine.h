@@ -52,13 +52,14 @@ struct machine {
     struct happening start; // planned
     struct instant frozen_until;
     int64_t wall_offset_ms;
-    int64_t commit_ns;  // how long a commit takes, about
-    bool crashes_again; // soon after the next start
-    bool is_poisoned;   // its clock is wild
-    bool dies_at_save;  // with the next identity that is to be written
-    bool is_given_up;   // to be retired and wiped: what it issues may be lost
-    bool gets_forged;   // answers of peers may hold other chunks than were asked for
-    bool loses_chunks;  // the next chunks that a peer sends do not come
+    int64_t commit_ns;           // how long a commit takes, about
+    bool crashes_again;          // soon after the next start
+    bool is_poisoned;            // its clock is wild
+    bool dies_at_save;           // with the next identity that is to be written
+    bool is_given_up;            // to be retired and wiped: what it issues may be lost
+    bool gets_forged;            // answers of peers may hold other chunks than were asked for
+    bool loses_chunks;           // the next chunks that a peer sends do not come
+    struct instant writes_since; // it may produce (check_groups.c); INSTANT_NEVER: it may not
 };
 
 struct machine *machine_new(struct world *world, unsigned index);

@@ -9,6 +9,7 @@
 #include "storage/disk.h"
 #include "storage/keys.h"
 #include "tests/simulation/branch.h"
+#include "tests/simulation/ledger.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
@@ -108,6 +109,7 @@ static void take_chunk(struct machine *machine, const struct chunk_header *heade
     strand->chunks[*held].last_at = world->schedule.now;
     strand->chunks[*held].machines++;
     (*held)++;
+    ledgers_hold(world, machine->index, header->actor, *held - 1);
 }
 
 static void take_block(struct machine *machine, const struct block *block)

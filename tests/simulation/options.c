@@ -60,6 +60,17 @@ static void choose_scenario(struct options *options)
     options->stable_percent = options->scenario == SCENARIO_ALONE ? 100 : 60;
 }
 
+// Every second seed has groups, so that the others stay as they are. A strand that forks has events
+// in it that count on one node alone.
+static void choose_ledgers(struct options *options)
+{
+    struct random random;
+    random_init(&random, options->seed ^ 0x9209955ULL);
+    if (options->seed % 2 == 0 && options->scenario != SCENARIO_FORK) {
+        options->ledgers = 1 + (unsigned)random_below(&random, 3);
+    }
+}
+
 void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
 {
     struct random random;
@@ -98,5 +109,6 @@ void options_from_seed(struct options *options, uint64_t seed, unsigned nodes)
     } else {
         choose_faults(options, &random);
         choose_scenario(options);
+        choose_ledgers(options);
     }
 }

@@ -23,6 +23,7 @@ struct options {
     unsigned nodes;
     unsigned producers;
     unsigned consumers;
+    unsigned ledgers;   // durable subscriptions
     int64_t faults_ms;  // how long the phase of faults lasts
     int64_t steady_ms;  // how long is measured at the end
     unsigned think_ms;  // between the produces of one producer, on average

@@ -45,6 +45,11 @@ static const char *const NAMES[PLANTED_COUNT] = {
     NAME(CHECKPOINT_AHEAD),
     NAME(ACK_UP_TO_OF_ALL),
     NAME(KEY_TO_TWO),
+    NAME(RESET_BY_MAXIMUM),
+    NAME(CHECKPOINT_BY_ID),
+    NAME(OWN_CHECKPOINTS_SEEN),
+    NAME(REDELIVERY_FORGOTTEN),
+    NAME(DEAD_CONSUMER_DONE),
 };
 
 const char *plant_name(enum planted plant)

@@ -10,6 +10,7 @@
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
 #include "tests/simulation/branch.h"
+#include "tests/simulation/ledger.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
@@ -210,6 +211,20 @@ static void connect_somewhere(struct producer *producer)
     }
 }
 
+// Where there are groups, for their keys.
+static void append_attributes(const struct producer *producer, uint32_t number, struct buffer *out)
+{
+    char value[2];
+    if (producer->world->ledgers_count > 0 && ledger_attribute(number, value)) {
+        const struct attribute attribute = {
+            .key = bytes_of_text(LEDGER_ATTRIBUTE),
+            .value = bytes_of_text(value),
+            .value_is_text = true,
+        };
+        memory_must(attributes_append(out, &attribute, 1, (struct event_id){0}));
+    }
+}
+
 static void append_event(struct producer *producer, uint32_t number, uint32_t place, uint8_t name)
 {
     struct world *world = producer->world;
@@ -219,8 +234,12 @@ static void append_event(struct producer *producer, uint32_t number, uint32_t pl
     store_be64(data, number);
     store_be32(data + 8, place);
     memset(data + EVENT_MARK_LENGTH, 'x', padding);
+    struct buffer attributes = {0};
+    append_attributes(producer, number, &attributes);
     memory_must(event_append(&producer->events, bytes_of_text(HISTORY_NAMES[name]),
-                             bytes_of(data, EVENT_MARK_LENGTH + padding), bytes_of(NULL, 0)));
+                             bytes_of(data, EVENT_MARK_LENGTH + padding),
+                             buffer_bytes(&attributes)));
+    buffer_deinit(&attributes);
 }
 
 static void produce(struct producer *producer)

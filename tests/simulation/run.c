@@ -11,9 +11,11 @@
 
 #include "server/node/cluster_state.h"
 #include "tests/simulation/admin.h"
+#include "tests/simulation/check_groups.h"
 #include "tests/simulation/checks.h"
 #include "tests/simulation/consumer.h"
 #include "tests/simulation/faults.h"
+#include "tests/simulation/ledger.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 #include "tests/simulation/producer.h"
@@ -26,8 +28,18 @@ enum {
     LINKS_SETTLE_MS = 3000, // dead ones go, others take their place
     CONSUME_MS = 6000,
     OPERATE_MS = 30000,
+    GROUPS_MS = 15000, // the longest delay, or silence, of each attempt
     POLL_MS = 20,
+    LOOK_MS = 250,
 };
+
+static void look_at_groups(struct happening *happening)
+{
+    struct world *world = container_of(happening, struct world, look);
+    check_groups_bounds(world);
+    happening->happen = look_at_groups;
+    schedule_set(&world->schedule, happening, world_after_ms(world, LOOK_MS));
+}
 
 static void start_all(struct world *world)
 {
@@ -40,6 +52,12 @@ static void start_all(struct world *world)
     }
     for (unsigned i = 0; i < world->consumers_count; i++) {
         consumer_start(world->consumers[i]);
+    }
+    for (unsigned i = 0; i < world->ledgers_count; i++) {
+        ledger_start(world->ledgers[i]);
+    }
+    if (world->ledgers_count > 0) {
+        look_at_groups(&world->look);
     }
 }
 
@@ -114,6 +132,18 @@ static bool converge(struct world *world, int64_t *converged_ms_out)
     return !world->violation.check;
 }
 
+// Everything that groups are to have is acknowledged, and everybody holds their checkpoints.
+static bool bring_groups_to_rest(struct world *world)
+{
+    int64_t ms = GROUPS_MS + (int64_t)(world->history.events / 20);
+    int64_t again_ms;
+    if (world_pass_until(world, check_groups_are_done, ms, POLL_MS) < 0) {
+        check_groups_failed(world, ms);
+        return false;
+    }
+    return world->ledgers_count == 0 || converge(world, &again_ms);
+}
+
 // Everybody must come to hold the same, and every consumer to have it.
 static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
 {
@@ -122,6 +152,9 @@ static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
     stop_producers(world);
     for (unsigned i = 0; i < world->consumers_count; i++) {
         consumer_settle(world->consumers[i]);
+    }
+    for (unsigned i = 0; i < world->ledgers_count; i++) {
+        ledger_settle(world->ledgers[i]);
     }
     if (!converge(world, converged_ms_out) || !come_to_order(world) ||
         !converge(world, &again_ms)) {
@@ -133,6 +166,9 @@ static bool come_to_rest(struct world *world, int64_t *converged_ms_out)
     }
     if (world_pass_until(world, check_consumers_are_done, consume_ms, POLL_MS) < 0) {
         check_consumers_failed(world, consume_ms);
+        return false;
+    }
+    if (!bring_groups_to_rest(world)) {
         return false;
     }
     check_durability(world);

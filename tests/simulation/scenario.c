@@ -9,6 +9,7 @@
 #include "server/node/node.h"
 #include "tests/simulation/admin.h"
 #include "tests/simulation/consumer.h"
+#include "tests/simulation/ledger.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
@@ -464,6 +465,9 @@ static void retire_order(struct scenario *scenario)
     history_strand(&world->history, actor)->is_lossy = true;
     for (unsigned i = 0; i < world->consumers_count; i++) {
         consumer_leave(world->consumers[i], victim->index);
+    }
+    for (unsigned i = 0; i < world->ledgers_count; i++) {
+        ledger_leave(world->ledgers[i], victim->index);
     }
     admin_order(world->admin, CLUSTER_RETIRE, actor, UINT32_MAX);
     next_step(scenario, retire_wipe, world_between(world, 300, 2000));

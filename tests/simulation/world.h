@@ -11,6 +11,7 @@
 struct machine;
 struct producer;
 struct consumer;
+struct ledger;
 struct admin;
 
 enum { MESSAGE_KINDS = 128 };
@@ -38,6 +39,9 @@ struct world {
     unsigned producers_count;
     struct consumer **consumers;
     unsigned consumers_count;
+    struct ledger **ledgers; // of durable subscriptions
+    unsigned ledgers_count;
+    struct happening look; // at what nodes hold of groups
     struct admin *admin;
     struct history history;
     struct messages_sent sent;

@@ -6,6 +6,7 @@
 
 #include "tests/simulation/admin.h"
 #include "tests/simulation/consumer.h"
+#include "tests/simulation/ledger.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 #include "tests/simulation/producer.h"
@@ -35,6 +36,11 @@ struct world *world_new(const struct options *options, bool is_traced)
     for (unsigned i = 0; i < options->consumers; i++) {
         world->consumers[i] = consumer_new(world, i);
     }
+    world->ledgers = memory_new(options->ledgers, sizeof *world->ledgers);
+    for (unsigned i = 0; i < options->ledgers; i++) {
+        world->ledgers[i] = ledger_new(world, i);
+    }
+    world->ledgers_count = options->ledgers;
     return world;
 }
 
@@ -46,6 +52,11 @@ void world_free(struct world *world)
     for (unsigned i = 0; i < world->consumers_count; i++) {
         consumer_free(world->consumers[i]);
     }
+    for (unsigned i = 0; i < world->ledgers_count; i++) {
+        ledger_free(world->ledgers[i]);
+    }
+    world->ledgers_count = 0;
+    schedule_clear(&world->schedule, &world->look);
     for (unsigned i = 0; i < world->machines_count; i++) {
         machine_free(world->machines[i]);
     }
@@ -53,6 +64,7 @@ void world_free(struct world *world)
     free(world->machines);
     free(world->producers);
     free(world->consumers);
+    free(world->ledgers);
     network_deinit(&world->network);
     history_deinit(&world->history);
     schedule_deinit(&world->schedule);
