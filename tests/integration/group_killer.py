@@ -20,7 +20,7 @@ import time
 import wire
 from faults import Faults
 from fleet import Fleet
-from group_checks import KEYS, Bound, Handled, data_of
+from group_checks import Bound, Handled, data_of
 from group_consumers import show
 from load import Producer
 from weir_test import BUILD, Failure, Process, expect, expect_equal, processes, wait_until
@@ -336,19 +336,25 @@ class GroupKiller:
             handled.read()
             handled.disorder.clear()
             handled.mark("calm")
-            before[name] = (self.rows(name)[0], len(handled.counts))
+            before[name] = (self.rows(name)[0], len(handled.counts), self.excess(name))
         self.endure(seconds, has_nodes=False)
         for name, handled in self.handled.items():
             handled.mark("end of the calm")
             handled.read()
-            row, count = before[name]
+            row, count, excess = before[name]
             now = self.rows(name)[0]
             more = len(handled.counts) - count
             is_same = now.coordinator == row.coordinator and now.delivered >= row.delivered + more
             self.calms += 1
             self.calms_judged += is_same
-            if is_same and name in KEYS:
+            if is_same:
                 expect(not handled.disorder, f"{name}: out of order", *handled.disorder[:5])
+                more = self.excess(name) - excess
+                expect(more <= 0, f"{name}: {more} came again beyond what was in flight")
+
+    def excess(self, name):
+        """How many more came again than the failures so far explain; below 0 as a rule."""
+        return self.handled[name].repeats() - self.bounds[name].events
 
     def check(self):
         """All that is stored was handled, and nothing else."""
