@@ -2,11 +2,12 @@
 
 All consumers of one subscription append to one file, so its lines stand in the order in which
 events were handled. A line is that of examples/worker (id, attempt, data), or that of group_member,
-which says also who wrote it, and whether the event was refused. A line that begins with # is a mark
-of whoever runs the test.
+which says also who wrote it, and whether the event was refused, or an event as JSON. A line that
+begins with # is a mark of whoever runs the test.
 """
 
 import collections
+import json
 
 from weir_test import expect
 
@@ -53,6 +54,9 @@ class Handled:
                 self.take(line)
 
     def take(self, line):
+        if line.startswith("{"):
+            event = json.loads(line)
+            line = f"{event['id']} {event['attempt']} {event['data']}"
         words = line.split(" ")
         expect(len(words) >= 3 and len(words[0]) == 25, f"{self.name}: not a line", line)
         text, attempt, data = words[0], int(words[1]), words[2]

@@ -23,7 +23,7 @@ from fleet import Fleet
 from group_checks import Bound, Handled, data_of
 from group_consumers import show
 from load import Producer
-from weir_test import BUILD, Failure, Process, expect, expect_equal, processes, wait_until
+from weir_test import BUILD, CLI, Failure, Process, expect, expect_equal, processes, wait_until
 
 FILTER, KEY, CHECKPOINT_EVERY, CREATE = 1, 13, 17, 2
 SPACES, COLOURS = 7, 5  # keys
@@ -34,7 +34,12 @@ SUBSCRIPTIONS = {
 }  # how each is defined, and how many consumers it has
 EVERY, IN_FLIGHT = 200, 100
 PACE = 60  # events a second of one producer
-KINDS = ("worker", "worker", "leaving", "each", "up_to", "slow", "refusing")
+KINDS = ("worker", "worker", "leaving", "each", "up_to", "slow", "refusing", "consume", "exec")
+CLI_KINDS = {
+    "consume": ("--output", "json"),
+    "exec": ("--", "sh", "-c", 'read -r data; echo "$WEIR_ID $WEIR_ATTEMPT $data"'),
+}  # weir's commands, and their arguments
+CLI_CANNOT_CONNECT = 3
 HERE = os.path.dirname(os.path.abspath(__file__))
 CANNOT_CONNECT = "cannot connect"
 SETTLING_SECONDS = 120
@@ -66,7 +71,10 @@ class Member:
         self.subscription, self.node, self.kind = subscription, node, kind
         appending = ("sh", "-c", 'exec "$@" >>"$0"', path)
         nodes = [node, *others]
-        if kind in ("worker", "leaving"):
+        if kind in CLI_KINDS:
+            words = [CLI, kind, "--subscription", subscription, "--no-create", *CLI_KINDS[kind]]
+            self.process = Process(words, prefix=appending, env=node.client_env())
+        elif kind in ("worker", "leaving"):
             count = chance.randrange(20, 400) if kind == "leaving" else 0
             worker = os.path.join(BUILD, "examples", "worker")
             words = [worker, subscription, "/g/**", str(count), *(n.address for n in nodes)]
@@ -84,6 +92,7 @@ class Member:
         """It ended by itself: because it was done, or when no node was there."""
         status, said = self.process.wait(), self.process.stderr.text()
         is_done = self.kind == "leaving" and status == 0
+        is_done |= self.kind in CLI_KINDS and status == CLI_CANNOT_CONNECT
         expect(is_done or CANNOT_CONNECT in said, f"{self} ended, exit {status}", said[-2000:])
 
 
