@@ -22,6 +22,7 @@ struct ask {
 struct consumer {
     struct list_node link;       // of the session's
     struct list_node ready_link; // of those with an item
+    struct list_node stop_link;  // of those whose END waits for answers
     struct session *session;
     uint64_t id;
     struct list_node inbox;         // letters that are to become items
@@ -30,6 +31,8 @@ struct consumer {
     struct waiter waiter;           // for what `after` names
     struct consumer_letter *attach; // until then
     uint64_t delivered;             // events
+    uint64_t answers_ahead;         // of the session: those that END follows
+    uint32_t acks_open;             // in the first loop
     uint32_t heartbeat_ms;
     struct timer heartbeat;
     bool is_heartbeat_due;
@@ -83,6 +86,7 @@ static void consumer_free(struct consumer *consumer)
     consumer_letter_free(consumer->last);
     list_remove(&consumer->link);
     list_remove(&consumer->ready_link);
+    list_remove(&consumer->stop_link);
     free(consumer);
 }
 
@@ -139,6 +143,7 @@ static void consumer_close(struct consumer *consumer)
     struct session *session = consumer->session;
     consumer->is_closed = true;
     list_remove(&consumer->ready_link);
+    list_remove(&consumer->stop_link);
     list_remove(&consumer->link);
     atomic_fetch_sub_explicit(&session->service->counters->subscriptions, 1, memory_order_relaxed);
     give_back(consumer);
@@ -182,12 +187,40 @@ static void end_here(struct consumer *consumer, uint32_t reason, enum wire_error
     make_ready(consumer);
 }
 
+// END follows the answers to what was acknowledged before it, and nothing is handed out meanwhile:
+// a client that has acknowledged, and leaves, knows what counted.
+static bool waits_to_end(const struct consumer *consumer)
+{
+    return !list_is_empty(&consumer->stop_link);
+}
+
+static void end_if_answered(struct consumer *consumer)
+{
+    uint64_t taken = session_answers_taken(consumer->session);
+    if (consumer->acks_open == 0 && taken >= consumer->answers_ahead) {
+        list_remove(&consumer->stop_link);
+        give_back(consumer);
+        end_here(consumer, END_STOPPED, 0, "");
+    }
+}
+
+void consumers_answered(struct session *session)
+{
+    LIST_FOR_EACH(&session->consumers_stopped, link)
+    {
+        end_if_answered(container_of(link, struct consumer, stop_link));
+    }
+}
+
 void consumer_stop(struct consumer *consumer)
 {
+    struct session *session = consumer->session;
     if (!consumer->is_stopped && !consumer->is_over) {
         consumer->is_stopped = true;
+        consumer->answers_ahead = session->answers_total;
         waiter_stop(&consumer->waiter);
-        end_here(consumer, END_STOPPED, 0, "");
+        list_append(&session->consumers_stopped, &consumer->stop_link);
+        end_if_answered(consumer);
     }
 }
 
@@ -298,6 +331,7 @@ static struct consumer *consumer_new(struct session *session, const struct reque
     }
     list_init(&consumer->link);
     list_init(&consumer->ready_link);
+    list_init(&consumer->stop_link);
     list_init(&consumer->inbox);
     consumer->session = session;
     consumer->id = request->id;
@@ -396,7 +430,9 @@ static void submit_ack(struct session *session, const struct request *request)
         return;
     }
     letter->consumer = consumer;
-    if (!consumer_letter_send(session->service->node, letter)) {
+    if (consumer_letter_send(session->service->node, letter)) {
+        consumer->acks_open++;
+    } else {
         consumer_letter_free(letter);
         answer_closed(session, request->id);
     }
@@ -507,6 +543,17 @@ static void answer_request(struct session *session, struct consumer_letter *lett
     session_answer(session, &answer);
 }
 
+static void deliver_acked(struct consumer *consumer, struct consumer_letter *letter)
+{
+    struct session *session = consumer->session;
+    answer_request(session, letter);
+    consumer->acks_open--;
+    consumer->answers_ahead = session->answers_total;
+    if (waits_to_end(consumer)) {
+        end_if_answered(consumer);
+    }
+}
+
 static void deliver(struct consumer_letter *letter)
 {
     struct consumer *consumer = letter->consumer;
@@ -517,7 +564,7 @@ static void deliver(struct consumer_letter *letter)
         consumer->last = NULL;
         free_if_done(consumer);
     } else if (letter->kind == LETTER_ACKED) {
-        answer_request(consumer->session, letter);
+        deliver_acked(consumer, letter);
     } else if (consumer->is_closed) {
         consumer_letter_free(letter);
     } else {
@@ -566,6 +613,9 @@ bool consumer_take(struct list_node *ready_link, struct session_item *item_out)
     consumer->taken = NULL;
     if (consumer->is_over) {
         consumer_close(consumer); // its last item was sent
+        return false;
+    }
+    if (waits_to_end(consumer)) {
         return false;
     }
     *item_out = (struct session_item){.head = {.id = consumer->id}};

@@ -18,7 +18,10 @@ void consumer_submit(struct session *session, const struct request *request);
 struct consumer *session_consumer(const struct session *session, uint64_t id); // NULL: none
 uint64_t consumer_id_of(const struct consumer *consumer);
 void consumer_add_credit(struct consumer *consumer, uint64_t bytes);
+
+// The client wants no more. END follows the answers to the ACKs and NACKs before it.
 void consumer_stop(struct consumer *consumer);
+void consumers_answered(struct session *session); // an answer was taken: those that wait may end
 
 void consumers_close(struct session *session);     // the session ends
 void consumers_shut_down(struct session *session); // the node does

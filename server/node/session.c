@@ -48,6 +48,7 @@ int session_open(struct service *service, void *owner, struct session **session_
     list_init(&session->subscriptions_ready);
     list_init(&session->consumers);
     list_init(&session->consumers_ready);
+    list_init(&session->consumers_stopped);
     list_init(&session->asks);
     list_init(&session->readers_waiting);
     list_append(&service->sessions, &session->link);
@@ -253,6 +254,7 @@ void session_answer(struct session *session, struct answer *answer)
         (session->answers_first + session->answers_count) & (session->answers_capacity - 1);
     session->answers[place] = *answer;
     session->answers_count++;
+    session->answers_total++;
     session->answer_bytes += answer_bytes(answer);
     session_mark_ready(session);
 }
@@ -493,6 +495,7 @@ static void take_answer(struct session *session, struct session_item *item_out)
     fill_head(session, item_out);
     queries_start(session);
     session_relieve(session);
+    consumers_answered(session);
 }
 
 bool session_take(struct session *session, struct session_item *item_out)

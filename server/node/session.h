@@ -55,6 +55,7 @@ struct session {
     uint32_t answers_capacity;
     uint32_t answers_first;
     uint32_t answers_count;
+    uint64_t answers_total;  // ever
     uint32_t answers_in_row; // taken since a subscription had its turn
     uint32_t open_requests;  // their reply is not taken yet
     size_t answer_bytes;     // owned by replies that are not taken yet
@@ -80,9 +81,10 @@ struct session {
     uint32_t readers_count;
     bool is_handing_out;
 
-    struct list_node consumers;       // of durable subscriptions
-    struct list_node consumers_ready; // have an item
-    struct list_node asks;            // about durable subscriptions, that wait for `after`
+    struct list_node consumers;         // of durable subscriptions
+    struct list_node consumers_ready;   // have an item
+    struct list_node consumers_stopped; // end behind answers
+    struct list_node asks;              // about durable subscriptions, that wait for `after`
 };
 
 // Makes the session one that service_take_ready returns.
@@ -98,6 +100,11 @@ int session_admit(struct session *session) MUST_CHECK;
 void session_answer(struct session *session, struct answer *answer);
 void session_answer_error(struct session *session, uint64_t id, enum wire_error code,
                           const char *format, ...) PRINTF_LIKE(4, 5);
+
+static inline uint64_t session_answers_taken(const struct session *session)
+{
+    return session->answers_total - session->answers_count;
+}
 
 // What is wrong on our side, as an error of the protocol.
 enum wire_error wire_error_of(int err);

@@ -348,6 +348,43 @@ START_TEST(a_refused_event_may_wait_for_long)
 }
 END_TEST
 
+// Each event is acknowledged by itself, then the client leaves, all in one go.
+START_TEST(the_end_follows_what_became_of_the_acknowledgements)
+{
+    enum { EVENTS = 200 };
+    struct buffer cursor = {0};
+    struct buffer encoded = {0};
+    struct request request = attach_request(cursor_ahead(&cursor, 0));
+    const struct request stop = {.kind = REQUEST_STOP, .id = ATTACH_ID};
+    submit(&request);
+    pass_ms(10);
+    uint64_t first = held(&fixture) + 1;
+    produce(&fixture, EVENTS);
+    pass_ms(10);
+    unsigned before = replies_count;
+    for (uint64_t i = 0; i < EVENTS; i++) {
+        const struct done_range range = {1, first + i, first + i};
+        request = (struct request){.kind = REQUEST_ACK, .id = 100 + i};
+        request.ack.attachment = i == EVENTS / 2 ? ATTACH_ID + 1 : ATTACH_ID; // one is refused
+        buffer_clear(&encoded);
+        ck_assert_int_eq(done_range_append(&encoded, &range), 0);
+        request.ack.ranges = buffer_bytes(&encoded);
+        submit(&request);
+    }
+    submit(&stop);
+    produce(&fixture, 5); // not sent any more
+    pass_ms(10);
+    ck_assert_uint_eq(replies_count, before + EVENTS + 1);
+    for (unsigned i = before + 1; i < before + EVENTS; i++) { // behind the refusal
+        ck_assert_uint_eq(replies[i].kind, REPLY_ACKED);
+    }
+    ck_assert_uint_eq(last()->kind, DELIVERY_END);
+    ck_assert_uint_eq(last()->end_reason, END_STOPPED);
+    buffer_deinit(&encoded);
+    buffer_deinit(&cursor);
+}
+END_TEST
+
 START_TEST(names_have_bounds)
 {
     static const char *const WRONG[] = {"", ".a", "a/b", "a\nb", "\xff", NULL};
@@ -447,6 +484,7 @@ int main(void)
         what_a_client_never_took_was_no_attempt,
         strange_acknowledgements_do_no_harm,
         a_refused_event_may_wait_for_long,
+        the_end_follows_what_became_of_the_acknowledgements,
         names_have_bounds,
         changes_may_race,
         show_says_who_its_consumers_are,

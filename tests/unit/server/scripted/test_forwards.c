@@ -311,11 +311,13 @@ START_TEST(one_that_stops_waits_for_its_acknowledgements)
     const struct request stop = {.kind = REQUEST_STOP, .id = ATTACH_ID};
     client_says(&stop);
     ck_assert_uint_eq(hand.kinds[PEER_FORWARD_END], 0);
+    ck_assert_uint_ne(hand_said_last()->kind, DELIVERY_END);
     struct reply acked = {.kind = REPLY_ACKED, .id = ACK_ID, .acked = {.count = 3}};
     ck_assert_int_eq(hand_say_reply(channel, &acked), 0);
     hand_pass_ms(0);
     ck_assert_uint_eq(hand.kinds[PEER_FORWARD_END], 1);
-    ck_assert_uint_eq(hand_said_last()->kind, REPLY_ACKED);
+    ck_assert_uint_eq(hand.said[hand.said_count - 2].kind, REPLY_ACKED);
+    ck_assert_uint_eq(hand_said_last()->kind, DELIVERY_END);
 }
 END_TEST
 
