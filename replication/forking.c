@@ -488,7 +488,7 @@ uint64_t forking_limit(const struct replica *replica, uint16_t actor)
     uint64_t common = 0;
     bool is_given_up = rescue->phase != RESCUE_NOT && rescue->actor == actor;
     if (actor != 0 && (is_given_up || forking_rescued(replica, &common) == actor)) {
-        return rescue->common;
+        return rescuing_common(replica);
     }
     const struct quarantine *quarantine = quarantine_of(replica, actor);
     return quarantine ? quarantine->common : UINT64_MAX;

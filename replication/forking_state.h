@@ -93,6 +93,8 @@ void quarantine_lift(struct replica *replica, uint16_t actor);
 void rescuing_record(struct replica *replica, struct bytes value);
 void rescuing_command(struct replica *replica, const struct replica_command *command);
 void rescuing_became(struct replica *replica);
+// How far the strand that is given up is everybody's; COUNTER_MAX: no branch of it is known.
+uint64_t rescuing_common(const struct replica *replica);
 void rescuing_member_event(struct replica *replica, const struct member_event *event);
 void rescuing_link_down(struct replica *replica, const struct link *link);
 void rescuing_tick(struct replica *replica);

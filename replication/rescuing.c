@@ -60,8 +60,21 @@ static void start(struct replica *replica, uint64_t command, uint64_t common)
         return;
     }
     replica->forking->due = replica->now;
-    push_report(replica, SEVERITY_WARNING, "rescue: actor %u is given up, common up to %llu",
-                (unsigned)replica->actor, (unsigned long long)common);
+    if (common == COUNTER_MAX) {
+        push_report(replica, SEVERITY_WARNING, "rescue: actor %u is given up",
+                    (unsigned)replica->actor);
+    } else {
+        push_report(replica, SEVERITY_WARNING, "rescue: actor %u is given up, common up to %llu",
+                    (unsigned)replica->actor, (unsigned long long)common);
+    }
+}
+
+uint64_t rescuing_common(const struct replica *replica)
+{
+    const struct rescue *rescue = &replica->forking->rescue;
+    const struct quarantine *quarantine = quarantine_of(replica, rescue->actor);
+    bool is_less = quarantine && quarantine->common < rescue->common;
+    return is_less ? quarantine->common : rescue->common;
 }
 
 void rescuing_command(struct replica *replica, const struct replica_command *command)
@@ -96,8 +109,8 @@ void rescuing_command(struct replica *replica, const struct replica_command *com
                     (unsigned)replica->actor);
         return;
     }
-    uint64_t held = version_vector_get(&replica->held, replica->actor);
-    start(replica, command->token, quarantine ? quarantine->common : is_lost ? 0 : held);
+    // Unless a branch is known there is none: what others hold beyond is fetched like any strand.
+    start(replica, command->token, quarantine ? quarantine->common : is_lost ? 0 : COUNTER_MAX);
 }
 
 // Only a rescue's: joining has made this node another actor.
@@ -126,7 +139,12 @@ void forking_reissued(struct replica *replica)
 static void finish(struct replica *replica)
 {
     struct rescue *rescue = &replica->forking->rescue;
-    if (rescue->command != 0) {
+    rescue->common = rescuing_common(replica); // the quarantine is lifted
+    if (rescue->command != 0 && rescue->common == COUNTER_MAX) {
+        push_answer(replica, rescue->command, 0,
+                    "this node is actor %u now; actor %u had no events that only it held",
+                    (unsigned)replica->actor, (unsigned)rescue->actor);
+    } else if (rescue->command != 0) {
         push_answer(replica, rescue->command, 0,
                     "this node is actor %u now; what only it held of actor %u behind %llu is "
                     "issued again",
@@ -207,28 +225,24 @@ static void ask_to_retire(struct replica *replica)
     }
 }
 
-// What was on its way to the disk when the rescue began is others' as well, unless they are known
-// to hold other events there.
-static uint64_t common_of(const struct replica *replica)
-{
-    const struct rescue *rescue = &replica->forking->rescue;
-    uint64_t held = version_vector_get(&replica->held, rescue->actor);
-    bool counts = rescue->phase == RESCUE_ADMITTING && !quarantine_of(replica, rescue->actor);
-    return counts && held > rescue->common ? held : rescue->common;
-}
-
 void rescuing_tick(struct replica *replica)
 {
     struct rescue *rescue = &replica->forking->rescue;
+    const struct quarantine *quarantine = quarantine_of(replica, rescue->actor);
+    bool is_searching = quarantine && !quarantine->is_known;
     bool is_admitted = joining_is_member(replica) && replica->actor != rescue->actor;
     switch (rescue->phase) {
     case RESCUE_NOT:
         return;
     case RESCUE_ADMITTING:
-        if (is_admitted) {
-            rescue->common = common_of(replica);
+        if (is_admitted && !is_searching) {
+            rescue->common = rescuing_common(replica);
             rescue->phase = RESCUE_REISSUING;
             rescue->is_reissuing = true;
+            if (rescue->common == COUNTER_MAX) {
+                forking_reissued(replica); // there is nothing to
+                return;
+            }
             struct replica_action *action = push(replica, REPLICA_REISSUE);
             action->reissue.actor = rescue->actor;
             action->reissue.above = rescue->common;
@@ -247,7 +261,7 @@ void rescuing_tick(struct replica *replica)
 uint16_t forking_rescued(const struct replica *replica, uint64_t *common_out)
 {
     const struct rescue *rescue = &replica->forking->rescue;
-    *common_out = common_of(replica);
+    *common_out = rescuing_common(replica);
     bool is_given_up = rescue->actor != 0 && replica->actor != rescue->actor;
     return is_given_up ? rescue->actor : 0;
 }
