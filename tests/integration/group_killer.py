@@ -35,9 +35,11 @@ SUBSCRIPTIONS = {
 EVERY, IN_FLIGHT = 200, 100
 PACE = 60  # events a second of one producer
 KINDS = ("worker", "worker", "leaving", "each", "up_to", "slow", "refusing", "consume", "exec")
+# Its input is empty when `weir exec` is killed before it has written there.
+COMMAND = 'read -r data; [ -n "$data" ] && echo "$WEIR_ID $WEIR_ATTEMPT $data"'
 CLI_KINDS = {
     "consume": ("--output", "json"),
-    "exec": ("--", "sh", "-c", 'read -r data; echo "$WEIR_ID $WEIR_ATTEMPT $data"'),
+    "exec": ("--", "sh", "-c", COMMAND),
 }  # weir's commands, and their arguments
 CLI_CANNOT_CONNECT = 3
 HERE = os.path.dirname(os.path.abspath(__file__))
