@@ -9,7 +9,25 @@
 #include "client/standing.h"
 #include "proto/base/limits.h"
 
-enum { RETRY_FOR_MS = 10000, RETRY_FIRST_MS = 50, RETRY_LAST_MS = 1000 };
+enum {
+    RETRY_FOR_MS = 10000,
+    RETRY_FIRST_MS = 50,
+    RETRY_LAST_MS = 1000,
+    ACK_BATCHES_IN_FLIGHT = 8,    // so that the node hands out anew long before nothing is left
+    ACK_LINGER_US_DEFAULT = 5000, // else each event costs a request, an answer and their packets
+};
+
+static uint32_t batch_max_of(const struct weir_attach_options *options, uint32_t in_flight)
+{
+    uint32_t part = in_flight / ACK_BATCHES_IN_FLIGHT;
+    return options->ack_batch_max ? options->ack_batch_max : part > 0 ? part : 1;
+}
+
+static struct duration linger_of(const struct weir_attach_options *options)
+{
+    uint32_t us = options->ack_linger_us ? options->ack_linger_us : ACK_LINGER_US_DEFAULT;
+    return (struct duration){.ns = us > 1 ? (int64_t)us * 1000 : 0};
+}
 
 static int check(const struct weir_attach_options *options, struct reason *reason)
 {
@@ -47,10 +65,8 @@ static int fill(struct attachment *attachment, const struct weir_attach_options 
     attachment->credit_bytes = options->credit_bytes;
     attachment->heartbeat_ms = options->heartbeat_ms;
     attachment->after_timeout_ms = options->after_timeout_ms;
-    uint32_t batch_max =
-        options->ack_batch_max ? options->ack_batch_max : attachment->in_flight / 2;
-    struct duration linger = {.ns = (int64_t)options->ack_linger_us * 1000};
-    acks_init(&attachment->acks, batch_max, linger, options->has_ack_results);
+    acks_init(&attachment->acks, batch_max_of(options, attachment->in_flight), linger_of(options),
+              options->has_ack_results);
     err = definition_read(options->definition, &attachment->definition, reason);
     if (err == 0 && options->after) {
         err = standing_encode_cursor(options->after, &attachment->after, reason);

@@ -696,8 +696,8 @@ struct weir_attach_options {
     enum weir_ack_mode ack_mode;
     // Acknowledgements are collected, and sent when there are so many, or the first is so old. (The
     // waits of the blocking layer send them when nothing else is to be done, and after 10 ms.)
-    uint32_t ack_batch_max;    // 0: half of in_flight
-    uint32_t ack_linger_us;    // 0: with the next output
+    uint32_t ack_batch_max;    // 0: an eighth of in_flight, at least 1
+    uint32_t ack_linger_us;    // 0: 5,000; 1: with the next output
     bool has_ack_results;      // WEIR_NOTICE_ACKED for every request, not only what was refused
     const char *after;         // cursor that the first node must hold first; NULL: none
     uint32_t after_timeout_ms; // then it ends with WEIR_ERR_TIMEOUT; 0: the node's default (1 s)

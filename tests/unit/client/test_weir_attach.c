@@ -21,10 +21,9 @@ static void worker_take_attach(struct worker *worker)
 }
 
 // Attached to "orders", generation 1, at the node "a:1".
-static void worker_init(struct worker *worker, const struct weir_attach_options *options)
+static void worker_init_lingering(struct worker *worker, const struct weir_attach_options *options)
 {
-    struct weir_attach_options plain = {.size = sizeof plain};
-    plain = options ? *options : plain;
+    struct weir_attach_options plain = *options;
     plain.name = "orders";
     cluster_init(&worker->cluster, NULL);
     cluster_greet(&worker->cluster, "a:1");
@@ -34,6 +33,15 @@ static void worker_init(struct worker *worker, const struct weir_attach_options 
     cluster_attached(&worker->cluster, worker->id, 1);
     ck_assert_uint_eq(cluster_expect(&worker->cluster, WEIR_NOTICE_ATTACHED)->subscription,
                       worker->number);
+}
+
+// Its acknowledgements go with the next output, unless the options say more.
+static void worker_init(struct worker *worker, const struct weir_attach_options *options)
+{
+    struct weir_attach_options plain = {.size = sizeof plain};
+    plain = options ? *options : plain;
+    plain.ack_linger_us = plain.ack_linger_us ? plain.ack_linger_us : 1;
+    worker_init_lingering(worker, &plain);
 }
 
 static void worker_deinit(struct worker *worker)
@@ -478,6 +486,25 @@ START_TEST(acknowledgements_linger_and_go_when_there_are_many)
 }
 END_TEST
 
+START_TEST(unless_told_otherwise_an_eighth_is_sent_or_what_is_5_ms_old)
+{
+    struct weir_attach_options options = {.size = sizeof options, .in_flight = 16};
+    struct worker worker;
+    worker_init_lingering(&worker, &options);
+    worker_ack(&worker, 1, 1);
+    ck_assert(!cluster_has_request(&worker.cluster));
+    ck_assert_int_eq(weir_deadline(worker.cluster.weir), worker.cluster.now + 5000000);
+    worker_ack(&worker, 1, 2);
+    worker_expect_ack(&worker, "1:1-2");
+    worker_deinit(&worker);
+    options.in_flight = 1;
+    worker_init_lingering(&worker, &options);
+    worker_ack(&worker, 1, 1);
+    worker_expect_ack(&worker, "1:1-1");
+    worker_deinit(&worker);
+}
+END_TEST
+
 START_TEST(who_was_not_attached_is_refused_for_good)
 {
     static const enum wire_error codes[] = {WIRE_BUSY, WIRE_NOT_FOUND};
@@ -720,6 +747,7 @@ int main(void)
     suite_add(suite, what_counts_is_told_to_who_asks);
     suite_add(suite, a_busy_node_is_asked_again_later);
     suite_add(suite, acknowledgements_linger_and_go_when_there_are_many);
+    suite_add(suite, unless_told_otherwise_an_eighth_is_sent_or_what_is_5_ms_old);
     suite_add(suite, who_was_not_attached_is_refused_for_good);
     suite_add(suite, who_was_attached_is_asked_for_again_for_a_while);
     suite_add(suite, a_node_that_does_not_forward_is_left_with_a_pause);
