@@ -214,9 +214,9 @@ static int run(struct failover_bench *bench)
 
 static int open_clients(struct failover_bench *bench)
 {
-    char own[CONNECTION_ADDRESS_SIZE];
-    const char *addresses[] = {own, bench->options->to};
-    connection_options_address(&bench->cli->connection, own);
+    struct connection_addresses own;
+    connection_options_addresses(&bench->cli->connection, &own);
+    const char *addresses[] = {own.list[0], bench->options->to};
     struct weir_options producer = {.addresses = &addresses[1], .addresses_count = 1};
     struct weir_options consumer = {
         .addresses = addresses, .addresses_count = 2, .begins_with_first = true};

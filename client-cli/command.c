@@ -72,13 +72,13 @@ int cli_status_of_signal(const struct cli *cli)
 
 int cli_open_with(const struct cli *cli, struct weir_options *options, struct weir **weir_out)
 {
-    char own[CONNECTION_ADDRESS_SIZE];
-    const char *address = own;
+    struct connection_addresses own;
     struct weir_reason reason = {0};
     if (!options->addresses) {
-        connection_options_address(&cli->connection, own);
-        options->addresses = &address;
-        options->addresses_count = 1;
+        connection_options_addresses(&cli->connection, &own);
+        options->addresses = own.list;
+        options->addresses_count = own.count;
+        options->begins_with_first = true;
     }
     options->size = sizeof *options;
     options->name = "weir " WEIR_VERSION;
@@ -93,7 +93,7 @@ int cli_open_with(const struct cli *cli, struct weir_options *options, struct we
         cli_say("%s", reason.text[0] ? reason.text : weir_err_text(outcome));
         return cli_status(is_lost ? ERR_CONNECT : outcome);
     }
-    cli_say_verbose(cli, "connected to %s", options->addresses[0]);
+    cli_say_verbose(cli, "connected to %s", weir_address(*weir_out));
     return 0;
 }
 

@@ -63,8 +63,8 @@ int cli_status_of_signal(const struct cli *cli);
 // Connects, or says why not. `silence_ms` as in struct weir_options. Returns 0 or the exit status.
 int cli_open(const struct cli *cli, enum weir_reconnect reconnect, uint32_t silence_ms,
              struct weir **weir_out);
-// The same with all options but the name, which are completed. The address is cli's, unless they
-// have one.
+// The same with all options but the name, which are completed. The addresses are cli's, in their
+// order, unless they have some.
 int cli_open_with(const struct cli *cli, struct weir_options *options, struct weir **weir_out);
 
 // Why the last call failed with `err`, or why the client has ended; returns the exit status.

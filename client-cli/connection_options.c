@@ -7,12 +7,16 @@
 #include <string.h>
 
 #include "client-cli/parse.h"
+#include "client/weir.h"
 
 enum { OPTION_SOCKET = 0x100 };
 
 static const struct argp_option options[] = {
-    {"host", 'H', "HOST", 0, "Name or address of the node (default: $WEIR_HOST or localhost)", 90},
-    {"port", 'p', "PORT", 0, "Its port (default: $WEIR_PORT or 3000)", 90},
+    {"host", 'H', "HOST[,...]", 0,
+     "The node, or nodes of one cluster, each HOST or HOST:PORT; repeatable: the first one that "
+     "answers, and the next one when it is gone (default: $WEIR_HOST or localhost)",
+     90},
+    {"port", 'p', "PORT", 0, "Port of a HOST without one (default: $WEIR_PORT or 3000)", 90},
     {"socket", OPTION_SOCKET, "PATH", 0, "Its Unix socket, instead (default: $WEIR_SOCKET)", 90},
     {"verbose", 'v', NULL, 0, "Say more, on stderr", 90},
     {0},
@@ -34,15 +38,92 @@ static void check_socket_path(struct argp_state *state, const char *path)
     }
 }
 
+// As an address of libweir; the length is at most CONNECTION_HOST_MAX.
+static void format_address(const char *text, size_t length, const char *port,
+                           char out[CONNECTION_ADDRESS_SIZE])
+{
+    const char *colon = memchr(text, ':', length);
+    bool is_ipv6 = colon && text[0] != '[' && memrchr(text, ':', length) != colon;
+    bool has_port = colon && !is_ipv6 && !(text[0] == '[' && text[length - 1] == ']');
+    snprintf(out, CONNECTION_ADDRESS_SIZE, "%s%.*s%s%s", is_ipv6 ? "[" : "", (int)length, text,
+             is_ipv6    ? "]:"
+             : has_port ? ""
+                        : ":",
+             has_port ? "" : port);
+}
+
+// The next of a list between commas, which may be empty. False: there is none.
+static bool next_host(const char **rest, const char **text_out, size_t *length_out)
+{
+    if (!*rest) {
+        return false;
+    }
+    *text_out = *rest;
+    *length_out = strcspn(*rest, ",");
+    *rest = (*rest)[*length_out] ? *rest + *length_out + 1 : NULL;
+    return true;
+}
+
+// Returns how many there are.
+static size_t check_hosts(struct argp_state *state, const char *list, const char *where)
+{
+    const char *rest = list;
+    const char *text;
+    size_t length;
+    size_t count = 0;
+    for (; next_host(&rest, &text, &length); count++) {
+        char address[CONNECTION_ADDRESS_SIZE];
+        struct weir_address_parts parts;
+        struct weir_reason reason = {0};
+        if (length == 0) {
+            argp_error(state, "%s: '%s' lacks a host", where, list);
+        } else if (length > CONNECTION_HOST_MAX) {
+            argp_error(state, "%s: longer than %d bytes", where, CONNECTION_HOST_MAX);
+        } else {
+            format_address(text, length, "3000", address);
+            if (weir_address_split(address, &parts, &reason) != 0) {
+                argp_error(state, "%s: %s", where, reason.text);
+            }
+        }
+    }
+    return count;
+}
+
+static void check_count(struct argp_state *state, size_t count, const char *where)
+{
+    if (count > CONNECTION_ADDRESSES_MAX) {
+        argp_error(state, "%s: more than %d addresses", where, CONNECTION_ADDRESSES_MAX);
+    }
+}
+
+static void add_hosts(struct connection_options *connection, const char *list,
+                      struct argp_state *state)
+{
+    connection->addresses_count += check_hosts(state, list, "-H");
+    check_count(state, connection->addresses_count, "-H");
+    if (connection->addresses_count <= CONNECTION_ADDRESSES_MAX) {
+        connection->hosts[connection->hosts_count++] = list;
+    }
+}
+
+static void check_environment(const struct connection_options *connection, struct argp_state *state)
+{
+    const char *host = getenv("WEIR_HOST");
+    const char *port = getenv("WEIR_PORT");
+    if (connection->hosts_count == 0 && host && *host) {
+        check_count(state, check_hosts(state, host, "WEIR_HOST"), "WEIR_HOST");
+    }
+    if (!connection->port && port && *port) {
+        check_port(state, port, "WEIR_PORT");
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct connection_options *connection = state->input;
     switch (key) {
     case 'H':
-        if (strlen(argument) > CONNECTION_HOST_MAX) {
-            argp_error(state, "-H: longer than %d bytes", CONNECTION_HOST_MAX);
-        }
-        connection->host = argument;
+        add_hosts(connection, argument, state);
         return 0;
     case 'p':
         check_port(state, argument, "-p");
@@ -56,9 +137,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         connection->is_verbose = true;
         return 0;
     case ARGP_KEY_END:
-        if (!connection->port && getenv("WEIR_PORT") && *getenv("WEIR_PORT")) {
-            check_port(state, getenv("WEIR_PORT"), "WEIR_PORT");
-        }
+        check_environment(connection, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -81,17 +160,35 @@ void connection_address_format(const char *host, const char *port,
              host, port);
 }
 
-void connection_options_address(const struct connection_options *connection,
-                                char out[CONNECTION_ADDRESS_SIZE])
+static void add_addresses(struct connection_addresses *addresses, const char *list,
+                          const char *port)
 {
-    bool is_tcp = connection->host || connection->port;
+    const char *text;
+    size_t length;
+    while (next_host(&list, &text, &length) && addresses->count < CONNECTION_ADDRESSES_MAX) {
+        char *out = addresses->texts[addresses->count];
+        addresses->list[addresses->count++] = out;
+        format_address(text, length, port, out);
+    }
+}
+
+void connection_options_addresses(const struct connection_options *connection,
+                                  struct connection_addresses *addresses)
+{
+    bool is_tcp = connection->hosts_count > 0 || connection->port;
     const char *path = is_tcp && !connection->socket_path
                            ? NULL
                            : first_of(connection->socket_path, "WEIR_SOCKET", NULL);
+    const char *port = first_of(connection->port, "WEIR_PORT", "3000");
+    addresses->count = 0;
     if (path) {
-        snprintf(out, CONNECTION_ADDRESS_SIZE, path[0] == '/' ? "%s" : "./%s", path);
-    } else {
-        connection_address_format(first_of(connection->host, "WEIR_HOST", "localhost"),
-                                  first_of(connection->port, "WEIR_PORT", "3000"), out);
+        snprintf(addresses->texts[0], CONNECTION_ADDRESS_SIZE, path[0] == '/' ? "%s" : "./%s",
+                 path);
+        addresses->list[addresses->count++] = addresses->texts[0];
+    } else if (connection->hosts_count == 0) {
+        add_addresses(addresses, first_of(NULL, "WEIR_HOST", "localhost"), port);
+    }
+    for (size_t i = 0; !path && i < connection->hosts_count; i++) {
+        add_addresses(addresses, connection->hosts[i], port);
     }
 }

@@ -323,7 +323,7 @@ static const struct argp consume_argp = {
            "  weir consume --tail --cursor-file ~/food.cursor -n '/food/*/bacon'\n"
            "  weir consume --since 1h30m -l 100\n"
            "  weir consume --tail -n '/orders/**' --attr type=new --attr user=7\n"
-           "  weir consume --tail --order stable\n"
+           "  weir -H a,b,c consume --tail --order stable\n"
            "  weir consume --subscription mail -n '/orders/**' --group-key 2\n"
            "  weir -p 3001 consume -n /config --after @7.1",
     .children = children,

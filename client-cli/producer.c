@@ -1,6 +1,7 @@
 // Results come in the order of the calls, so ids are printed in the order of the input. When the
 // connection is lost with events in flight, they may or may not have been stored: that is said,
-// with their number, and nothing is sent twice.
+// with their number, and nothing is sent twice. What was not sent goes to the next node, if there
+// is one.
 
 #include "client-cli/producer.h"
 
@@ -13,8 +14,13 @@
 int producer_open(struct producer *producer, const struct cli *cli,
                   const struct producer_options *options)
 {
+    struct connection_addresses addresses;
+    connection_options_addresses(&cli->connection, &addresses);
     struct weir_options connection = {
-        .reconnect = WEIR_RECONNECT_NEVER,
+        .addresses = addresses.list,
+        .addresses_count = addresses.count,
+        .begins_with_first = true,
+        .reconnect = addresses.count > 1 ? WEIR_RECONNECT_LATER : WEIR_RECONNECT_NEVER,
         .batch_events_max = options->batch_events_max,
         .pending_events_max = PRODUCER_EVENTS_MAX + PRODUCE_EVENTS_MAX,
     };
@@ -161,6 +167,21 @@ static int on_produced(struct producer *producer, const struct weir_produced *pr
     return 0;
 }
 
+static void on_connection(struct producer *producer, const struct weir_notice *notice)
+{
+    bool is_lost = notice->kind == WEIR_NOTICE_DISCONNECTED;
+    if (is_lost == producer->is_lost) {
+        return;
+    }
+    producer->is_lost = is_lost;
+    progress_clear(&producer->progress);
+    if (is_lost) {
+        cli_say("%s; connecting again", notice->connection->text);
+    } else {
+        cli_say("connected again, to %s", notice->connection->address);
+    }
+}
+
 // Everything that has come. 0 or the exit status.
 static int take(struct producer *producer)
 {
@@ -177,6 +198,9 @@ static int take(struct producer *producer)
             notice->kind == WEIR_NOTICE_PRODUCED ? on_produced(producer, notice->produced) : 0;
         if (status != 0) {
             return status;
+        }
+        if (notice->kind == WEIR_NOTICE_CONNECTED || notice->kind == WEIR_NOTICE_DISCONNECTED) {
+            on_connection(producer, notice);
         }
     }
 }

@@ -30,12 +30,14 @@ struct producer {
     uint64_t unknown;      // events whose answer was lost
     uint64_t late;         // events that fewer nodes hold than were asked for
     uint32_t late_nodes;   // the fewest that held them
+    bool is_lost;          // the connection, and that was said
     bool has_remarked;     // that something is not ordered after its parent
     int status;            // of the first thing that went wrong, or 0
     struct reason said;    // of what was refused last
 };
 
-// Connects. `options` must outlive the producer. 0 or the exit status, after saying why.
+// Connects; again, to another node, if there are several addresses. `options` must outlive the
+// producer. 0 or the exit status, after saying why.
 int producer_open(struct producer *producer, const struct cli *cli,
                   const struct producer_options *options);
 void producer_close(struct producer *producer);

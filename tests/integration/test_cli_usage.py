@@ -92,13 +92,18 @@ def wrong_values_are_named(_):
         ("produce", "-n", "/a", "--replicas", "0"),
         ("produce", "-n", "/a", "--replicas", "17"),
         ("bench", "replicate", "--to", "localhost"),
+        ("ping", "-H", "a,"),
+        ("ping", "-H", "a:0"),
+        ("ping", "-H", "[::1"),
         ("ping", "-p", "0"),
         ("ping", "-p", "65536"),
         ("ping", "--socket", "/" + "x" * 200),
     ):
         refused(arguments, arguments[-1][:20])
     refused(("produce", "-n", "/a", "--attr", "$x=1"), '"$x"')
+    refused(("ping", *("-H", "a,b") * 33), "64")
     refused(("ping",), "WEIR_PORT", {"WEIR_PORT": "http"})
+    refused(("ping",), "WEIR_HOST", {"WEIR_HOST": "a,,b"})
 
 
 @test
