@@ -246,6 +246,7 @@ static int turn(struct weir *weir, struct instant until)
 int weir_turn(struct weir *weir)
 {
     struct driver *driver = weir->driver;
+    int fd = driver->fd;
     struct pollfd dialled = {.fd = driver->dialing.fd, .events = POLLOUT};
     if (dialled.fd >= 0 && poll(&dialled, 1, 0) > 0) {
         on_polled(weir);
@@ -256,7 +257,8 @@ int weir_turn(struct weir *weir)
     weir_tick(weir, weir_clock());
     check_dialing(weir);
     follow(weir);
-    return has_come ? 0 : WEIR_NOTHING;
+    bool is_lost = fd >= 0 && driver->fd != fd; // that is a notice, too
+    return has_come || is_lost ? 0 : WEIR_NOTHING;
 }
 
 void weir_push(struct weir *weir)
