@@ -262,7 +262,8 @@ static int act(const struct cli *cli, const struct options *options, struct weir
         return cli_failed(weir, outcome);
     }
     if (result->err != 0) {
-        cli_say("%s: %s", options->name, result->text);
+        bool is_named = !options->name || result->err == WEIR_ERR_NOT_FOUND; // by the text
+        cli_say("%s%s%s", is_named ? "" : options->name, is_named ? "" : ": ", result->text);
         return cli_status(result->err);
     }
     if (result->remark) {

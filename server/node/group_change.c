@@ -243,7 +243,13 @@ static bool is_there(struct groups *groups, struct bytes name, struct durable **
 static const char TOO_MANY[] =
     "the cluster has as many names of subscriptions as it may have, deleted ones included: use one "
     "of them again";
-static const char NOT_THERE[] = "there is no such subscription";
+static void say_not_there(struct bytes name, groups_done *done, void *context)
+{
+    struct reason reason;
+    reason_set(&reason, ERR_NOT_FOUND, "there is no subscription %.*s", (int)name.length,
+               (const char *)name.data);
+    done(context, ERR_NOT_FOUND, reason.text);
+}
 
 int groups_create(struct groups *groups, struct bytes name,
                   const struct subscription_definition *definition,
@@ -272,7 +278,7 @@ int groups_reset(struct groups *groups, struct bytes name, const struct request_
     struct durable *durable;
     struct change *change;
     if (!is_there(groups, name, &durable)) {
-        done(context, ERR_NOT_FOUND, NOT_THERE);
+        say_not_there(name, done, context);
         return 0;
     }
     struct subscription_definition definition;
@@ -289,7 +295,7 @@ int groups_delete(struct groups *groups, struct bytes name, groups_done *done, v
     struct durable *durable;
     struct change *change;
     if (!is_there(groups, name, &durable)) {
-        done(context, ERR_NOT_FOUND, NOT_THERE);
+        say_not_there(name, done, context);
         return 0;
     }
     int err = change_new(groups, SUBSCRIPTION_DELETED, name, NULL, done, context, &change);

@@ -141,7 +141,8 @@ void seats_look_up(struct seats *seats, struct consumer_letter *letter)
     letter->error = 0;
     if (err == ERR_NOT_FOUND && !is_list) {
         letter->error = WIRE_NOT_FOUND;
-        reason_set(&letter->reason, 0, "there is no such subscription");
+        reason_set(&letter->reason, 0, "there is no subscription %.*s", (int)request->name.length,
+                   (const char *)request->name.data);
     } else if (err && err != ERR_NOT_FOUND) {
         letter->error = WIRE_BUSY;
         reason_set(&letter->reason, 0, "the node is out of memory: try again");
