@@ -509,6 +509,14 @@ static int open_signals(void)
                : signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+// For a signal that came before there was anything to follow.
+static int status_of_waiting_signal(const struct exec *exec)
+{
+    struct signalfd_siginfo info;
+    bool is_read = read(exec->signal_fd, &info, sizeof info) == (ssize_t)sizeof info;
+    return is_read ? STATUS_SIGNAL + (int)info.ssi_signo : cli_status_of_signal(exec->cli);
+}
+
 static int attach_and_follow(struct exec *exec)
 {
     const struct options *options = exec->options;
@@ -526,7 +534,11 @@ static int attach_and_follow(struct exec *exec)
     int status = group_member_open(&exec->member, exec->cli, exec->signal_fd, true, &attach);
     exec->member.says_remark =
         definition_options_are_given(&options->definition) || exec->cli->connection.is_verbose;
-    status = status != 0 ? status : follow(exec);
+    if (status == 0) {
+        status = follow(exec);
+    } else if (status > STATUS_SIGNAL) {
+        status = status_of_waiting_signal(exec);
+    }
     group_member_close(&exec->member);
     return status;
 }
