@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client-cli/calendar.h"
+#include "client-cli/parked.h"
 #include "proto/base/err.h"
 
 #define ATTRIBUTE_PREFIX "WEIR_ATTRIBUTE_"
@@ -136,6 +137,10 @@ static int add_attributes(struct command_environment *environment, const struct 
     while ((outcome = weir_event_attribute(event, &position, &attribute)) == 0) {
         if (attribute.key.length == 1 && memcmp(attribute.key.data, parent, 1) == 0) {
             continue;
+        }
+        char was[WEIR_ID_TEXT_SIZE];
+        if (parked_was(event, &attribute, was)) {
+            attribute.value = weir_text(was);
         }
         int err = 0;
         const char *why = add_attribute(environment, &attribute, &err);

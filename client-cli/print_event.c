@@ -11,6 +11,7 @@
 
 #include "client-cli/calendar.h"
 #include "client-cli/json.h"
+#include "client-cli/parked.h"
 #include "client-cli/views.h"
 #include "proto/base/limits.h"
 #include "proto/base/utf8.h"
@@ -130,9 +131,14 @@ static int print_raw(struct output *output, const struct weir_event *event)
     return err != 0 ? err : buffer_append(&output->buffer, bytes_of("\n", 1));
 }
 
-static int append_value(struct buffer *out, const struct weir_attribute *attribute)
+static int append_value(struct buffer *out, const struct weir_event *event,
+                        const struct weir_attribute *attribute)
 {
     struct bytes value = bytes_from(attribute->value);
+    char was[WEIR_ID_TEXT_SIZE];
+    if (parked_was(event, attribute, was)) {
+        return json_append_string(out, bytes_of_text(was));
+    }
     if (weir_is_text(attribute->value)) {
         return json_append_string(out, value);
     }
@@ -151,8 +157,8 @@ static size_t count_of_key(const struct weir_attribute *attributes, size_t count
 }
 
 // One key with all its values, at the place of the first: a JSON object has each key once.
-static int append_key(struct buffer *out, const struct weir_attribute *attributes, size_t count,
-                      size_t i)
+static int append_key(struct buffer *out, const struct weir_event *event,
+                      const struct weir_attribute *attributes, size_t count, size_t i)
 {
     struct bytes key = bytes_from(attributes[i].key);
     size_t left = count_of_key(attributes, count, key);
@@ -161,7 +167,7 @@ static int append_key(struct buffer *out, const struct weir_attribute *attribute
     err = err != 0 ? err : json_append(out, is_list ? ":[" : ":");
     for (; err == 0 && left > 0; i++) {
         if (bytes_equal(bytes_from(attributes[i].key), key)) {
-            err = append_value(out, &attributes[i]);
+            err = append_value(out, event, &attributes[i]);
             left--;
             if (err == 0 && left > 0) {
                 err = json_append(out, ",");
@@ -196,7 +202,7 @@ static int append_attributes(struct buffer *out, const struct weir_event *event)
             continue; // shown already
         }
         err = i > 0 ? json_append(out, ",") : 0;
-        err = err != 0 ? err : append_key(out, attributes, count, i);
+        err = err != 0 ? err : append_key(out, event, attributes, count, i);
     }
     return err != 0 ? err : json_append(out, "}");
 }

@@ -4,11 +4,13 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 
 from weir_test import (
     CLI,
+    Process,
     Server,
     expect,
     expect_equal,
@@ -300,7 +302,7 @@ def subscriptions_are_listed_and_shown(folder):
     for word in ("/a/* kind=x=y", "attribute:customer", "60.000 s", " events, "):
         expect(word in text, f"'{word}' is not in what is shown", text)
     missing = server.weir("subscriptions", "show", "three", status=NOT_FOUND)
-    expect("three" in missing.stderr, "the name is not said", missing)
+    expect("weir: there is no subscription three\n" in missing.stderr, "the name", missing)
     server.stop()
 
 
@@ -331,6 +333,7 @@ def a_reset_gives_another_start(folder):
     expect_equal(process.stdout.wait_lines(3), ["b", "c", "d"])
     missing = server.weir("subscriptions", "reset", "t", "--from", "end", status=NOT_FOUND)
     expect_equal(missing.stdout, "", "stdout")
+    expect("weir: there is no subscription t\n" in missing.stderr, "the name is not said", missing)
     server.stop()
 
 
@@ -379,7 +382,7 @@ def a_command_finds_the_event(folder):
 @test
 def a_command_that_fails_gets_the_event_again_until_it_is_parked(folder):
     server = Server(folder)
-    server.produce("/a", "bad")
+    bad = server.produce("/a", "bad")[0]
     command = script(folder, 'echo "$WEIR_ATTEMPT"; echo "no stock" >&2; exit 3\n')
     process = server.weir_start(
         *("exec", "--subscription", "s", "--attempts", "3", "--retry-delay", "1ms", "--", command)
@@ -394,6 +397,10 @@ def a_command_that_fails_gets_the_event_again_until_it_is_parked(folder):
     attributes = parked[0]["attributes"]
     expect_equal(attributes["reason"], "exit status 3: no stock", "the reason")
     expect_equal(attributes["from"], "/a", "where it was")
+    expect_equal(attributes["was"], bad, "which one it was")
+    words = ("--subscription", "p", "-n", "/$weir/parked/s", "-l", "1", "--")
+    run = server.weir("exec", *words, "sh", "-c", 'echo "$WEIR_ATTRIBUTE_WAS"')
+    expect_equal(run.lines, [bad], "the variable")
     server.stop()
 
 
@@ -507,6 +514,19 @@ def exec_goes_on_when_the_node_was_away(folder):
     expect_equal(process.wait(), 128 + signal.SIGTERM, "exit status")
     expect("connected again" in process.stderr.text(), "it is not said", process.stderr.text())
     server.stop()
+
+
+@test
+def a_signal_while_it_connects_has_its_own_exit_status(_):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        env = {"WEIR_HOST": "127.0.0.1", "WEIR_PORT": str(listener.getsockname()[1])}
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            words = ("exec", "--subscription", "s", "--", "true")
+            process = Process([CLI, *words], env=env)
+            connection, _ = listener.accept()  # and nobody answers
+            process.signal(number)
+            expect_equal(process.wait(), 128 + number, "exit status")
+            connection.close()
 
 
 # --- without a node ------------------------------------------------------------------------------
