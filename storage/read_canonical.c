@@ -180,7 +180,7 @@ static struct open_chunk *open_chunk_new(struct canonical *canonical)
     return calloc(1, sizeof(struct open_chunk));
 }
 
-static int open_chunk_fill(struct open_chunk *open, struct bytes chunk)
+static int open_chunk_take_body(struct open_chunk *open, struct bytes chunk)
 {
     struct bytes body;
     buffer_clear(&open->body);
@@ -188,15 +188,17 @@ static int open_chunk_fill(struct open_chunk *open, struct bytes chunk)
     if (result == 0 && open->header.encoding == CHUNK_PLAIN) {
         result = buffer_append(&open->body, body);
     }
-    if (result != 0) {
-        return result;
-    }
+    return result;
+}
+
+// Where each of its events begins.
+static int open_chunk_walk(struct open_chunk *open)
+{
     struct bytes rest = buffer_bytes(&open->body);
     for (unsigned i = 0; i < open->header.count; i++) {
         struct event event;
         open->offsets[i] = (uint32_t)(rest.data - open->body.data);
-        result = event_next(&rest, &event);
-        if (result != 0) {
+        if (event_next(&rest, &event) != 0) {
             return ERR_CORRUPT;
         }
     }
@@ -223,7 +225,8 @@ static int canonical_open_chunk(struct store *store, struct read *read,
     }
     open->header = chunk->header;
     open->positions = chunk->positions;
-    int result = open_chunk_fill(open, chunk->chunk);
+    int result = open_chunk_take_body(open, chunk->chunk);
+    result = result == 0 ? open_chunk_walk(open) : result;
     if (result == ERR_CORRUPT) {
         result = store_corrupt(store, open->header.actor, open->header.first, &read->reason);
     }
@@ -286,6 +289,17 @@ static int canonical_emit(struct canonical *canonical, const struct open_chunk *
     return 0;
 }
 
+static int canonical_emit_whole(struct canonical *canonical, const struct open_chunk *open)
+{
+    struct slice slice = {.actor = open->header.actor,
+                          .count = open->header.count,
+                          .first = open->header.first,
+                          .timestamp_ms = open->header.timestamp_ms,
+                          .events = buffer_bytes(&open->body)};
+    canonical->slices_events += slice.count;
+    return slice_append(&canonical->slices, &slice);
+}
+
 // Sends the first open chunk's events that come before `bound`, and passes it when that was all.
 static int canonical_emit_first(struct read *read, struct event_id bound)
 {
@@ -327,14 +341,68 @@ static int canonical_emit_first(struct read *read, struct event_id bound)
 // --- Whole chunks
 // ----------------------------------------------------------------------------------
 
-static bool chunk_goes_whole(const struct canonical *canonical, const struct read *read,
-                             const struct source_chunk *chunk)
+static bool chunk_is_wanted_whole(const struct canonical *canonical, const struct read *read,
+                                  const struct source_chunk *chunk)
 {
     uint64_t all = UINT64_MAX >> (64 - chunk->header.count);
     return canonical->wants_all && (chunk->header.flags & CHUNK_HAS_SYSTEM) == 0 &&
-           !read->slices_only && canonical->open_count == 0 && canonical->slices.length == 0 &&
-           chunk->positions == all &&
+           canonical->open_count == 0 && chunk->positions == all &&
            (read->events_max == 0 || read->events_max >= chunk->header.count);
+}
+
+static int chunk_passed_whole(struct read *read, const struct chunk_header *header)
+{
+    if (read->events_max > 0) {
+        read->events_max -= header->count;
+        read->done = read->events_max == 0;
+    }
+    return read_pass(read, header);
+}
+
+// It is merged with what may overlap with it.
+static int canonical_open_whole(struct store *store, struct read *read, struct open_chunk *open)
+{
+    int result = open_chunk_walk(open);
+    if (result != 0) {
+        result = store_corrupt(store, open->header.actor, open->header.first, &read->reason);
+        open_chunk_release(read->state, open);
+        return result;
+    }
+    heap_add(read->state, open);
+    return 0;
+}
+
+// A chunk that is wanted whole becomes one slice without a look at its events, unless the next one
+// overlaps with it: then it is opened.
+static int canonical_emit_chunk(struct store *store, struct read *read,
+                                const struct source_chunk *chunk)
+{
+    struct canonical *canonical = read->state;
+    struct open_chunk *open = open_chunk_new(canonical);
+    if (open == NULL) {
+        return ERR_MEMORY;
+    }
+    open->header = chunk->header;
+    open->positions = chunk->positions;
+    int result = open_chunk_take_body(open, chunk->chunk);
+    if (result == ERR_CORRUPT) {
+        result = store_corrupt(store, open->header.actor, open->header.first, &read->reason);
+    }
+    if (result == 0) {
+        struct source_chunk behind;
+        source_next(canonical->source);
+        result = source_current(canonical->source, &behind, &read->reason);
+        if (result == SOURCE_PAUSE ||
+            (result == 0 && behind.header.first <= chunk_last(&open->header))) {
+            return canonical_open_whole(store, read, open);
+        }
+    }
+    if (result >= 0) {
+        result = canonical_emit_whole(canonical, open);
+    }
+    result = result == 0 ? chunk_passed_whole(read, &open->header) : result;
+    open_chunk_release(canonical, open);
+    return result;
 }
 
 // Positive: the block is full, the chunk is for the next step.
@@ -411,7 +479,11 @@ static int canonical_move(struct store *store, struct read *read)
         return canonical_emit_first(read, heap_bound(canonical, has_chunk ? &key : NULL));
     }
     canonical->looked_at++;
-    if (!chunk_goes_whole(canonical, read, &chunk)) {
+    bool is_whole = chunk_is_wanted_whole(canonical, read, &chunk);
+    if (is_whole && (read->slices_only || canonical->slices.length > 0)) {
+        return canonical_emit_chunk(store, read, &chunk);
+    }
+    if (!is_whole) {
         result = canonical_open_chunk(store, read, &chunk);
         source_next(canonical->source);
         return result;
@@ -426,11 +498,7 @@ static int canonical_move(struct store *store, struct read *read)
     if (result == 0 && behind.header.first <= chunk_last(&chunk.header)) {
         return canonical_take_back(store, read, &chunk);
     }
-    if (read->events_max > 0) {
-        read->events_max -= chunk.header.count;
-        read->done = read->events_max == 0;
-    }
-    int passed = read_pass(read, &chunk.header);
+    int passed = chunk_passed_whole(read, &chunk.header);
     return passed != 0 ? passed : result < 0 ? result : 0;
 }
 
