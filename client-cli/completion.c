@@ -181,11 +181,11 @@ static void write_bash(FILE *out, const struct cli *cli)
           out);
 }
 
-// For use within single quotes, and within the brackets of zsh.
-static void write_quoted(FILE *out, const char *text)
+// For use within single quotes of zsh, where these characters have a meaning.
+static void write_quoted(FILE *out, const char *text, const char *special)
 {
     for (; *text; text++) {
-        if (strchr("[]:", *text)) {
+        if (strchr(special, *text)) {
             putc('\\', out);
         }
         fputs(*text == '\'' ? "'\\''" : (char[2]){*text}, out);
@@ -206,13 +206,15 @@ static void write_zsh_option(FILE *out, const struct argp *argp, const struct ar
     } else {
         fprintf(out, " \\\n        '*--%s%s[", option->name, option->arg ? "=" : "");
     }
-    write_quoted(out, option->doc);
+    write_quoted(out, option->doc, "[]:");
     putc(']', out);
     if (option->arg) {
         putc(':', out);
-        write_quoted(out, option->arg);
+        write_quoted(out, option->arg, ":");
         if (values) {
-            fprintf(out, ":(%s)", values);
+            fputs(":(", out);
+            write_quoted(out, values, ":");
+            putc(')', out);
         } else {
             fputs(is_file(option) ? ":_files" : ": ", out);
         }

@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 
 from weir_test import CLI, expect, expect_equal, free_port, main, run_weir, test
@@ -188,6 +189,21 @@ def completions_know_every_option(_):
             for option in set(re.findall(r"--([a-z-]+)", text.split("Mandatory")[0])):
                 if option not in ("help", "usage", "version"):
                     expect(option in script, f"{shell}: --{option} of {command} is missing")
+
+
+@test
+def colons_and_brackets_mean_nothing_in_the_words_of_zsh(_):
+    option = re.compile(r"\*--?[\w-]+=?\[([^][\\]|\\.)*\](:([^:\\]|\\.)*:([^:\\]|\\.)*)?")
+    script = run_weir("completion", "zsh").stdout.replace("\\\n", " ")
+    specified = [
+        word
+        for line in script.splitlines()
+        if "_arguments" in line
+        for word in shlex.split(line)
+        if word.startswith("*-")
+    ]
+    expect(len(specified) > 100, "options of all commands", len(specified))
+    expect_equal([word for word in specified if not option.fullmatch(word)], [], "those amiss")
 
 
 if __name__ == "__main__":
