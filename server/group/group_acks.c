@@ -76,6 +76,11 @@ enum group_ack_result group_ack_up_to(struct group *group, consumer_id id, struc
     if (!consumer || !last || last->state != SEGMENT_IN_FLIGHT || last->consumer != consumer) {
         return GROUP_NOT_IN_FLIGHT;
     }
+    if (last->attempts > 1) {
+        // It may mean an earlier delivery, before which others were delivered than before the last.
+        struct done_range only = {event.actor, event.counter, event.counter};
+        return group_ack(group, id, &only, now, counted_out);
+    }
     if (pool_reserve(&group->segments_pool, SEGMENTS_PER_RANGE)) {
         return GROUP_NO_MEMORY;
     }

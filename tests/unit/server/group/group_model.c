@@ -143,7 +143,8 @@ uint64_t model_ack_up_to(struct model *model, consumer_id id, struct event_id id
     uint64_t handed = last->handed;
     EACH_EVENT(model, event)
     {
-        if (event->holder == id && event->handed <= handed) {
+        bool counts = last->attempts > 1 ? event == last : event->handed <= handed;
+        if (event->holder == id && counts) {
             done(model, event);
             count++;
         }

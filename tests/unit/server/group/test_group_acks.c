@@ -135,6 +135,20 @@ START_TEST(up_to_counts_from_when_it_was_handed_out_last)
 }
 END_TEST
 
+// The client may have said it before it saw that events came again, and means the first delivery.
+START_TEST(up_to_what_came_again_counts_for_nothing_else)
+{
+    join(&fixture, 1, 5);
+    offer(&fixture, 1, 1, 3);
+    group_does(&fixture);
+    nack(&fixture, 1, 1, 1, 1, 0, "");
+    nack(&fixture, 1, 1, 3, 3, 0, "");
+    ck_assert_str_eq(group_does(&fixture), "1<1.1#2 1<1.3#2");
+    ck_assert_uint_eq(ack_up_to(&fixture, 1, 1, 3), 1);
+    ck_assert_uint_eq(group_counts(fixture.group).in_flight, 2);
+}
+END_TEST
+
 // --- Comes again -------------------------------------------------------------------------------
 
 START_TEST(silence_ends_it)
@@ -185,7 +199,7 @@ START_TEST(what_a_consumer_had_goes_to_others)
     ck_assert_uint_eq(group_counts(fixture.group).again, 3);
     ack_up_to(&fixture, 2, 1, 7);
     ck_assert_str_eq(group_does(&fixture), "2<1.1#2 2<1.4#2");
-    ack_up_to(&fixture, 2, 1, 4);
+    ack(&fixture, 2, 1, 1, 4);
     ck_assert_str_eq(group_does(&fixture), "2<1.5#2 2<1.8"); // first what was handed out before
 }
 END_TEST
@@ -349,6 +363,7 @@ int main(void)
         up_to_follows_the_order_of_handing_out,
         up_to_leaves_alone_what_others_have,
         up_to_counts_from_when_it_was_handed_out_last,
+        up_to_what_came_again_counts_for_nothing_else,
         silence_ends_it,
         a_late_acknowledgement_counts,
         what_a_consumer_had_goes_to_others,
