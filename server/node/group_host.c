@@ -138,14 +138,20 @@ static void stop_group(struct hosting *hosting)
     }
 }
 
+static void unlist(struct hosting *hosting, struct attachment *attachment)
+{
+    list_remove(&attachment->link);
+    tree_remove(&hosting->attachments_by_id, &attachment->by_id);
+    hosting->attachments_count--;
+}
+
 static void end_attachments(struct hosting *hosting, uint32_t reason, enum wire_error error,
                             const char *text)
 {
     struct list_node *link;
     while ((link = list_first(&hosting->attachments)) != NULL) {
         struct attachment *attachment = container_of(link, struct attachment, link);
-        list_remove(link);
-        hosting->attachments_count--;
+        unlist(hosting, attachment);
         attachment->ops->ended(attachment->context, reason, error, text);
         free(attachment);
     }
@@ -178,8 +184,7 @@ void groups_release(struct groups *groups, struct bytes name)
 static void end_attachment(struct hosting *hosting, struct attachment *attachment,
                            enum wire_error error, const char *text)
 {
-    list_remove(&attachment->link);
-    hosting->attachments_count--;
+    unlist(hosting, attachment);
     hosting->untold_count -= !attachment->is_told;
     attachment->ops->ended(attachment->context, 0, error, text);
     free(attachment);
@@ -253,14 +258,8 @@ void host_lost(struct hosting *hosting, struct done_range range)
 
 struct attachment *host_attachment(struct hosting *hosting, consumer_id id)
 {
-    LIST_FOR_EACH(&hosting->attachments, link)
-    {
-        struct attachment *attachment = container_of(link, struct attachment, link);
-        if (attachment->id == id) {
-            return attachment;
-        }
-    }
-    return NULL;
+    struct tree_node *node = tree_at_or_below(&hosting->attachments_by_id, 0, id);
+    return node && node->low == id ? container_of(node, struct attachment, by_id) : NULL;
 }
 
 static int join(struct hosting *hosting, struct attachment *attachment, struct reason *reason)
@@ -282,6 +281,8 @@ static int join(struct hosting *hosting, struct attachment *attachment, struct r
     }
     group_credit(hosting->group, attachment->id, attachment->credit);
     list_append(&hosting->attachments, &attachment->link);
+    attachment->by_id.low = attachment->id;
+    tree_insert(&hosting->attachments_by_id, &attachment->by_id);
     hosting->attachments_count++;
     hosting->untold_count++;
     hosting->idle_since = INSTANT_NEVER;
@@ -340,8 +341,7 @@ void groups_detach(struct attachment *attachment)
     struct hosting *hosting = attachment->hosting;
     struct instant now = hosting->groups->cluster->service->now;
     deliver_flush(hosting); // a piece may be on its way to it
-    list_remove(&attachment->link);
-    hosting->attachments_count--;
+    unlist(hosting, attachment);
     hosting->untold_count -= !attachment->is_told;
     group_leave(hosting->group, attachment->id, now);
     if (hosting->attachments_count == 0) {

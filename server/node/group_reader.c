@@ -215,7 +215,8 @@ static int offer_slice(struct offer *offer, const struct slice *slice)
     return offer_run(offer, &run);
 }
 
-static int hold(struct hosting *hosting, struct block *block, size_t offset, size_t length)
+static int hold(struct hosting *hosting, struct block *block, size_t offset, size_t length,
+                struct held **held_out)
 {
     struct held *held = malloc(sizeof *held);
     if (!held) {
@@ -226,10 +227,12 @@ static int hold(struct hosting *hosting, struct block *block, size_t offset, siz
         .offset = offset,
         .end = offset + length,
         .bytes = sizeof *held + sizeof *block + block->capacity,
+        .first = UINT64_MAX,
     };
     list_init(&held->link);
     list_append(&hosting->held, &held->link);
     hosting->held_bytes += held->bytes;
+    *held_out = held;
     return 0;
 }
 
@@ -237,11 +240,15 @@ static int take_slices(struct hosting *hosting, const struct session_item *item)
 {
     struct offer offer = {.hosting = hosting};
     struct bytes rest = bytes_of(item->block->data + item->offset, item->length);
-    int err = hold(hosting, item->block, item->offset, item->length);
+    struct held *held;
+    int err = hold(hosting, item->block, item->offset, item->length, &held);
     while (rest.length > 0 && err == 0) {
         struct slice slice;
         err = slice_next(&rest, &slice);
         assert(err == 0); // made in this process
+        uint64_t last = slice.first + slice.count - 1;
+        held->first = slice.first < held->first ? slice.first : held->first;
+        held->last = last > held->last ? last : held->last;
         hosting->reader_at_ms = slice.timestamp_ms;
         err = offer_slice(&offer, &slice);
     }
@@ -353,10 +360,17 @@ static bool find_in(const struct held *held, size_t offset, const struct group_r
     return false;
 }
 
+// Whether the run can be in it: of a replay blocks hardly overlap, and the others are passed over.
+static bool may_hold(const struct held *held, const struct group_run *run)
+{
+    return held->first <= run->first && run->first + run->count - 1 <= held->last;
+}
+
 // Runs go out mostly in the order in which they came in: the search begins where the last ended.
 bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_slice *out)
 {
-    if (hosting->find_held && find_in(hosting->find_held, hosting->find_offset, run, out)) {
+    if (hosting->find_held && may_hold(hosting->find_held, run) &&
+        find_in(hosting->find_held, hosting->find_offset, run, out)) {
         hosting->find_offset = out->offset;
         return true;
     }
@@ -366,7 +380,7 @@ bool reader_find(struct hosting *hosting, const struct group_run *run, struct he
     do {
         if (link != &hosting->held) {
             struct held *held = container_of(link, struct held, link);
-            if (find_in(held, held->offset, run, out)) {
+            if (may_hold(held, run) && find_in(held, held->offset, run, out)) {
                 hosting->find_held = held;
                 hosting->find_offset = out->offset;
                 return true;

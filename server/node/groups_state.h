@@ -9,6 +9,7 @@
 #include "proto/model/slice.h"
 #include "proto/model/subscription_fold.h"
 #include "proto/model/subscription_row.h"
+#include "server/group/tree.h"
 #include "server/node/cluster_state.h"
 #include "server/node/groups.h"
 
@@ -38,6 +39,9 @@ struct held {
     size_t offset; // nothing before it waits any more
     size_t end;
     size_t bytes; // memory that it is counted with
+    // of its events, the lowest and the highest counter of any actor
+    uint64_t first;
+    uint64_t last;
 };
 
 struct hosting {
@@ -51,6 +55,7 @@ struct hosting {
     struct filter *system_filter;  // to read events of the system again; NULL: it wants none
     struct group *group;
     struct list_node attachments;
+    struct tree attachments_by_id;
     uint32_t attachments_count;
     uint32_t untold_count; // of them: not told yet that the group has caught up
     uint32_t in_flight;    // reads and appends
@@ -84,6 +89,7 @@ struct hosting {
 
 struct attachment {
     struct list_node link;
+    struct tree_node by_id; // of the hosting's: 0, the id
     struct hosting *hosting;
     consumer_id id;
     uint32_t in_flight_max;
