@@ -747,9 +747,10 @@ struct weir_acked {
 WEIR_API int weir_attach(struct weir *weir, const struct weir_attach_options *options,
                          uint64_t *attachment_out) WEIR_MUST_CHECK;
 
-// Leaves: hands out no more events, sends what was acknowledged, then WEIR_NOTICE_END. What was
-// handed out and not acknowledged goes to others, the position stays. In automatic mode the last
-// event is acknowledged with the next notice, as ever. One that is not (any more) is no error.
+// Leaves: hands out no more events, sends what was acknowledged, then WEIR_NOTICE_END, behind what
+// became of that. What was handed out and not acknowledged goes to others, the position stays. In
+// automatic mode the last event is acknowledged with the next notice, as ever. One that is not (any
+// more) is no error.
 WEIR_API int weir_detach(struct weir *weir, uint64_t attachment) WEIR_MUST_CHECK;
 
 // The event is done. Calling it twice is no error by itself. Returns before it is known to the
