@@ -10,9 +10,9 @@
 
 #include "proto/base/limits.h"
 #include "proto/base/list.h"
+#include "proto/base/tree.h"
 #include "server/group/group.h"
 #include "server/group/pool.h"
-#include "server/group/tree.h"
 
 enum {
     PARKINGS_AT_ONCE = 16,

@@ -6,10 +6,10 @@
 #pragma once
 
 #include "proto/base/list.h"
+#include "proto/base/tree.h"
 #include "proto/model/slice.h"
 #include "proto/model/subscription_fold.h"
 #include "proto/model/subscription_row.h"
-#include "server/group/tree.h"
 #include "server/node/cluster_state.h"
 #include "server/node/groups.h"
 

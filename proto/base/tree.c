@@ -2,7 +2,7 @@
 // below the numbers and what is above, and put together again under the node where the way ended,
 // which is the one with these numbers or one of its two neighbours would it be there.
 
-#include "server/group/tree.h"
+#include "proto/base/tree.h"
 
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 // The ordered set against a sorted array.
 
 #include "proto/base/random.h"
-#include "server/group/tree.h"
+#include "proto/base/tree.h"
 #include "tests/unit/check_main.h"
 
 enum { NUMBERS = 300 };
