@@ -100,7 +100,8 @@ static void forget(struct group_consumer *consumer)
         *said = (struct said){0};
     }
     if (consumer->is_attached) {
-        ledger_detached(consumer->ledger, consumer->coordinator);
+        ledger_detached(consumer->ledger, consumer->coordinator, consumer->client.machine,
+                        consumer->attachment);
     }
     if (chance(consumer, 70)) {
         consumer->held_count = 0;
@@ -217,6 +218,9 @@ static void say_nack(struct group_consumer *consumer)
     uint32_t count;
     struct held *chosen = take_chosen(consumer, &count);
     append_ranges(consumer->ledger, chosen, count, &ranges);
+    for (uint32_t i = 0; i < count; i++) {
+        ledger_nack(consumer->ledger, chosen[i].place);
+    }
     request.nack.attachment = consumer->attach;
     request.nack.ranges = buffer_bytes(&ranges);
     request.nack.delay_ms = chance(consumer, 50) ? 0 : (uint32_t)between(consumer, 1, 2000);
@@ -307,12 +311,13 @@ static void take_answer(struct group_consumer *consumer, struct said *said,
                         "an acknowledgement of %u events of %s counts for %" PRIu64, said->count,
                         ledger->name, reply->acked.count);
     }
+    bool is_counted = !is_error && said->is_exact && reply->acked.count == said->count;
     for (uint32_t k = 0; k < said->count; k++) {
         if (is_refused && is_certain) {
             ledger_not_acked(ledger, said->held[k].place);
         } else {
             ledger_acked(ledger, said->held[k].place, consumer->coordinator,
-                         !is_error && said->is_exact && reply->acked.count == said->count);
+                         is_counted ? said->attachment : 0);
         }
     }
     if (is_refused && !said->is_exact) {
@@ -351,7 +356,8 @@ static void hold(struct group_consumer *consumer, struct ledger_place place)
     };
 }
 
-// What came lately and was not acknowledged is in flight.
+// What came lately and was neither acknowledged nor refused is in flight: also what it held from
+// before may have been named by it while that came again.
 static void judge_in_flight(struct group_consumer *consumer)
 {
     struct world *world = world_of(consumer);
@@ -360,8 +366,9 @@ static void judge_in_flight(struct group_consumer *consumer)
     uint32_t count = 0;
     for (uint32_t i = 0; i < consumer->held_count; i++) {
         const struct held *held = &consumer->held[i];
+        const struct ledger_item *item = ledger_item(consumer->ledger, held->place);
         count += held->attachment == consumer->attachment && held->at_ns > since_ns &&
-                 !ledger_may_be_done(ledger_item(consumer->ledger, held->place));
+                 !ledger_may_be_done(item) && !ledger_may_be_refused(item);
     }
     bool is_late = ledger_is_disturbed(world, consumer->client.machine, since_ns) ||
                    consumer->coordinator == COORDINATOR_UNKNOWN ||
@@ -442,7 +449,8 @@ static void take_attached(struct group_consumer *consumer, const struct reply *r
 // Another coordinator, or the same with a group that begins anew: it is not said which.
 static void take_moved(struct group_consumer *consumer)
 {
-    ledger_detached(consumer->ledger, consumer->coordinator);
+    ledger_detached(consumer->ledger, consumer->coordinator, consumer->client.machine,
+                    consumer->attachment);
     consumer->coordinator = COORDINATOR_UNKNOWN;
     consumer->attachment = ledger_attached(consumer->ledger, COORDINATOR_UNKNOWN);
     world_trace(world_of(consumer), "moved", consumer->ledger->index * 10 + consumer->index,

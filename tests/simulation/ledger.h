@@ -29,7 +29,9 @@ struct ledger_item {
     int64_t given_ns;        // last
     int64_t parked_ns;       // when its copy was ledger; 0: it is not parked
     int64_t acked_ns;        // when one was answered that counted for certain; 0: none was
-    uint64_t acked_epoch;    // by whom
+    int64_t nacked_ns;       // when it was refused last; 0: never
+    uint64_t acked_epoch;    // by whom; 0: nobody, or it is not certain
+    uint64_t acked_for;      // the attachment
     uint64_t epoch;          // of who handed it out last; 0: nobody, or nobody knows
     uint64_t attachment;     // of who got it last
     uint32_t attempt;
@@ -175,17 +177,23 @@ bool ledger_give(struct ledger *ledger, const struct ledger_delivery *delivery,
 // Parked, or an acknowledgement of it was under way when it was given last, from whomever.
 bool ledger_may_be_done(const struct ledger_item *item);
 
+// A refusal of it may have been under way when it was given last: then it is in flight no more.
+bool ledger_may_be_refused(const struct ledger_item *item);
+
 // A consumer has attached, or its attachment was renewed: the number of the attachment.
 uint64_t ledger_attached(struct ledger *ledger, unsigned coordinator);
-void ledger_detached(struct ledger *ledger, unsigned coordinator);
+// `machine`: to which the consumer was connected.
+void ledger_detached(struct ledger *ledger, unsigned coordinator, unsigned machine,
+                     uint64_t attachment);
 
 // An acknowledgement was sent; then either of the others for each of its events.
 void ledger_ack(struct ledger *ledger, struct ledger_place place);
-// `is_counted`: it is done by it for certain; else it may be.
+// `counted_for`: the attachment for which it is done by it for certain; 0: it may be.
 void ledger_acked(struct ledger *ledger, struct ledger_place place, unsigned coordinator,
-                  bool is_counted);
+                  uint64_t counted_for);
 void ledger_not_acked(struct ledger *ledger, struct ledger_place place); // refused
 void ledger_ack_lost(struct ledger *ledger, struct ledger_place place);  // nobody knows
+void ledger_nack(struct ledger *ledger, struct ledger_place place);      // a refusal was sent
 
 // What is said to be done was acknowledged or parked.
 void ledger_judge_checkpoint(struct ledger *ledger, const struct ledger_record *checkpoint);

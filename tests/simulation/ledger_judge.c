@@ -53,8 +53,26 @@ uint64_t ledger_attached(struct ledger *ledger, unsigned coordinator)
     return ++ledger->attachment;
 }
 
-void ledger_detached(struct ledger *ledger, unsigned coordinator)
+// Answers overtake the mark MOVED, and a connection may end before it: what was answered shortly
+// before may have been done by the next coordinator already, not by this one.
+static void doubt_answers(struct ledger *ledger, unsigned machine, uint64_t attachment)
 {
+    for (uint32_t actor = 0; actor < ledger->actors; actor++) {
+        for (uint32_t i = 0; i < ledger->items_capacity[actor]; i++) {
+            struct ledger_item *item = &ledger->items[actor][i];
+            if (item->acked_for == attachment &&
+                (now_of(ledger) < item->acked_ns + GRACE_NS ||
+                 ledger_is_disturbed(ledger->world, machine, item->acked_ns))) {
+                item->acked_epoch = 0;
+            }
+        }
+    }
+}
+
+void ledger_detached(struct ledger *ledger, unsigned coordinator, unsigned machine,
+                     uint64_t attachment)
+{
+    doubt_answers(ledger, machine, attachment);
     if (coordinator != COORDINATOR_UNKNOWN) {
         struct ledger_view *view = &ledger->views[coordinator];
         view->attached -= view->attached > 0;
@@ -146,6 +164,11 @@ bool ledger_may_be_done(const struct ledger_item *item)
 {
     return item->parked_ns > 0 || item->unknown > 0 ||
            (item->counts_until_ns > 0 && item->counts_until_ns + GRACE_NS > item->given_ns);
+}
+
+bool ledger_may_be_refused(const struct ledger_item *item)
+{
+    return item->nacked_ns > 0 && item->nacked_ns + GRACE_NS > item->given_ns;
 }
 
 // Of one key nothing is handed out for the first time to one consumer while another has something
@@ -280,13 +303,14 @@ static struct ledger_item *take_answer(struct ledger *ledger, struct ledger_plac
 }
 
 void ledger_acked(struct ledger *ledger, struct ledger_place place, unsigned coordinator,
-                  bool is_counted)
+                  uint64_t counted_for)
 {
     struct ledger_item *item = take_answer(ledger, place, now_of(ledger));
-    uint64_t epoch = is_counted ? epoch_of(ledger, coordinator) : 0;
+    uint64_t epoch = counted_for > 0 ? epoch_of(ledger, coordinator) : 0;
     if (epoch != 0) {
         item->acked_epoch = epoch;
         item->acked_ns = now_of(ledger);
+        item->acked_for = counted_for;
     }
     ledger->acked++;
 }
@@ -299,6 +323,11 @@ void ledger_not_acked(struct ledger *ledger, struct ledger_place place)
 void ledger_ack_lost(struct ledger *ledger, struct ledger_place place)
 {
     take_answer(ledger, place, now_of(ledger) + BEHIND_END_NS);
+}
+
+void ledger_nack(struct ledger *ledger, struct ledger_place place)
+{
+    ledger_item(ledger, place)->nacked_ns = now_of(ledger);
 }
 
 // --- What is written ---------------------------------------------------------------------------
