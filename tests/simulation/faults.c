@@ -216,6 +216,9 @@ static bool fault_old_disk(struct faults *faults)
     }
     struct machine *machine = world->machines[faults->snapshot_machine];
     uint16_t actor = machine->identity.actor;
+    if (is_only_member(world, machine)) {
+        return false; // nobody is left to whom its strand belongs
+    }
     machine_crash(machine, true);
     machine_restore(machine, faults->snapshot);
     machine->may_have_lost = true;
