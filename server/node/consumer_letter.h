@@ -62,6 +62,7 @@ struct consumer_letter {
     // A copy; its views point into `text`. Letters that are made without one (DETACH, and those to
     // the consumer) end behind its id: there is one for each delivery.
     struct request request;
+    uint8_t alone[18]; // ACK: a range of one event (seat_ack_alone)
 };
 
 struct consumer_letter *consumer_letter_new(enum letter_kind kind); // NULL: no memory

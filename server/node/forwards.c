@@ -107,7 +107,11 @@ static bool fill(struct seat *seat, struct request *request)
     } else if (link) {
         list_remove(link);
         list_append(&seat->unanswered, link);
-        *request = container_of(link, struct consumer_letter, link)->request;
+        struct consumer_letter *letter = container_of(link, struct consumer_letter, link);
+        if (seat->was_moved) {
+            seat_ack_alone(letter);
+        }
+        *request = letter->request;
     } else {
         return false;
     }

@@ -65,8 +65,26 @@ static int acknowledge(struct seat *seat, const struct request *request, uint64_
     return err;
 }
 
+void seat_ack_alone(struct consumer_letter *letter)
+{
+    struct request_ack *ack = &letter->request.ack;
+    if (letter->request.kind != REQUEST_ACK || event_id_is_none(ack->up_to)) {
+        return;
+    }
+    if (ack->ranges.length == 0) { // a done_range, as it is encoded
+        store_be16(letter->alone, ack->up_to.actor);
+        store_be64(letter->alone + 2, ack->up_to.counter);
+        store_be64(letter->alone + 10, ack->up_to.counter);
+        ack->ranges = bytes_of(letter->alone, sizeof letter->alone);
+    }
+    ack->up_to = (struct event_id){0};
+}
+
 static void take_here(struct seat *seat, struct consumer_letter *letter)
 {
+    if (seat->was_moved) {
+        seat_ack_alone(letter);
+    }
     letter->count = 0;
     if (acknowledge(seat, &letter->request, &letter->count)) {
         refuse(seat, seat->seats, letter, WIRE_BUSY, "the node is out of memory: say it again");

@@ -126,6 +126,7 @@ bool slices_count(struct bytes slices, uint64_t *count_out)
 
 void seat_say(struct seat *seat, struct consumer_letter *letter, enum letter_kind kind)
 {
+    seat->was_moved |= kind == LETTER_MOVED;
     letter->kind = kind;
     if (!seat->consumer) {
         guest_say(seat, letter);

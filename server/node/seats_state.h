@@ -52,6 +52,7 @@ struct seat {
     struct consumer_letter *gone;    // made ahead; not a guest's
     enum seat_place place;
     bool has_begun;  // ATTACHED was said
+    bool was_moved;  // MOVED was said: see seat_ack_alone
     bool is_created; // its subscription, by its request
     bool is_creator; // CREATING: the others of that name wait for it
     bool is_leaving; // DETACH came: goes once what it has said is answered
@@ -119,6 +120,9 @@ enum wire_error check_request(struct bytes name, const struct subscription_defin
 // --- seat_acks.c -------------------------------------------------------------------------------
 
 void seat_take_ack(struct seats *seats, struct seat *seat, struct consumer_letter *letter);
+// After a move "up to" may mean the order in which another coordinator handed out: the letter names
+// that event alone then; or, where it names others too, these.
+void seat_ack_alone(struct consumer_letter *letter);
 void seat_keep_unanswered(struct seat *seat); // the coordinator is gone: to be sent again
 void seat_acks_here(struct seat *seat);       // what is kept, now that it is attached here
 void seat_refuse_acks(struct seat *seat);     // what is kept: nobody answers it any more

@@ -284,7 +284,8 @@ static void on_act(struct happening *happening)
     act_in(consumer, consumer->is_settled ? 20 : 150);
 }
 
-// What was named last is not in flight here any more: all the others still are.
+// What was named last is not in flight here any more, or was counted alone: all the others still
+// are.
 static void hold_again(struct group_consumer *consumer, const struct said *said)
 {
     uint32_t count = consumer->held_count + said->count;
@@ -320,7 +321,8 @@ static void take_answer(struct group_consumer *consumer, struct said *said,
                          is_counted ? said->attachment : 0);
         }
     }
-    if (is_refused && !said->is_exact) {
+    bool is_partial = !is_error && reply->acked.count < said->count;
+    if ((is_refused || is_partial) && !said->is_exact) {
         hold_again(consumer, said);
     }
     free(said->held);
