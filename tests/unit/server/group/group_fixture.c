@@ -37,6 +37,7 @@ void group_begin(struct group_fixture *fixture, const char *done)
     struct position position = {0};
     position_of(done, &position);
     struct group_config config = {.definition = &fixture->definition, .done = &position};
+    group_free(fixture->group);
     ck_assert_int_eq(group_new(&config, &fixture->group), 0);
     position_deinit(&position);
 }

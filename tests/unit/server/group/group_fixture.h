@@ -15,7 +15,7 @@ struct group_fixture {
 void group_fixture_init(struct group_fixture *fixture);
 void group_fixture_deinit(struct group_fixture *fixture);
 
-// Nothing is done, or what `done` says: ranges "1.5-9 2.1-3".
+// Nothing is done, or what `done` says: ranges "1.5-9 2.1-3". Again: in place of the one before.
 void group_begin(struct group_fixture *fixture, const char *done);
 void position_of(const char *ranges, struct position *position);
 
