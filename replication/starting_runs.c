@@ -254,9 +254,18 @@ static struct contest *contest_of(struct replica *replica, uint16_t actor, uint6
     return contest;
 }
 
-static void take_as_copy(struct replica *replica, struct link *link)
+// It is told of the run that is the original's, whoever else may.
+static void take_as_copy(struct replica *replica, struct link *link, struct run original)
 {
     link->is_copy = true;
+    struct member_note *note = step_alloc(replica, sizeof *note);
+    if (note) {
+        *note = (struct member_note){
+            .node = link->node, .actor = link->actor, .run = original, .is_reachable = true};
+        const struct peer_message message = {.kind = PEER_MEMBERS,
+                                             .members = {.entries = note, .count = 1}};
+        push_send(replica, link, &message);
+    }
     char node[UUID_TEXT_LENGTH + 1];
     uuid_format(&link->node, node);
     alarm_raise(replica, "copy", link->actor,
@@ -295,17 +304,18 @@ bool starting_link_up(struct replica *replica, struct link *link, const struct p
         return true;
     }
     if (known && !is_successor(hello, known->run)) {
-        take_as_copy(replica, link);
+        take_as_copy(replica, link, known->run);
         return true;
     }
-    if (predecessor_of(replica, link) && !IS_PLANTED(PLANTED_CLONE_PRODUCES)) {
+    const struct link *predecessor = predecessor_of(replica, link);
+    if (predecessor && !IS_PLANTED(PLANTED_CLONE_PRODUCES)) {
         // its connection may just not know yet that it is dead: that shows within LINK_DEAD_MS
         const struct contest *contest = contest_of(replica, hello->actor, run.random);
         struct instant patience = instant_add(contest->since, duration_ms(LINK_DEAD_MS + ASK_MS));
         if (!instant_reached(patience, replica->now)) {
             return false;
         }
-        take_as_copy(replica, link);
+        take_as_copy(replica, link, predecessor->run);
         return true;
     }
     run_remember(replica, hello->actor, &hello->node, run);

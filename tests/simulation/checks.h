@@ -22,6 +22,13 @@ void check_consumers_failed(struct world *world, int64_t waited_ms);
 // Identity: the logs hold the chunks that were issued, byte by byte.
 void check_disks(struct world *world);
 
+// With the disk of the only member a cluster is gone, also for those that it had begun to admit.
+bool check_is_only_member(const struct world *world, const struct machine *machine);
+
+// Whether the only member was put back to a backup and the others are newcomers still, which is the
+// end of that cluster: it is to be set up again. Until then nobody takes events.
+bool check_is_without_member(struct world *world);
+
 // Availability: every member takes events, nobody is taken for a copy.
 void check_availability(struct world *world);
 

@@ -6,6 +6,7 @@
 #include "replication/replica_state.h"
 #include "server/node/cluster_state.h"
 #include "tests/simulation/admin.h"
+#include "tests/simulation/checks.h"
 #include "tests/simulation/hostile.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
@@ -139,19 +140,6 @@ static void fault_disk(struct faults *faults)
     }
 }
 
-// With the disk of the only member a cluster is gone, also for those that it had begun to admit.
-static bool is_only_member(const struct world *world, const struct machine *machine)
-{
-    for (unsigned i = 0; i < world->machines_count; i++) {
-        const struct machine *other = world->machines[i];
-        if (other != machine && other->is_up &&
-            joining_is_member(other->service->cluster->replica)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // A disk is lost: the operator retires the actor that was on it.
 static void wipe(struct faults *faults, struct machine *machine)
 {
@@ -172,7 +160,7 @@ static void fault_wipe(struct faults *faults)
     // of two that are lost at once each is asked when the other is retired: that takes --force
     bool is_only = admin_is_idle(faults->world->admin);
     if (is_only && machine->is_up && machine->index != 0 && machine->disk_life == 0 &&
-        !is_only_member(faults->world, machine)) {
+        !check_is_only_member(faults->world, machine)) {
         wipe(faults, machine);
     }
 }
@@ -216,9 +204,7 @@ static bool fault_old_disk(struct faults *faults)
     }
     struct machine *machine = world->machines[faults->snapshot_machine];
     uint16_t actor = machine->identity.actor;
-    if (is_only_member(world, machine)) {
-        return false; // nobody is left to whom its strand belongs
-    }
+    world->lone = check_is_only_member(world, machine) ? machine : NULL;
     machine_crash(machine, true);
     machine_restore(machine, faults->snapshot);
     machine->may_have_lost = true;
@@ -242,7 +228,7 @@ static bool fault_clone(struct faults *faults)
     struct machine *from = any_machine(world);
     struct machine *to = any_machine(world);
     if (faults->was_cloned || faults->was_restored || from == to || !is_sound(faults) ||
-        is_only_member(world, to)) {
+        check_is_only_member(world, to)) {
         return false;
     }
     uint16_t lost = to->identity.actor;

@@ -206,7 +206,9 @@ static void run_course(struct world *world, struct run_result *result)
     faults_end(faults);
     world_trace(world, "healed", 0, 0, 0);
     world->is_calm = true;
-    if (!world->violation.check && come_to_rest(world, &converged_ms)) {
+    bool goes_on =
+        !world->lone || (world_pass(world, CONVERGE_MS) && !check_is_without_member(world));
+    if (goes_on && !world->violation.check && come_to_rest(world, &converged_ms)) {
         result->converged_s = (double)converged_ms / 1000;
         run_steady(world);
     }

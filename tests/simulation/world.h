@@ -43,6 +43,7 @@ struct world {
     unsigned ledgers_count;
     struct happening look; // at what nodes hold of groups
     struct admin *admin;
+    struct machine *lone; // the only member, when it was put back to a backup
     struct history history;
     struct messages_sent sent;
     struct violation violation;

@@ -85,30 +85,44 @@ START_TEST(founder_with_peers_tries_them_for_start_wait)
 }
 END_TEST
 
-START_TEST(founder_restored_from_when_it_was_alone_does_not_produce)
+// The disk goes back to what it was; what the records said is gone.
+static void restore(struct network_node *node, const struct network_node *backup)
+{
+    memcpy(node->held, backup->held, sizeof node->held);
+    memcpy(node->runs, backup->runs, sizeof node->runs);
+    node->run = backup->run;
+    node->runs_count = backup->runs_count;
+    node->clock = backup->clock;
+    while (node->records_count > 0) {
+        free(node->records[--node->records_count].value);
+    }
+}
+
+// A founder that was alone, with an event, when its backup was made.
+static struct network *founder_alone(struct network_node *backup_out)
 {
     struct network *network = network_new(2, test_seed(), false);
-    struct network_node *founder = &network->nodes[0];
-    founder->bootstrap = true;
+    network->nodes[0].bootstrap = true;
     network_start(network, 0);
     network_run(network, 100);
     network_produce(network, 0, NULL);
     network_stop(network, 0);
-    struct network_node backup = *founder;
+    *backup_out = network->nodes[0];
     network_start(network, 0);
     network_start(network, 1);
+    return network;
+}
+
+START_TEST(founder_restored_from_when_it_was_alone_does_not_produce)
+{
+    struct network_node backup;
+    struct network *network = founder_alone(&backup);
+    struct network_node *founder = &network->nodes[0];
     ck_assert(network_run_until(network, all_produce, 20000));
     network_produce(network, 0, NULL);
     ck_assert(network_run_until(network, network_is_level, 20000));
     network_stop(network, 0);
-    memcpy(founder->held, backup.held, sizeof founder->held);
-    memcpy(founder->runs, backup.runs, sizeof founder->runs);
-    founder->run = backup.run;
-    founder->runs_count = backup.runs_count;
-    founder->clock = backup.clock;
-    while (founder->records_count > 0) {
-        free(founder->records[--founder->records_count].value);
-    }
+    restore(founder, &backup);
     network_start(network, 0);
     network_run(network, 0);
     ck_assert(!may_produce(network, 0));
@@ -116,6 +130,27 @@ START_TEST(founder_restored_from_when_it_was_alone_does_not_produce)
     ck_assert(!may_produce(network, 0));
     ck_assert(has_alarm(network, 0, "copy"));
     ck_assert(network_is_level(network));
+    network_free(network);
+}
+END_TEST
+
+// The newcomer, which is no member yet, knows that the founder ran later than its backup says.
+START_TEST(founder_restored_while_another_still_joins_does_not_produce)
+{
+    struct network_node backup;
+    struct network *network = founder_alone(&backup);
+    network->is_dark[0][1] = true; // so it stays a newcomer
+    network_run(network, 10000);
+    ck_assert(may_produce(network, 0));
+    ck_assert_uint_ne(network->nodes[1].actor, 0);
+    ck_assert(!may_produce(network, 1));
+    network_produce(network, 0, NULL);
+    network_stop(network, 0);
+    restore(&network->nodes[0], &backup);
+    network_start(network, 0);
+    network_run(network, 10000);
+    ck_assert(!may_produce(network, 0));
+    ck_assert(has_alarm(network, 0, "copy"));
     network_free(network);
 }
 END_TEST
@@ -394,6 +429,7 @@ int main(void)
     suite_add(suite, node_alone_produces_after_start_wait);
     suite_add(suite, founder_with_peers_tries_them_for_start_wait);
     suite_add(suite, founder_restored_from_when_it_was_alone_does_not_produce);
+    suite_add(suite, founder_restored_while_another_still_joins_does_not_produce);
     suite_add(suite, lost_tail_is_fetched_back_before_produce);
     suite_add(suite, lost_tail_that_nobody_can_send_is_given_up_by_rescue);
     suite_add(suite, every_member_is_compared);
