@@ -7,6 +7,8 @@ import subprocess
 
 from weir_test import BUILD, ENVIRONMENT, ROOT, Server, Skip, expect, expect_equal, main, test
 
+CLIENT = os.path.join(ROOT, "client")
+PARTS = sorted(os.listdir(os.path.join(CLIENT, "weir")))
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
@@ -80,7 +82,7 @@ def the_header_is_clean_c_and_cpp(folder):
     source = os.path.join(folder, "header.cpp")
     with open(source, "w", encoding="utf-8") as file:
         file.write(text)
-    include = "-I" + os.path.join(ROOT, "client")
+    include = "-I" + CLIENT
     call("c++", "-std=c++17", *FLAGS, include, source, "-o", os.path.join(folder, "cpp"))
     source = os.path.join(folder, "header.c")
     with open(source, "w", encoding="utf-8") as file:
@@ -89,13 +91,28 @@ def the_header_is_clean_c_and_cpp(folder):
 
 
 @test
+def each_part_of_the_header_is_whole(folder):
+    with open(os.path.join(CLIENT, "weir.h"), encoding="utf-8") as file:
+        included = re.findall(r'#include "weir/(.*)"', file.read())
+    expect_equal(included, PARTS, "parts that weir.h includes")
+    source = os.path.join(folder, "part.c")
+    for part in PARTS:
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(f'#include "weir/{part}"\n')
+        for command in (["cc", "-std=c17"], ["c++", "-std=c++17", "-x", "c++"]):
+            call(*command, *FLAGS, "-I" + CLIENT, "-fsyntax-only", source)
+
+
+@test
 def only_public_names_are_visible(_):
     library = os.path.join(BUILD, "client", "libweir.so.0")
     shared = symbols("nm", "-D", "--defined-only", "--format=posix", library)
     archive = os.path.join(BUILD, "client", "libweir.a")
     static = symbols("nm", "-g", "--defined-only", "--format=posix", archive)
-    with open(os.path.join(ROOT, "client", "weir.h"), encoding="utf-8") as file:
-        declared = re.findall(r"WEIR_API [^;]*?\b(weir_\w+)\(", file.read())
+    declared = []
+    for part in PARTS:
+        with open(os.path.join(CLIENT, "weir", part), encoding="utf-8") as file:
+            declared += re.findall(r"WEIR_API [^;]*?\b(weir_\w+)\(", file.read())
     expect_equal(sorted(shared), sorted(declared), "names that the shared library exports")
     if not is_sanitized():
         expect_equal(sorted(static), sorted(declared), "global names of the static library")

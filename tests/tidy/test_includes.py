@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The include table of docs/architecture.md: folders are layers, no arrow is ever reversed."""
 
+import os
 import re
 
 import tidy
@@ -41,6 +42,9 @@ TABLE = {
     "tests": [""],
 }
 
+# Installed together: they find one another wherever that is, and need nobody else.
+PUBLIC_HEADERS = ("client/weir.h", "client/weir/")
+
 # In server/ itself only these may know everybody: they build the parts and run them.
 SERVER_ROOT_FILES = {
     f"server/{name}.{ending}"
@@ -78,6 +82,8 @@ def folder_of(path):
 
 
 def allowed(path, target):
+    if path.startswith(PUBLIC_HEADERS):
+        return target.startswith(PUBLIC_HEADERS)
     row = folder_of(path)
     if row is None:
         return False
@@ -94,7 +100,10 @@ def allowed(path, target):
 def includes(root, path):
     text = tidy.c_without_comments(tidy.read(root, path), keep_strings=True)
     for match in INCLUDE.finditer(text):
-        yield tidy.line_of(text, match.start()), match.group(1), match.group(2)
+        kind, target = match.groups()
+        if kind == '"' and path.startswith(PUBLIC_HEADERS):
+            target = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        yield tidy.line_of(text, match.start()), kind, target
 
 
 def check_libraries(path, line, target, users):
@@ -178,6 +187,14 @@ BAD = [
         "the command line with the model",
         {"proto/model/reply.h": "\n", "client-cli/ping.c": '#include "proto/model/reply.h"\n'},
     ),
+    (
+        "the command line with a part of the public header",
+        {"client/weir/value.h": "\n", "client-cli/a.c": '#include "client/weir/value.h"\n'},
+    ),
+    (
+        "the public header looking into the library",
+        {"client/core.h": "\n", "client/weir/value.h": '#include "../core.h"\n'},
+    ),
     ("a file beside main.c", {**STORE, "server/other.c": '#include "storage/store.h"\n'}),
     (
         "the node looking into the disk",
@@ -186,6 +203,10 @@ BAD = [
 ]
 GOOD = [
     ("the node using the store", {**STORE, "server/node/a.c": '#include "storage/store.h"\n'}),
+    (
+        "the public header in parts",
+        {"client/weir.h": '#include "weir/value.h"\n', "client/weir/value.h": "\n"},
+    ),
     ("main.c using anybody", {**STORE, "server/main.c": '#include "storage/store.h"\n'}),
     ("an include in a comment", {**STORE, "proto/base/a.c": '// #include "storage/store.h"\n'}),
 ]

@@ -7,8 +7,6 @@ import tidy
 
 FUNCTION_LINES_MAX = 70  # from the line of the opening brace to that of the closing one
 FILE_LINES_MAX = 800
-PUBLIC_HEADER_LINES_MAX = 1600  # programs include one file, which is read section by section
-PUBLIC_HEADER = "client/weir.h"
 LINE_LENGTH_MAX = 100
 
 CODE = (".c", ".h", ".py", ".sh")
@@ -46,9 +44,8 @@ def check(root):
     for path in sorted(scripts | set(tidy.files(root, *CODE))):
         text = tidy.read(root, path)
         lines = text.split("\n")
-        lines_max = PUBLIC_HEADER_LINES_MAX if path == PUBLIC_HEADER else FILE_LINES_MAX
-        if len(lines) - 1 > lines_max:
-            found.append(f"{path}: {len(lines) - 1} lines, at most {lines_max}")
+        if len(lines) - 1 > FILE_LINES_MAX:
+            found.append(f"{path}: {len(lines) - 1} lines, at most {FILE_LINES_MAX}")
         for number, line in enumerate(lines, 1):
             if len(line) > LINE_LENGTH_MAX:
                 found.append(f"{path}:{number}: {len(line)} columns, at most {LINE_LENGTH_MAX}")
