@@ -24,6 +24,7 @@ struct driver {
     int fd;                    // -1: none
     bool is_broken;            // nothing can be sent any more; what came before is still received
     uint32_t turns;
+    uint64_t losses;   // connections, and attempts to connect: each is a notice
     int64_t turned_ns; // when acknowledgements were sent last
 };
 
@@ -63,6 +64,7 @@ static void driver_free(struct driver *driver)
 static void lose(struct weir *weir, int err, const char *text)
 {
     hang_up(weir->driver);
+    weir->driver->losses++;
     weir_disconnected(weir, err, text, weir_clock());
 }
 
@@ -246,7 +248,7 @@ static int turn(struct weir *weir, struct instant until)
 int weir_turn(struct weir *weir)
 {
     struct driver *driver = weir->driver;
-    int fd = driver->fd;
+    uint64_t losses = driver->losses;
     struct pollfd dialled = {.fd = driver->dialing.fd, .events = POLLOUT};
     if (dialled.fd >= 0 && poll(&dialled, 1, 0) > 0) {
         on_polled(weir);
@@ -257,8 +259,7 @@ int weir_turn(struct weir *weir)
     weir_tick(weir, weir_clock());
     check_dialing(weir);
     follow(weir);
-    bool is_lost = fd >= 0 && driver->fd != fd; // that is a notice, too
-    return has_come || is_lost ? 0 : WEIR_NOTHING;
+    return has_come || driver->losses > losses ? 0 : WEIR_NOTHING;
 }
 
 void weir_push(struct weir *weir)
