@@ -49,6 +49,12 @@ static void hear_request(struct heard *out, struct bytes message)
         ck_assert_uint_eq(request.attach.heartbeat_ms, 0);
     } else if (request.kind == REQUEST_CREDIT) {
         out->credit_bytes = request.credit.bytes;
+    } else if (request.kind == REQUEST_ACK) {
+        struct bytes rest = request.ack.ranges;
+        out->up_to = request.ack.up_to.counter;
+        if (rest.length > 0) {
+            ck_assert_int_eq(done_range_next(&rest, &out->range), 0);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 // that node. Both note what they hear. The replica is scripted; one for all tests of a program.
 #pragma once
 
+#include "proto/model/position.h"
 #include "proto/wire/message.h"
 #include "proto/wire/peer_wire.h"
 #include "server/node/cluster_state.h"
@@ -23,12 +24,14 @@ struct heard {
     bool is_senders; // FORWARD_END
     uint32_t inner;  // kind of the request or reply
     uint64_t id;
-    uint32_t code;         // ERROR
-    uint64_t credit_bytes; // ATTACH, CREDIT
-    bool create;           // ATTACH
-    uint64_t count;        // ACKED
-    size_t length;         // ASSIGNED
-    uint32_t which;        // of a mark, or why it ends
+    uint32_t code;           // ERROR
+    uint64_t credit_bytes;   // ATTACH, CREDIT
+    bool create;             // ATTACH
+    uint64_t up_to;          // ACK: its counter; 0: none
+    struct done_range range; // ACK: the first
+    uint64_t count;          // ACKED
+    size_t length;           // ASSIGNED
+    uint32_t which;          // of a mark, or why it ends
 };
 
 // What the client hears.

@@ -356,6 +356,54 @@ START_TEST(consumer_moves_here_when_the_link_ends)
 }
 END_TEST
 
+static uint64_t last_counter(void)
+{
+    const struct service *service = hand.fixture.nodes[0].service;
+    return version_vector_get(store_port_vector(service->port), 1);
+}
+
+static void client_acks_up_to(uint64_t counter)
+{
+    struct request ack = {.kind = REQUEST_ACK, .id = ACK_ID};
+    ack.ack.attachment = ATTACH_ID;
+    ack.ack.up_to = (struct event_id){.counter = counter, .actor = 1};
+    client_says(&ack);
+}
+
+START_TEST(up_to_names_one_event_alone_once_a_consumer_was_moved)
+{
+    uint8_t bytes[ACK_BYTES];
+    const struct request create = attach_request("s", true);
+    client_says(&create);
+    cluster_produce(&hand.fixture, 0, 5, 10);
+    hand_pass_ms(0);
+    uint64_t first = last_counter() - 4;
+    client_acks_up_to(first + 1); // not moved yet: it is two
+    ck_assert_uint_eq(hand_said_last()->count, 2);
+    hand_coordinates();
+    ck_assert_int_eq(hand_accepts(hand_heard_last()->channel), 0);
+    hand_pass_ms(0);
+    ck_assert_uint_eq(hand_said_last()->which, MARK_MOVED);
+    client_acks_up_to(first + 3);
+    ck_assert_uint_eq(hand_heard_last()->inner, REQUEST_ACK);
+    ck_assert_uint_eq(hand_heard_last()->up_to, 0);
+    ck_assert_uint_eq(hand_heard_last()->range.actor, 1);
+    ck_assert_uint_eq(hand_heard_last()->range.first, first + 3);
+    ck_assert_uint_eq(hand_heard_last()->range.last, first + 3);
+    hand_link_down(); // without an answer: it is said again here
+    ck_assert_uint_eq(hand_said_last()->kind, DELIVERY_ASSIGNED);
+    cluster_produce(&hand.fixture, 0, 2, 10);
+    hand_pass_ms(0);
+    uint64_t last = last_counter();
+    client_acks_up_to(last);
+    ck_assert_uint_eq(hand_said_last()->kind, REPLY_ACKED);
+    ck_assert_uint_eq(hand_said_last()->count, 1);
+    struct request rest = ack_request(first, last, bytes);
+    client_says(&rest);
+    ck_assert_uint_eq(hand_said_last()->count, 3); // the third, the fifth and the sixth
+}
+END_TEST
+
 START_TEST(refusal_of_the_first_attempt_is_the_clients)
 {
     hand_coordinates();
@@ -562,6 +610,7 @@ static void add(TCase *test_case)
     tcase_add_test(test_case, consumer_is_forwarded_with_all_it_says);
     tcase_add_test(test_case, one_that_stops_waits_for_its_acknowledgements);
     tcase_add_test(test_case, consumer_moves_here_when_the_link_ends);
+    tcase_add_test(test_case, up_to_names_one_event_alone_once_a_consumer_was_moved);
     tcase_add_test(test_case, refusal_of_the_first_attempt_is_the_clients);
     tcase_add_test(test_case, one_that_has_begun_is_attached_again_for_a_while);
     tcase_add_test(test_case, events_that_are_none_end_the_link_and_move_the_consumer);
