@@ -418,9 +418,7 @@ static void on_woken(struct exec *exec)
         if (!*place) {
             continue; // it has ended in this very round
         }
-        if (tags[i] % JOB_TAGS == JOB_TAG_INPUT) {
-            job_feed(*place, &exec->member.wakes);
-        } else if (tags[i] % JOB_TAGS == JOB_TAG_SAID) {
+        if (tags[i] % JOB_TAGS == JOB_TAG_SAID) {
             job_listen(*place, &exec->member.wakes);
         } else {
             on_ended(exec, place);

@@ -1,6 +1,7 @@
 // The process is watched by a descriptor, so that no signal handler is needed and none is missed.
 // It leads a group, so that a signal reaches all that it has started, and none comes twice from a
-// terminal.
+// terminal. Its input is a file in memory, which is complete before it starts: whoever runs it may
+// die at any moment, and no command takes a part of an event, or none, for the whole.
 
 #include "client-cli/job.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,7 +33,6 @@ struct job *job_new(const struct weir_event *event, uint64_t tag)
     job->id = event->id;
     job->attempt = event->attempt > 0 ? event->attempt : 1;
     job->pid_fd = -1;
-    job->input_fd = -1;
     job->said_fd = -1;
     job->deadline = INSTANT_NEVER;
     if (buffer_append(&job->data, bytes_of(event->data.data, event->data.length)) != 0) {
@@ -63,37 +64,74 @@ static void close_watched(struct wakes *wakes, int *fd)
     }
 }
 
-struct pipes {
-    int input[2]; // the command reads from the first
-    int said[2];
+// What the command has of us.
+struct ends {
+    int input;
+    int said[2]; // it writes to the second
 };
 
-static void close_pair(int pair[2])
+static void close_end(int *fd)
 {
-    for (int i = 0; i < 2; i++) {
-        if (pair[i] >= 0) {
-            close(pair[i]);
-            pair[i] = -1;
-        }
+    if (*fd >= 0) {
+        close(*fd);
     }
+    *fd = -1;
 }
 
-static int open_pipes(struct pipes *pipes)
+static void close_ends(struct ends *ends)
 {
-    *pipes = (struct pipes){.input = {-1, -1}, .said = {-1, -1}};
-    if (pipe2(pipes->input, O_CLOEXEC) < 0 || pipe2(pipes->said, O_CLOEXEC) < 0 ||
-        fcntl(pipes->input[1], F_SETFL, O_NONBLOCK) < 0 ||
-        fcntl(pipes->said[0], F_SETFL, O_NONBLOCK) < 0) {
+    close_end(&ends->input);
+    close_end(&ends->said[0]);
+    close_end(&ends->said[1]);
+}
+
+static int write_all(int fd, struct bytes data)
+{
+    while (data.length > 0) {
+        ssize_t written = write(fd, data.data, data.length);
+        if (written < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (written > 0) {
+            data = bytes_of(data.data + written, data.length - (size_t)written);
+        }
+    }
+    return 0;
+}
+
+// Read from its beginning, and changed by nobody. Negative: see errno.
+static int open_input(struct bytes data)
+{
+    int fd = memfd_create("event", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) {
+        return -1;
+    }
+    int error = write_all(fd, data);
+    if (error == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0) {
+        return fd;
+    }
+    error = error ? error : errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static int open_ends(const struct job *job, struct ends *ends)
+{
+    *ends = (struct ends){.input = -1, .said = {-1, -1}};
+    ends->input = open_input(buffer_bytes(&job->data));
+    if (ends->input < 0 || pipe2(ends->said, O_CLOEXEC) < 0 ||
+        fcntl(ends->said[0], F_SETFL, O_NONBLOCK) < 0) {
         int error = errno;
-        close_pair(pipes->input);
-        close_pair(pipes->said);
+        close_ends(ends);
         return error;
     }
     return 0;
 }
 
 // In a group of its own, with the signals as a program expects them.
-static int spawn(struct job *job, const struct pipes *pipes, char *const *argv)
+static int spawn(struct job *job, const struct ends *ends, char *const *argv)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -111,9 +149,9 @@ static int spawn(struct job *job, const struct pipes *pipes, char *const *argv)
         posix_spawn_file_actions_destroy(&actions);
         return error;
     }
-    error = posix_spawn_file_actions_adddup2(&actions, pipes->input[0], STDIN_FILENO);
+    error = posix_spawn_file_actions_adddup2(&actions, ends->input, STDIN_FILENO);
     error =
-        error ? error : posix_spawn_file_actions_adddup2(&actions, pipes->said[1], STDERR_FILENO);
+        error ? error : posix_spawn_file_actions_adddup2(&actions, ends->said[1], STDERR_FILENO);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &defaults);
     (void)posix_spawnattr_setpgroup(&attributes, 0);
@@ -133,56 +171,36 @@ static int give_up(struct job *job, struct wakes *wakes, int error)
     (void)waitpid(job->pid, NULL, 0);
     job->pid = 0;
     close_watched(wakes, &job->pid_fd);
-    close_watched(wakes, &job->input_fd);
     close_watched(wakes, &job->said_fd);
     return error ? error : EIO;
 }
 
 int job_start(struct job *job, struct wakes *wakes, char *const *argv, uint64_t timeout_ms)
 {
-    struct pipes pipes;
-    int error = open_pipes(&pipes);
+    struct ends ends;
+    int error = open_ends(job, &ends);
     if (error != 0) {
         return error;
     }
-    error = spawn(job, &pipes, argv);
+    error = spawn(job, &ends, argv);
     if (error != 0) {
         job->pid = 0;
-        close_pair(pipes.input);
-        close_pair(pipes.said);
+        close_ends(&ends);
         return error;
     }
-    close(pipes.input[0]);
-    close(pipes.said[1]);
-    job->input_fd = pipes.input[1];
-    job->said_fd = pipes.said[0];
+    close(ends.input);
+    close(ends.said[1]);
+    buffer_deinit(&job->data);
+    job->said_fd = ends.said[0];
     job->pid_fd = pidfd_open(job->pid, 0);
     if (job->pid_fd < 0 || wakes_add(wakes, job->pid_fd, false, job->tag + JOB_TAG_PROCESS) != 0 ||
-        wakes_add(wakes, job->input_fd, true, job->tag + JOB_TAG_INPUT) != 0 ||
         wakes_add(wakes, job->said_fd, false, job->tag + JOB_TAG_SAID) != 0) {
         return give_up(job, wakes, errno);
     }
     if (timeout_ms > 0) {
         job->deadline = instant_add(clock_now(), duration_ms((int64_t)timeout_ms));
     }
-    job_feed(job, wakes);
     return 0;
-}
-
-void job_feed(struct job *job, struct wakes *wakes)
-{
-    while (job->input_fd >= 0 && job->fed < job->data.length) {
-        ssize_t written =
-            write(job->input_fd, job->data.data + job->fed, job->data.length - job->fed);
-        if (written > 0) {
-            job->fed += (size_t)written;
-        } else if (errno == EAGAIN) {
-            return;
-        } else if (errno != EINTR) {
-            break; // it does not read; that is its business
-        }
-    }
-    close_watched(wakes, &job->input_fd);
 }
 
 // Keeps the last line that is not empty.
@@ -243,7 +261,6 @@ int job_take_status(struct job *job, struct wakes *wakes)
     job->pid = 0;
     job->deadline = INSTANT_NEVER;
     close_watched(wakes, &job->pid_fd);
-    close_watched(wakes, &job->input_fd);
     close_watched(wakes, &job->said_fd);
     return status;
 }

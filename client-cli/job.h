@@ -1,5 +1,4 @@
 // One command that `weir exec` runs for one event: its process, what it reads, what it says.
-// Whoever uses it ignores SIGPIPE.
 #pragma once
 
 #include <sys/types.h>
@@ -14,17 +13,15 @@ enum { JOB_REASON_LENGTH = 200, JOB_LINE_LENGTH = 120 };
 
 struct job {
     struct list_node node; // the caller's
-    uint64_t tag;          // of its process in the wakes; + 1 of its input, + 2 of what it says
+    uint64_t tag;          // of its process in the wakes; + 1 of what it says
     struct weir_id id;
     uint32_t attempt;
-    struct buffer data; // for its standard input
-    size_t fed;         // of it
+    struct buffer data; // for its standard input; empty once it is started
     char **environment; // NULL at the end; of command_environment_make
 
     pid_t pid; // of the process and its group; 0: none
     int pid_fd;
-    int input_fd; // -1: closed
-    int said_fd;
+    int said_fd; // -1: closed
     bool is_timed_out;
     struct instant deadline; // when it is told to end, and then ended
 
@@ -34,7 +31,7 @@ struct job {
 };
 
 // What a tag is a tag of.
-enum { JOB_TAG_PROCESS = 0, JOB_TAG_INPUT = 1, JOB_TAG_SAID = 2, JOB_TAGS = 4 };
+enum { JOB_TAG_PROCESS = 0, JOB_TAG_SAID = 1, JOB_TAGS = 2 };
 
 // A job for the event, with a copy of what is needed. `tag` is a multiple of JOB_TAGS and not 0.
 // NULL: no memory.
@@ -47,8 +44,7 @@ void job_free(struct job *job);
 // errno: ENOENT, EACCES, E2BIG, EAGAIN and others.
 int job_start(struct job *job, struct wakes *wakes, char *const *argv, uint64_t timeout_ms);
 
-// The process reads, or says something.
-void job_feed(struct job *job, struct wakes *wakes);
+// The process says something.
 void job_listen(struct job *job, struct wakes *wakes);
 
 // The deadline has come: tells the group to end, and ends it when told before.

@@ -1,11 +1,13 @@
 // Commands as they are run: what they read, what they say, how they end.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "client-cli/job.h"
 #include "tests/unit/check_main.h"
@@ -27,7 +29,6 @@ static int run(struct job *job, const char *script, uint64_t timeout_ms)
 {
     struct wakes wakes;
     char *const argv[] = {(char *)"sh", (char *)"-c", (char *)script, NULL};
-    (void)signal(SIGPIPE, SIG_IGN);
     ck_assert_int_eq(wakes_open(&wakes), 0);
     ck_assert_int_eq(job_start(job, &wakes, argv, timeout_ms), 0);
     for (;;) {
@@ -41,9 +42,7 @@ static int run(struct job *job, const char *script, uint64_t timeout_ms)
         }
         size_t count = wakes_take(&wakes, tags, 4);
         for (size_t i = 0; i < count; i++) {
-            if (tags[i] == JOB_TAGS + JOB_TAG_INPUT) {
-                job_feed(job, &wakes);
-            } else if (tags[i] == JOB_TAGS + JOB_TAG_SAID) {
+            if (tags[i] == JOB_TAGS + JOB_TAG_SAID) {
                 job_listen(job, &wakes);
             } else {
                 int status = job_take_status(job, &wakes);
@@ -85,6 +84,41 @@ START_TEST(a_command_need_not_read)
     struct job *job = new_job(data, length);
     int status = run(job, "exec <&-; echo 'not now' >&2; exit 3", 0);
     expect_reason(job, status, "exit status 3: not now");
+    free(data);
+}
+END_TEST
+
+// The command's output ends when it does, and nobody else has it.
+START_TEST(a_command_reads_all_of_the_data_of_one_who_has_died)
+{
+    size_t length = (size_t)3 << 20;
+    char *data = calloc(1, length);
+    ck_assert_ptr_nonnull(data);
+    struct job *job = new_job(data, length);
+    int output[2];
+    ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        char *const argv[] = {(char *)"wc", (char *)"-c", NULL};
+        struct wakes wakes;
+        bool is_ready = dup2(output[1], STDOUT_FILENO) >= 0 && wakes_open(&wakes) == 0;
+        _exit(is_ready && job_start(job, &wakes, argv, 0) == 0 ? 0 : 1);
+    }
+    int status;
+    char text[64];
+    size_t used = 0;
+    ssize_t count;
+    close(output[1]);
+    while ((count = read(output[0], text + used, sizeof text - 1 - used)) > 0) {
+        used += (size_t)count;
+    }
+    text[used] = '\0';
+    close(output[0]);
+    ck_assert_str_eq(text, "3145728\n");
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    job_free(job);
     free(data);
 }
 END_TEST
@@ -157,6 +191,7 @@ int main(void)
     Suite *suite = suite_create("client-cli/job");
     suite_add(suite, a_command_reads_all_of_the_data);
     suite_add(suite, a_command_need_not_read);
+    suite_add(suite, a_command_reads_all_of_the_data_of_one_who_has_died);
     suite_add(suite, the_reason_is_the_last_line_that_says_something);
     suite_add(suite, a_long_line_is_cut_between_characters);
     suite_add(suite, a_signal_has_a_name);
