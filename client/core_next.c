@@ -71,12 +71,18 @@ static int finish(struct core *core)
     return 0;
 }
 
+static bool is_assigned(const struct reply *reply)
+{
+    return reply->kind == DELIVERY_ASSIGNED || reply->kind == DELIVERY_ASSIGNED_CHUNKS;
+}
+
 static void hand_out_events(struct core *core, struct client_subscription *subscription,
                             struct notice *notice)
 {
     const struct reply *reply = &notice->reply;
-    struct bytes events = reply->kind == DELIVERY_ASSIGNED ? reply->assigned.slices : reply->events;
-    events_init(&core->events, events, reply->kind == DELIVERY_CHUNKS, &core->scratch,
+    bool is_chunks = reply->kind == DELIVERY_CHUNKS || reply->kind == DELIVERY_ASSIGNED_CHUNKS;
+    struct bytes events = is_assigned(reply) ? reply->assigned.slices : reply->events;
+    events_init(&core->events, events, is_chunks, &core->scratch,
                 subscription->is_attachment ? NULL : &subscription->cursor);
     incoming_pin(&core->incoming);
     core->has_events = true;
@@ -98,6 +104,7 @@ static bool fits(const struct client_subscription *subscription, uint32_t kind)
     case DELIVERY_SLICES:
         return subscription->is_subscribed && !subscription->is_attachment;
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         return subscription->is_subscribed && subscription->is_attachment;
     case DELIVERY_MARK:
         return subscription->is_subscribed;
@@ -267,7 +274,7 @@ static bool is_late(const struct core *core, const struct reply *reply)
 {
     return reply->id <= core->id_last &&
            (reply->kind == REPLY_ERROR || reply->kind == REPLY_ACKED ||
-            reply->kind == DELIVERY_ASSIGNED || reply->kind == DELIVERY_MARK);
+            reply->kind == DELIVERY_MARK || is_assigned(reply));
 }
 
 static int on_message(struct core *core, struct bytes message, struct notice *notice)
@@ -395,8 +402,8 @@ static bool is_urgent(struct core *core, const struct reply *reply)
         return true;
     }
     const struct client_subscription *subscription = core_subscription(core, reply->id);
-    bool is_delivery = reply->kind == DELIVERY_ASSIGNED ||
-                       (reply->kind == DELIVERY_MARK && reply->mark.kind != MARK_MOVED);
+    bool is_delivery =
+        is_assigned(reply) || (reply->kind == DELIVERY_MARK && reply->mark.kind != MARK_MOVED);
     return subscription && subscription->is_attachment && !is_delivery;
 }
 

@@ -19,11 +19,12 @@ enum reply_kind {
     REPLY_ATTACHED = 74,
     REPLY_ACKED = 75, // to ACK and NACK
     REPLY_SUBSCRIPTIONS = 76,
-    DELIVERY_CHUNKS = 80,   // of a subscription: whole chunks back to back
-    DELIVERY_SLICES = 81,   // of a subscription: slices back to back
-    DELIVERY_MARK = 82,     // of a subscription: see mark_kind
-    DELIVERY_END = 83,      // the subscription's last message
-    DELIVERY_ASSIGNED = 84, // to a consumer of a durable subscription: slices
+    DELIVERY_CHUNKS = 80,          // of a subscription: whole chunks back to back
+    DELIVERY_SLICES = 81,          // of a subscription: slices back to back
+    DELIVERY_MARK = 82,            // of a subscription: see mark_kind
+    DELIVERY_END = 83,             // the subscription's last message
+    DELIVERY_ASSIGNED = 84,        // to a consumer of a durable subscription: slices
+    DELIVERY_ASSIGNED_CHUNKS = 85, // the same: whole chunks back to back
 };
 
 // Errors on the wire: frozen numbers, never reused (docs/protocol.md).
@@ -171,7 +172,7 @@ struct reply {
         } subscriptions;
         struct {
             uint32_t attempt;    // 1: they come for the first time
-            struct bytes slices; //
+            struct bytes slices; // ASSIGNED_CHUNKS: chunks
         } assigned;
         struct {
             uint32_t code; // enum wire_error

@@ -30,7 +30,7 @@ int reply_encode(const struct reply *reply, struct buffer *out) MUST_CHECK;
 
 // The front of a frame whose message ends with `events_length` bytes of events that follow
 // separately (never copied): REQUEST_PRODUCE, REPLY_EVENTS, DELIVERY_CHUNKS, DELIVERY_SLICES,
-// DELIVERY_ASSIGNED.
+// DELIVERY_ASSIGNED, DELIVERY_ASSIGNED_CHUNKS.
 // The event views of the struct are ignored. Behind the events of a produce comes what
 // request_encode_tail appends: nothing, unless it waits for replicas. ERR_MEMORY leaves `out` as it
 // was.

@@ -112,7 +112,7 @@ static const char *describe(uint64_t kind, uint32_t *elements_out)
         [DELIVERY_MARK] = {"mark", 3},         [DELIVERY_END] = {"end", 3},
         [REPLY_CLUSTER] = {"cluster", 19},     [REPLY_ATTACHED] = {"attached", 5},
         [REPLY_ACKED] = {"acked", 2},          [REPLY_SUBSCRIPTIONS] = {"subscriptions", 4},
-        [DELIVERY_ASSIGNED] = {"assigned", 3},
+        [DELIVERY_ASSIGNED] = {"assigned", 3}, [DELIVERY_ASSIGNED_CHUNKS] = {"assigned chunks", 3},
     };
     if (kind >= sizeof KINDS / sizeof KINDS[0]) {
         return NULL;
@@ -161,8 +161,9 @@ static void unpack_elements(struct unpack *unpack, struct reply *reply)
         reply->subscriptions.consumers = (struct bytes){0};
         return;
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         reply->assigned.attempt = unpack_u32(unpack, "attempt");
-        reply->assigned.slices = unpack_bin(unpack, "slices");
+        reply->assigned.slices = unpack_bin(unpack, "events");
         return;
     case REPLY_ERROR:
         reply->error.code = unpack_u32(unpack, "code");

@@ -110,7 +110,7 @@ static void pack_attached(struct pack *pack, const struct reply_attached *attach
 static void pack_events_head(struct pack *pack, const struct reply *reply, size_t events_length,
                              struct buffer *out)
 {
-    bool is_assigned = reply->kind == DELIVERY_ASSIGNED;
+    bool is_assigned = reply->kind == DELIVERY_ASSIGNED || reply->kind == DELIVERY_ASSIGNED_CHUNKS;
     pack_front(pack, reply, is_assigned ? 2 : 1, out);
     if (is_assigned) {
         pack_uint(pack, reply->assigned.attempt);
@@ -153,6 +153,7 @@ static void pack_small(struct pack *pack, const struct reply *reply, struct buff
     case DELIVERY_CHUNKS:
     case DELIVERY_SLICES:
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         break;
     }
     assert(!"a kind of reply");
@@ -203,6 +204,7 @@ int reply_encode(const struct reply *reply, struct buffer *out)
         }
         break;
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         pack_events_head(&pack, reply, reply->assigned.slices.length, out);
         pack_raw(&pack, reply->assigned.slices);
         break;
@@ -221,7 +223,8 @@ int reply_encode(const struct reply *reply, struct buffer *out)
 int reply_encode_head(const struct reply *reply, size_t events_length, struct buffer *out)
 {
     assert(reply->kind == REPLY_EVENTS || reply->kind == DELIVERY_CHUNKS ||
-           reply->kind == DELIVERY_SLICES || reply->kind == DELIVERY_ASSIGNED);
+           reply->kind == DELIVERY_SLICES || reply->kind == DELIVERY_ASSIGNED ||
+           reply->kind == DELIVERY_ASSIGNED_CHUNKS);
     struct pack pack;
     pack_events_head(&pack, reply, events_length, out);
     return envelope_finish(&pack, events_length);

@@ -115,6 +115,7 @@ static size_t views_length(const struct reply *reply)
     case DELIVERY_MARK:
     case DELIVERY_END:
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         break;
     }
     return 0;
@@ -123,7 +124,8 @@ static size_t views_length(const struct reply *reply)
 static bool has_events(const struct reply *reply)
 {
     return reply->kind == REPLY_EVENTS || reply->kind == DELIVERY_CHUNKS ||
-           reply->kind == DELIVERY_SLICES || reply->kind == DELIVERY_ASSIGNED;
+           reply->kind == DELIVERY_SLICES || reply->kind == DELIVERY_ASSIGNED ||
+           reply->kind == DELIVERY_ASSIGNED_CHUNKS;
 }
 
 static int send_item(struct native *native, const struct session_item *item)

@@ -86,6 +86,7 @@ static void answer_release(struct answer *answer)
     case DELIVERY_END:
     case REPLY_ATTACHED:
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         break;
     }
     *answer = (struct answer){0};
@@ -469,6 +470,7 @@ static void fill_head(struct session *session, struct session_item *item)
     case DELIVERY_END:
     case REPLY_ATTACHED:
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         return;
     }
 }

@@ -194,6 +194,19 @@ void cluster_assigned(struct scripted_cluster *cluster, uint64_t id, uint32_t at
     buffer_deinit(&events);
 }
 
+void cluster_assigned_chunk(struct scripted_cluster *cluster, uint64_t id, uint32_t attempt,
+                            uint16_t actor, uint64_t first, uint16_t count)
+{
+    struct buffer events = {0};
+    append_sample_chunk(&events, actor, first, count, true);
+    cluster_reply(cluster, &(struct reply){
+                               .kind = DELIVERY_ASSIGNED_CHUNKS,
+                               .id = id,
+                               .assigned = {.attempt = attempt, .slices = buffer_bytes(&events)},
+                           });
+    buffer_deinit(&events);
+}
+
 void cluster_acked(struct scripted_cluster *cluster, uint64_t id, uint64_t count)
 {
     cluster_reply(cluster, &(struct reply){

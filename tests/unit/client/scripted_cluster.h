@@ -47,6 +47,8 @@ void cluster_chunk(struct scripted_cluster *cluster, uint64_t id, uint16_t actor
 void cluster_attached(struct scripted_cluster *cluster, uint64_t id, uint64_t generation);
 void cluster_assigned(struct scripted_cluster *cluster, uint64_t id, uint32_t attempt,
                       uint16_t actor, uint64_t first, uint16_t count);
+void cluster_assigned_chunk(struct scripted_cluster *cluster, uint64_t id, uint32_t attempt,
+                            uint16_t actor, uint64_t first, uint16_t count);
 void cluster_acked(struct scripted_cluster *cluster, uint64_t id, uint64_t count);
 
 // The client's next notice.

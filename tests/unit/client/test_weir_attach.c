@@ -249,6 +249,23 @@ START_TEST(events_come_with_their_attempt_and_credit_returns_as_they_are_taken)
 }
 END_TEST
 
+START_TEST(whole_chunks_are_read_as_slices_are)
+{
+    struct worker worker;
+    worker_init(&worker, NULL);
+    cluster_assigned_chunk(&worker.cluster, worker.id, 2, 1, 40, 3);
+    cluster_assigned(&worker.cluster, worker.id, 1, 1, 43, 1);
+    for (uint64_t i = 0; i < 4; i++) {
+        const struct weir_notice *notice = cluster_expect(&worker.cluster, WEIR_NOTICE_EVENT);
+        ck_assert_uint_eq(notice->event->id.counter, 40 + i);
+        ck_assert_uint_eq(notice->event->attempt, i < 3 ? 2 : 1);
+        worker_ack(&worker, 1, 40 + i);
+    }
+    worker_expect_ack(&worker, "1:40-43");
+    worker_deinit(&worker);
+}
+END_TEST
+
 START_TEST(a_long_run_is_one_range_and_what_lies_between_is_not_acknowledged)
 {
     struct weir_attach_options options = {.size = sizeof options, .in_flight = 16384};
@@ -737,6 +754,7 @@ int main(void)
     suite_add(suite, all_that_a_node_offers_can_be_asked_for);
     suite_add(suite, what_cannot_be_asked_for_is_refused_with_a_reason);
     suite_add(suite, events_come_with_their_attempt_and_credit_returns_as_they_are_taken);
+    suite_add(suite, whole_chunks_are_read_as_slices_are);
     suite_add(suite, a_long_run_is_one_range_and_what_lies_between_is_not_acknowledged);
     suite_add(suite, up_to_is_what_was_handed_out_and_not_said_before);
     suite_add(suite, what_has_no_answer_is_said_again_to_the_next_node);

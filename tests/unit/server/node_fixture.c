@@ -314,6 +314,7 @@ static void record_stream(struct stream *stream, const struct session_item *item
     case REPLY_ACKED:
     case REPLY_SUBSCRIPTIONS:
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         break;
     }
     ck_abort_msg("a reply of kind %u to a subscription", head->kind);

@@ -314,6 +314,7 @@ void assert_same_reply(const struct reply *a, const struct reply *b)
         assert_same_bytes(a->subscriptions.consumers, b->subscriptions.consumers);
         return;
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         ck_assert_uint_eq(a->assigned.attempt, b->assigned.attempt);
         assert_same_bytes(a->assigned.slices, b->assigned.slices);
         return;

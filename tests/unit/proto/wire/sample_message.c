@@ -20,10 +20,12 @@ const enum request_kind REQUEST_KINDS[] = {
 const size_t REQUEST_KINDS_COUNT = sizeof REQUEST_KINDS / sizeof REQUEST_KINDS[0];
 
 const enum reply_kind REPLY_KINDS[] = {
-    REPLY_HELLO,         REPLY_PONG,        REPLY_PRODUCED, REPLY_SUBSCRIBED, REPLY_EVENTS,
-    REPLY_NAMESPACES,    REPLY_STATUS,      REPLY_ERROR,    DELIVERY_CHUNKS,  DELIVERY_SLICES,
-    DELIVERY_MARK,       DELIVERY_END,      REPLY_CLUSTER,  REPLY_ATTACHED,   REPLY_ACKED,
-    REPLY_SUBSCRIPTIONS, DELIVERY_ASSIGNED,
+    REPLY_HELLO,         REPLY_PONG,        REPLY_PRODUCED,
+    REPLY_SUBSCRIBED,    REPLY_EVENTS,      REPLY_NAMESPACES,
+    REPLY_STATUS,        REPLY_ERROR,       DELIVERY_CHUNKS,
+    DELIVERY_SLICES,     DELIVERY_MARK,     DELIVERY_END,
+    REPLY_CLUSTER,       REPLY_ATTACHED,    REPLY_ACKED,
+    REPLY_SUBSCRIPTIONS, DELIVERY_ASSIGNED, DELIVERY_ASSIGNED_CHUNKS,
 };
 const size_t REPLY_KINDS_COUNT = sizeof REPLY_KINDS / sizeof REPLY_KINDS[0];
 
@@ -412,6 +414,7 @@ void sample_reply(struct sample *sample, enum reply_kind kind, struct reply *rep
         reply_out->subscriptions.consumers = bytes_up_to(sample, 1000);
         return;
     case DELIVERY_ASSIGNED:
+    case DELIVERY_ASSIGNED_CHUNKS:
         reply_out->assigned.attempt = number32(sample);
         reply_out->assigned.slices = bytes_up_to(sample, 65536);
         return;

@@ -140,7 +140,7 @@ static void check_chunks(struct bytes vector, struct bytes chunks)
         ck_assert_int_eq(chunk_validate(chunk, EVENT_DATA_BYTES_DEFAULT, &scratch, NULL), 0);
         ck_assert_uint_eq(header.timestamp_ms, EXPECTED_TIMESTAMP_MS);
         ck_assert_uint_eq(header.open, 0);
-        ck_assert_int_eq(header.encoding, text_is(vector, "chunks") ? CHUNK_PLAIN : CHUNK_LZ4);
+        ck_assert_int_eq(header.encoding, text_is(vector, "chunks-lz4") ? CHUNK_LZ4 : CHUNK_PLAIN);
         ck_assert_int_eq(chunk_body(&header, chunk, &scratch, &body), 0);
         for (uint16_t i = 0; i < header.count; i++) {
             struct event_id id = {.counter = header.first + i, .actor = header.actor};
@@ -280,6 +280,9 @@ static void check_reply(const struct expected_reply *expected, struct bytes fram
         reply.cluster_status.members = decoded.cluster_status.members;
     } else if (reply.kind == DELIVERY_ASSIGNED) {
         check_slices(bytes_of_text(expected->name), decoded.assigned.slices);
+        reply.assigned.slices = decoded.assigned.slices;
+    } else if (reply.kind == DELIVERY_ASSIGNED_CHUNKS) {
+        check_chunks(bytes_of_text(expected->name), decoded.assigned.slices);
         reply.assigned.slices = decoded.assigned.slices;
     } else if (reply.kind == REPLY_SUBSCRIPTIONS) {
         if (decoded.subscriptions.consumers.length > 0) {
