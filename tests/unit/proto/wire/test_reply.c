@@ -200,7 +200,7 @@ START_TEST(unknown_kinds_are_told_with_their_id)
 {
     static const char *UNKNOWN[] = {
         "92 01 07", "92 00 07",         "92 40 07",   "93 4d 07 c0",
-        "92 4f 07", "94 55 07 a161 80", "92 cc80 07", "92 cf ffffffffffffffff 07",
+        "92 4f 07", "94 56 07 a161 80", "92 cc80 07", "92 cf ffffffffffffffff 07",
     };
     for (size_t i = 0; i < sizeof UNKNOWN / sizeof UNKNOWN[0]; i++) {
         struct buffer bytes = {0};
