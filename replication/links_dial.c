@@ -198,9 +198,11 @@ static bool is_wanted(const struct replica *replica, const struct target *target
     if (uuid_is_zero(&target->node)) {
         return true;
     }
+    if (has_link(replica, &target->node) || is_on_its_way(replica, &target->node)) {
+        return false;
+    }
     const struct member *member = membership_of_node(&replica->members, &target->node);
-    return !(member && member->is_retired) && !has_link(replica, &target->node) &&
-           !is_on_its_way(replica, &target->node);
+    return !(member && member->is_retired);
 }
 
 static void dial(struct replica *replica, struct target *target)
@@ -314,12 +316,14 @@ struct instant links_dial_deadline(const struct replica *replica)
         return INSTANT_NEVER;
     }
     struct instant due = random_due(replica);
-    for (uint32_t i = 0; needs_configured(replica) && i < replica->config.peers_count; i++) {
+    uint32_t configured = needs_configured(replica) ? replica->config.peers_count : 0;
+    for (uint32_t i = 0; i < configured; i++) {
         if (is_wanted(replica, &state->configured[i])) {
             due = instant_earlier(due, state->configured[i].next);
         }
     }
-    for (uint32_t i = 0; !is_large(replica) && i < state->members_count; i++) {
+    uint32_t members = is_large(replica) ? 0 : state->members_count;
+    for (uint32_t i = 0; i < members; i++) {
         if (is_wanted(replica, &state->members[i])) {
             due = instant_earlier(due, state->members[i].next);
         }

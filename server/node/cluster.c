@@ -127,6 +127,7 @@ int cluster_tell(struct cluster *cluster, struct replica_event *event)
     cluster->is_stepping = true;
     event->now = cluster->service->now;
     int err = replica_step(cluster->replica, event, cluster->actions);
+    cluster->due = replica_deadline(cluster->replica); // asked for more often than it changes
     if (err == 0) {
         cluster_do(cluster, cluster->actions);
     }
@@ -252,8 +253,7 @@ static void timer_expired(struct timer *timer)
 static void arm(struct cluster *cluster)
 {
     struct instant now = cluster->service->now;
-    struct instant due =
-        instant_earlier(replica_deadline(cluster->replica), cluster_repair_deadline(cluster));
+    struct instant due = instant_earlier(cluster->due, cluster_repair_deadline(cluster));
     due = instant_earlier(due, cluster->retry_at);
     due = cluster->reissue.is_running ? instant_earlier(due, cluster->reissue.retry_at) : due;
     if (due.ns == INSTANT_NEVER.ns) {
@@ -291,7 +291,7 @@ void cluster_nudge(struct node *node)
 static void tick(struct cluster *cluster)
 {
     for (int i = 0; i < STEPS_PER_TURN_MAX && !cluster->is_over &&
-                    instant_reached(replica_deadline(cluster->replica), cluster->service->now);
+                    instant_reached(cluster->due, cluster->service->now);
          i++) {
         struct replica_event event = {.kind = REPLICA_TICK};
         if (cluster_tell(cluster, &event)) {
@@ -395,6 +395,7 @@ static struct cluster *cluster_make(struct service *service, const struct cluste
     cluster->config = *config;
     cluster->config.peers = NULL;
     cluster->retry_at = INSTANT_NEVER;
+    cluster->due = INSTANT_NEVER;
     cluster->timer.expired = timer_expired;
     cluster->repair.next_at = service->now;
     cluster->are_ends_stale = true;

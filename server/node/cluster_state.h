@@ -89,6 +89,7 @@ struct cluster {
     struct cluster_config config; // `secret` points to the copy below, peers to nowhere
     struct buffer secret;
     struct replica *replica;
+    struct instant due;              // of the replica, since its last step
     struct replica_actions *actions; // of the last step
     struct timer timer;
     bool is_stepping; // in the replica, or doing what it decided
