@@ -17,6 +17,7 @@ struct redelivery {
     bool is_reading;
     bool is_read;    // and waits for those before it
     bool is_dropped; // its group is gone
+    bool is_behind;  // one of its key before it was given back, and so is this
     consumer_id consumer;
     uint32_t attempt;
     struct group_run run;
@@ -141,6 +142,23 @@ static void redelivery_free(struct redelivery *redelivery)
     free(redelivery);
 }
 
+// With a key, what follows it to this consumer would go out before it.
+static void take_back_in_order(struct redelivery *failed)
+{
+    struct hosting *hosting = failed->hosting;
+    take_back(hosting, failed->consumer, &failed->run);
+    for (struct list_node *link = failed->link.next;
+         hosting->definition.key != GROUP_KEY_NONE && link != &hosting->redeliveries;
+         link = link->next) {
+        struct redelivery *later = container_of(link, struct redelivery, link);
+        if (later->consumer == failed->consumer && later->run.key == failed->run.key &&
+            !later->is_behind) {
+            later->is_behind = true;
+            take_back(hosting, later->consumer, &later->run);
+        }
+    }
+}
+
 static void redelivered(struct redelivery *redelivery)
 {
     struct hosting *hosting = redelivery->hosting;
@@ -150,6 +168,9 @@ static void redelivered(struct redelivery *redelivery)
         return; // it comes again elsewhere: the group knows that it is gone
     }
     attachment->redeliveries--;
+    if (redelivery->is_behind) {
+        return;
+    }
     if (redelivery->block) {
         deliver_piece(hosting, attachment, block_ref(redelivery->block), redelivery->offset,
                       redelivery->length, redelivery->attempt);
@@ -161,7 +182,7 @@ static void redelivered(struct redelivery *redelivery)
         return;
     }
     if (redelivery->read.result != 0 || !block || block->events != redelivery->run.count) {
-        take_back(hosting, redelivery->consumer, &redelivery->run);
+        take_back_in_order(redelivery);
         return;
     }
     deliver_piece(hosting, attachment, block_ref(block), 0, block->length, redelivery->attempt);

@@ -5,12 +5,18 @@
 
 static struct cluster_fixture fixture;
 
-static void open_group(void)
+static void open_group_with(enum group_key_kind key)
 {
     struct subscription_definition definition;
     definition_begin(&definition);
+    definition.key = key;
     groups_open(&fixture);
     create(&fixture, &definition);
+}
+
+static void open_group(void)
+{
+    open_group_with(GROUP_KEY_NONE);
 }
 
 START_TEST(what_the_reader_has_brought_waits_behind_what_is_read_again)
@@ -28,6 +34,31 @@ START_TEST(what_the_reader_has_brought_waits_behind_what_is_read_again)
     ck_assert_uint_eq(taker.events[3].attempt, 2);
     ck_assert_uint_eq(taker.events[4].id.counter, taker.events[2].id.counter + 1);
     ck_assert_uint_eq(taker.events[4].attempt, 1);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(nothing_of_a_key_overtakes_what_cannot_be_read)
+{
+    struct taker taker;
+    open_group_with(GROUP_KEY_NAMESPACE);
+    produce(&fixture, 3);
+    produce(&fixture, 3); // in a chunk of their own
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 6);
+    rot(&fixture, taker.events[0].id);
+    taker_nack(&taker, 1, 0, "no");
+    taker_nack(&taker, 4, 0, "no");
+    cluster_pass_ms(&fixture, 3500);
+    ck_assert_uint_eq(taker.count, 6);
+    rot(&fixture, taker.events[0].id);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_eq(taker.count, 8);
+    ck_assert_uint_eq(taker.events[6].id.counter, taker.events[1].id.counter);
+    ck_assert_uint_eq(taker.events[6].attempt, 2);
+    ck_assert_uint_eq(taker.events[7].id.counter, taker.events[4].id.counter);
+    ck_assert_uint_eq(taker.events[7].attempt, 2);
     taker_deinit(&taker);
     groups_close(&fixture);
 }
@@ -59,6 +90,7 @@ int main(void)
 {
     Suite *suite = suite_create("group_order");
     suite_add(suite, what_the_reader_has_brought_waits_behind_what_is_read_again);
+    suite_add(suite, nothing_of_a_key_overtakes_what_cannot_be_read);
     suite_add(suite, a_group_goes_on_in_front_of_an_event_that_follows_a_gap);
     return check_main(suite);
 }
