@@ -648,3 +648,8 @@ void group_consumer_settle(struct group_consumer *consumer)
         act_in(consumer, 100);
     }
 }
+
+uint64_t group_consumer_attachment(const struct group_consumer *consumer)
+{
+    return consumer->is_attached ? consumer->attachment : 0;
+}

@@ -12,3 +12,6 @@ void group_consumer_start(struct group_consumer *consumer);
 void group_consumer_leave(struct group_consumer *consumer, unsigned machine);
 // From now on it stays where it is, and acknowledges everything.
 void group_consumer_settle(struct group_consumer *consumer);
+
+// The number of its attachment; 0: it is not attached.
+uint64_t group_consumer_attachment(const struct group_consumer *consumer);

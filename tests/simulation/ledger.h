@@ -25,15 +25,17 @@ enum {
 
 // One event of the log, as far as this subscription's consumers have seen it.
 struct ledger_item {
-    int64_t counts_until_ns; // an acknowledgement of it may have counted up to then; 0: none
-    int64_t given_ns;        // last
-    int64_t parked_ns;       // when its copy was ledger; 0: it is not parked
-    int64_t acked_ns;        // when one was answered that counted for certain; 0: none was
-    int64_t nacked_ns;       // when it was refused last; 0: never
-    uint64_t acked_epoch;    // by whom; 0: nobody, or it is not certain
-    uint64_t acked_for;      // the attachment
-    uint64_t epoch;          // of who handed it out last; 0: nobody, or nobody knows
-    uint64_t attachment;     // of who got it last
+    int64_t counts_until_ns;  // an acknowledgement of it may have counted up to then; 0: none
+    int64_t given_ns;         // last
+    int64_t parked_ns;        // when its copy was ledger; 0: it is not parked
+    int64_t acked_ns;         // when one was answered that counted for certain; 0: none was
+    int64_t nacked_ns;        // when it was refused last; 0: never
+    uint64_t acked_epoch;     // by whom; 0: nobody, or it is not certain
+    uint64_t acked_for;       // the attachment
+    uint64_t epoch;           // of who handed it out last; 0: nobody, or nobody knows
+    int64_t overtaken_ns;     // when another of its key was given to somebody else before it
+    uint64_t overtaken_epoch; // by whom; 0: nobody
+    uint64_t attachment;      // of who got it last
     uint32_t attempt;
     uint32_t place;   // in `open`, from 1; 0: it is not
     uint16_t unknown; // acknowledgements that are not answered

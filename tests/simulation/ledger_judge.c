@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tests/simulation/group_consumer.h"
 #include "tests/simulation/ledger.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
@@ -171,6 +172,16 @@ bool ledger_may_be_refused(const struct ledger_item *item)
     return item->nacked_ns > 0 && item->nacked_ns + GRACE_NS > item->given_ns;
 }
 
+// Attempts may have been made of which its consumers know nothing: what a link had taken that died,
+// or a connection. It was parked then, or comes again.
+static bool may_have_gone_unseen(const struct ledger *ledger, const struct ledger_item *item)
+{
+    const struct group_consumer *holder = ledger->consumers[item->holder];
+    return ledger->definition.attempts > 0 &&
+           (item->nacked_ns > item->given_ns || now_of(ledger) > item->given_ns + GRACE_NS ||
+            group_consumer_attachment(holder) != item->attachment);
+}
+
 // Of one key nothing is handed out for the first time to one consumer while another has something
 // of it, or something of it is to come again; but for what was done at another coordinator.
 static void judge_owner(struct ledger *ledger, const struct ledger_delivery *delivery,
@@ -182,12 +193,17 @@ static void judge_owner(struct ledger *ledger, const struct ledger_delivery *del
     const struct ledger_record *generation =
         ledger_generation(ledger, delivery->coordinator, INT64_MAX);
     for (uint32_t i = 0; i < ledger->open_count; i++) {
-        const struct ledger_item *other = ledger_item(ledger, ledger->open[i]);
+        struct ledger_item *other = ledger_item(ledger, ledger->open[i]);
         bool may_be_parked = attempts > 0 && other->attempt >= attempts;
         if (other != item && other->given_ns <= until_ns && !may_be_parked &&
             other->key == item->key && other->epoch == epoch &&
             other->attachment != delivery->attachment && !ledger_may_be_done(other) &&
             (!generation || other->counts_until_ns < generation->at_ns)) {
+            if (may_have_gone_unseen(ledger, other)) {
+                other->overtaken_epoch = epoch;
+                other->overtaken_ns = now_of(ledger);
+                continue;
+            }
             struct event_id id = ledger_id(ledger, ledger->open[i]);
             char what[160];
             snprintf(what, sizeof what,
@@ -199,6 +215,24 @@ static void judge_owner(struct ledger *ledger, const struct ledger_delivery *del
             return;
         }
     }
+}
+
+// What was overtaken is parked, and does not come again.
+static void judge_overtaken(struct ledger *ledger, const struct ledger_delivery *delivery,
+                            struct ledger_item *item, uint64_t epoch)
+{
+    bool is_forwarded = delivery->coordinator != delivery->machine;
+    int64_t since_ns = item->overtaken_ns;
+    if (epoch != 0 && item->overtaken_epoch == epoch &&
+        now_of(ledger) > since_ns + (is_forwarded ? FORWARDED_NS : 0) &&
+        !ledger_is_disturbed(ledger->world, delivery->machine, since_ns)) {
+        char what[120];
+        snprintf(what, sizeof what,
+                 "when one of the same key was given to another consumer at %.6f s before it",
+                 (double)since_ns / 1e9);
+        complain(ledger, delivery, "key", what);
+    }
+    item->overtaken_epoch = 0;
 }
 
 static void judge_order(struct ledger *ledger, const struct ledger_delivery *delivery,
@@ -267,6 +301,7 @@ bool ledger_give(struct ledger *ledger, const struct ledger_delivery *delivery,
     bool is_outdated = epoch != 0 && item->epoch == epoch && delivery->attempt <= item->attempt;
     if (!is_outdated) {
         judge_again(ledger, delivery, item, epoch);
+        judge_overtaken(ledger, delivery, item, epoch);
         if (ledger->definition.key != GROUP_KEY_NONE && delivery->attempt == 1 && epoch != 0) {
             judge_owner(ledger, delivery, item, epoch);
             judge_order(ledger, delivery, item, epoch);
