@@ -184,6 +184,9 @@ struct peer_forward {
 struct peer_forward_end {
     uint64_t channel;
     bool is_senders; // of the side that sends this; else of the other
+    // Of the sender: ranges of ids, as those of a NACK, that were assigned on it and did not go to
+    // the client. They are checked where they are read.
+    struct bytes untaken;
 };
 
 enum peer_refusal {

@@ -167,6 +167,7 @@ struct request_attach {
     uint64_t credit_bytes; // first window; 0: the default
     uint32_t heartbeat_ms; // 0: none
     bool create;           // make it from what follows, unless it is there
+    struct bytes client;   // of one that is forwarded: who it is, for people; else passed over
     struct request_start start;
     struct subscription_definition definition; // to be checked: subscription_definition_check
 };

@@ -310,6 +310,7 @@ static void unpack_elements(struct unpack *unpack, uint64_t id, struct peer_scra
     case PEER_FORWARD_END:
         message->forward_end.channel = id;
         message->forward_end.is_senders = unpack_bool(unpack, "whose channel it is");
+        message->forward_end.untaken = bytes_of(NULL, 0);
         return;
     }
 }
@@ -356,5 +357,9 @@ int peer_decode(struct bytes message, struct peer_scratch *scratch, struct peer_
     uint32_t elements = KINDS[envelope.kind - PEER_HELLO].elements;
     envelope_require(&envelope, elements);
     unpack_elements(&envelope.unpack, envelope.id, scratch, out);
+    if (out->kind == PEER_FORWARD_END && !envelope.unpack.err && envelope.elements > elements) {
+        out->forward_end.untaken = unpack_bin(&envelope.unpack, "what was not taken");
+        elements++;
+    }
     return envelope_close(&envelope, elements, KINDS[envelope.kind - PEER_HELLO].name, reason);
 }

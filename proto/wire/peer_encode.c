@@ -164,6 +164,9 @@ static void pack_elements(struct pack *pack, const struct peer_message *message)
         return;
     case PEER_FORWARD_END:
         pack_bool(pack, message->forward_end.is_senders);
+        if (message->forward_end.untaken.length > 0) {
+            pack_bin(pack, message->forward_end.untaken);
+        }
         return;
     }
     assert(!"a kind of message between members");
@@ -233,7 +236,9 @@ static uint64_t id_of(const struct peer_message *message)
 int peer_encode(const struct peer_message *message, struct buffer *out)
 {
     struct pack pack;
-    envelope_pack(&pack, out, 2 + elements_of(message->kind), message->kind, id_of(message));
+    bool has_untaken = message->kind == PEER_FORWARD_END && message->forward_end.untaken.length > 0;
+    uint32_t elements = elements_of(message->kind) + has_untaken;
+    envelope_pack(&pack, out, 2 + elements, message->kind, id_of(message));
     pack_elements(&pack, message);
     return envelope_finish(&pack, 0);
 }

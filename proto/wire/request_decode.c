@@ -449,6 +449,7 @@ static void unpack_attach(struct unpack *unpack, struct request_attach *attach)
     attach->credit_bytes = 0;
     attach->heartbeat_ms = 0;
     attach->create = false;
+    attach->client = bytes_of(NULL, 0);
     unpack_durable_options(unpack, attach, &attach->definition, &attach->start);
 }
 
@@ -600,6 +601,11 @@ int request_decode(struct bytes message, struct request *request_out, struct rea
     if (request_out->kind == REQUEST_PRODUCE && !envelope.unpack.err) {
         elements += unpack_produce_tail(&envelope.unpack, envelope.elements - elements,
                                         &request_out->produce);
+    }
+    if (request_out->kind == REQUEST_ATTACH && !envelope.unpack.err &&
+        envelope.elements > elements) {
+        request_out->attach.client = unpack_text(&envelope.unpack, "the client");
+        elements++;
     }
     return envelope_close(&envelope, elements, KINDS[envelope.kind].name, reason);
 }

@@ -338,7 +338,8 @@ static void pack_attach(struct pack *pack, const struct request *request, struct
 {
     const struct request_attach *attach = &request->attach;
     struct options options = {0};
-    envelope_pack(pack, out, 5, REQUEST_ATTACH, request->id);
+    bool has_client = attach->client.length > 0;
+    envelope_pack(pack, out, 5 + has_client, REQUEST_ATTACH, request->id);
     pack_after(pack, &attach->after);
     pack_text(pack, attach->name);
     for (int pass = 0; pass < 2; pass++) {
@@ -349,6 +350,9 @@ static void pack_attach(struct pack *pack, const struct request *request, struct
             pack_map(pack, options.count);
             options.pack = pack;
         }
+    }
+    if (has_client) {
+        pack_text(pack, attach->client);
     }
 }
 

@@ -126,6 +126,7 @@ int consumer_letter_copy(struct consumer_letter *letter, const struct request *r
     letter->request = *request;
     struct request *copy = &letter->request;
     if (copy->kind == REQUEST_ATTACH) {
+        copy->attach.client = bytes_of(NULL, 0); // is the letter's reason
         keep(text, &copy->attach.name);
         keep(text, &copy->attach.start.cursor);
         keep_definition(text, &copy->attach.definition);

@@ -3,6 +3,8 @@
 // turns of one message. Requests without a consumer have a channel each, too.
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "server/node/seats_state.h"
 
@@ -45,11 +47,11 @@ int forward_begin(struct seat *seat, struct peer *peer)
     return 0;
 }
 
-static void send_end(struct peer *peer, uint64_t channel)
+static void send_end(struct peer *peer, uint64_t channel, struct bytes untaken)
 {
     const struct peer_message message = {
         .kind = PEER_FORWARD_END,
-        .forward_end = {.channel = channel, .is_senders = true},
+        .forward_end = {.channel = channel, .is_senders = true, .untaken = untaken},
     };
     peer_send(peer, &message);
 }
@@ -58,21 +60,42 @@ static void send_end(struct peer *peer, uint64_t channel)
 static void forget(struct seat *seat)
 {
     list_remove(&seat->ready_link);
+    buffer_deinit(&seat->untaken);
     channel_remove(&seat->peer->forwards.own, seat->channel);
     seat->peer = NULL;
     seat->place = SEAT_NOWHERE;
     seat_keep_unanswered(seat);
 }
 
+void forward_give_back(struct seat *seat, const struct done_range *range)
+{
+    if (seat->untaken.length < (size_t)ACK_RANGES_MAX * DONE_RANGE_LENGTH) {
+        (void)!done_range_append(&seat->untaken, range); // without memory it was an attempt
+    }
+}
+
+// As they are encoded they sort as numbers do.
+static int compare_ranges(const void *a, const void *b)
+{
+    return memcmp(a, b, DONE_RANGE_LENGTH);
+}
+
 void forward_end(struct seat *seat)
 {
     struct peer *peer = seat->peer;
+    struct buffer untaken = seat->untaken;
+    seat->untaken = (struct buffer){0};
     bool is_there = seat->is_attach_sent && peer->state == PEER_LINKED;
     uint64_t channel = seat->channel;
     forget(seat);
     if (is_there) {
-        send_end(peer, channel);
+        if (untaken.length > 0) {
+            qsort(untaken.data, untaken.length / DONE_RANGE_LENGTH, DONE_RANGE_LENGTH,
+                  compare_ranges);
+        }
+        send_end(peer, channel, buffer_bytes(&untaken));
     }
+    buffer_deinit(&untaken);
 }
 
 // --- Out ---------------------------------------------------------------------------------------
@@ -84,6 +107,7 @@ static void fill_attach(struct seat *seat, struct request *request)
         durable_find(seat->seats->cluster->groups, seat->request->request.attach.name);
     bool is_known = durable && !event_id_is_none(subscription_fold_generation(durable->fold));
     *request = seat->request->request;
+    attach->client = bytes_of_text(seat->request->reason.text);
     attach->after = (struct request_after){0};
     attach->heartbeat_ms = 0;                                             // is this node's matter
     attach->credit_bytes = seat->credit > 0 ? (uint64_t)seat->credit : 1; // 0 is the default
@@ -230,6 +254,10 @@ static void end(struct seat *seat, uint32_t reason, enum wire_error error, const
 static void take_assigned(struct seat *seat, const struct reply *reply, uint64_t count)
 {
     struct bytes slices = reply->assigned.slices;
+    if (seat->is_leaving) {
+        seat_give_back(seat, slices);
+        return;
+    }
     struct consumer_letter *letter = consumer_letter_new(LETTER_ASSIGNED);
     seat->credit -= (int64_t)slices.length;
     if (letter) {

@@ -139,6 +139,9 @@ static int attach(struct peer *peer, uint64_t channel, const struct request *req
         send_end(peer, channel); // it is tried again
         return 0;
     }
+    const struct bytes client = attach->client;
+    int length = client.length < REASON_LENGTH_MAX ? (int)client.length : REASON_LENGTH_MAX;
+    reason_set(&letter->reason, 0, "%.*s", length, length > 0 ? (const char *)client.data : "");
     seat->peer = peer;
     seat->channel = channel;
     int err = channel_add(&peer->forwards.guests, channel, seat, FORWARD_CHANNELS_MAX);
@@ -243,15 +246,22 @@ int guests_refuse(struct peer *peer, uint64_t channel, uint64_t id, enum wire_er
 // What waits to be sent to it comes again, and is no attempt.
 static void give_back(struct seat *seat, const struct consumer_letter *letter)
 {
-    struct bytes rest = bytes_of(letter->block->data + letter->offset, letter->length);
-    struct slice slice;
-    while (seat->place == SEAT_HERE && rest.length > 0 && slice_next(&rest, &slice) == 0) {
-        const struct done_range range = {
-            .actor = slice.actor,
-            .first = slice.first,
-            .last = slice.first + slice.count - 1,
-        };
-        groups_give_back(seat->attachment, &range);
+    seat_give_back(seat, bytes_of(letter->block->data + letter->offset, letter->length));
+}
+
+// What the other node had, and its client never got. Of ranges that overlap, which nobody should
+// say, the first counts: each costs as much as there is in it.
+static void give_back_untaken(struct seat *seat, struct bytes untaken)
+{
+    struct done_range before = {0};
+    struct done_range range;
+    while (untaken.length > 0 && done_range_next(&untaken, &range) == 0) {
+        bool ascends = range.actor > before.actor ||
+                       (range.actor == before.actor && range.first > before.last);
+        if (ascends && seat->place == SEAT_HERE) {
+            groups_give_back(seat->attachment, &range);
+            before = range;
+        }
     }
 }
 
@@ -282,10 +292,11 @@ static void leave(struct seat *seat)
     seat_leave(seat);
 }
 
-void guests_take_end(struct peer *peer, uint64_t channel)
+void guests_take_end(struct peer *peer, uint64_t channel, struct bytes untaken)
 {
     struct seat *seat = channel_find(&peer->forwards.guests, channel);
     if (seat) {
+        give_back_untaken(seat, untaken);
         give_back_unsent(seat, peer);
         leave(seat);
     }

@@ -175,7 +175,7 @@ static int take_linked(struct peer *peer, const struct peer_message *message)
         forward(peer, message);
         return 0;
     case PEER_FORWARD_END:
-        seats_peer_end(peer, message->forward_end.channel, message->forward_end.is_senders);
+        seats_peer_end(peer, &message->forward_end);
         return 0;
     case PEER_HELLO:
     case PEER_PROOF:

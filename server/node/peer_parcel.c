@@ -81,11 +81,13 @@ static void pack_message(struct packer *packer, struct peer_message *message)
     case PEER_FORWARDED:
         pack(packer, &message->forward.message);
         return;
+    case PEER_FORWARD_END:
+        pack(packer, &message->forward_end.untaken);
+        return;
     case PEER_PULL:
     case PEER_UNPULL:
     case PEER_CREDIT:
     case PEER_HEARTBEAT:
-    case PEER_FORWARD_END:
         return;
     case PEER_CHUNKS:
         break;

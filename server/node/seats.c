@@ -218,6 +218,23 @@ static void take_attach(struct seats *seats, struct consumer_letter *letter)
     }
 }
 
+void seat_give_back(struct seat *seat, struct bytes slices)
+{
+    struct slice slice;
+    while (slices.length > 0 && slice_next(&slices, &slice) == 0) {
+        const struct done_range range = {
+            .actor = slice.actor,
+            .first = slice.first,
+            .last = slice.first + slice.count - 1,
+        };
+        if (seat->place == SEAT_HERE) {
+            groups_give_back(seat->attachment, &range);
+        } else if (seat->place == SEAT_FORWARDED) {
+            forward_give_back(seat, &range);
+        }
+    }
+}
+
 // The letter itself comes back as the last one.
 static void take_detach(struct seats *seats, struct consumer_letter *letter)
 {
@@ -258,16 +275,9 @@ static void take_credit(struct consumer_letter *letter)
 
 static void take_untaken(struct consumer_letter *letter)
 {
-    const struct seat *seat = consumer_seat(letter->consumer);
-    struct bytes rest = bytes_of(letter->block->data + letter->offset, letter->length);
-    struct slice slice;
-    while (seat && seat->attachment && rest.length > 0 && slice_next(&rest, &slice) == 0) {
-        const struct done_range range = {
-            .actor = slice.actor,
-            .first = slice.first,
-            .last = slice.first + slice.count - 1,
-        };
-        groups_give_back(seat->attachment, &range);
+    struct seat *seat = consumer_seat(letter->consumer);
+    if (seat) {
+        seat_give_back(seat, bytes_of(letter->block->data + letter->offset, letter->length));
     }
     consumer_letter_free(letter);
 }
@@ -432,11 +442,11 @@ int seats_peer_refuse(struct peer *peer, uint64_t channel, uint64_t id, enum wir
     return guests_refuse(peer, channel, id, code, text);
 }
 
-void seats_peer_end(struct peer *peer, uint64_t channel, bool is_others)
+void seats_peer_end(struct peer *peer, const struct peer_forward_end *end)
 {
-    if (is_others) {
-        guests_take_end(peer, channel);
+    if (end->is_senders) {
+        guests_take_end(peer, end->channel, end->untaken);
     } else {
-        forwards_take_end(peer, channel);
+        forwards_take_end(peer, end->channel);
     }
 }

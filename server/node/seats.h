@@ -37,4 +37,4 @@ int seats_peer_request(struct peer *peer, uint64_t channel,
 int seats_peer_reply(struct peer *peer, uint64_t channel, const struct reply *reply) MUST_CHECK;
 int seats_peer_refuse(struct peer *peer, uint64_t channel, uint64_t id, enum wire_error code,
                       const char *text) MUST_CHECK;
-void seats_peer_end(struct peer *peer, uint64_t channel, bool is_others);
+void seats_peer_end(struct peer *peer, const struct peer_forward_end *end);

@@ -65,11 +65,12 @@ struct seat {
 
     struct peer *peer; // FORWARDED: to whom; a guest: from whom; else NULL
     uint64_t channel;
-    bool is_attach_sent; // FORWARDED
-    bool is_attached;    // FORWARDED: the coordinator has said so
-    uint64_t credit_due; // FORWARDED: to be sent; a guest: not given to the group yet
-    uint64_t granted;    // a guest: given to the group and not spent
-    uint64_t waiting;    // a guest: bytes of events that wait to be sent
+    bool is_attach_sent;   // FORWARDED
+    bool is_attached;      // FORWARDED: the coordinator has said so
+    struct buffer untaken; // FORWARDED: ranges of ids, to be given back with the end
+    uint64_t credit_due;   // FORWARDED: to be sent; a guest: not given to the group yet
+    uint64_t granted;      // a guest: given to the group and not spent
+    uint64_t waiting;      // a guest: bytes of events that wait to be sent
 };
 
 static inline struct bytes seat_name(const struct seat *seat)
@@ -94,6 +95,8 @@ void seat_say_mark(struct seat *seat, enum letter_kind kind);
 void seat_end(struct seat *seat, uint32_t reason, enum wire_error error, const char *text);
 // DETACH, and what it had said is answered: it goes.
 void seat_leave(struct seat *seat);
+// What was said to it did not go to the client, nor will it, for it leaves: no attempt.
+void seat_give_back(struct seat *seat, struct bytes slices);
 
 // Takes up to 2^31 in one go, and never more than the maximum in all.
 void seat_add_credit(struct seat *seat, uint64_t bytes);
@@ -141,6 +144,7 @@ void seats_answer_ask(struct seats *seats, struct consumer_letter *letter);
 
 int forward_begin(struct seat *seat, struct peer *peer) MUST_CHECK; // ERR_BUSY, ERR_MEMORY
 void forward_end(struct seat *seat);
+void forward_give_back(struct seat *seat, const struct done_range *range); // goes with the end
 void forward_ready(struct seat *seat);                               // it has something to say
 void forward_ask(struct peer *peer, struct consumer_letter *letter); // takes it over
 void forwards_close(struct peer *peer);                              // the link has ended
@@ -160,4 +164,4 @@ int guests_take_request(struct peer *peer, uint64_t channel,
                         const struct request *request) MUST_CHECK;
 int guests_refuse(struct peer *peer, uint64_t channel, uint64_t id, enum wire_error code,
                   const char *text) MUST_CHECK;
-void guests_take_end(struct peer *peer, uint64_t channel);
+void guests_take_end(struct peer *peer, uint64_t channel, struct bytes untaken);

@@ -112,6 +112,7 @@ static void assert_same_attach(const struct request_attach *a, const struct requ
     ck_assert_uint_eq(a->credit_bytes, b->credit_bytes);
     ck_assert_uint_eq(a->heartbeat_ms, b->heartbeat_ms);
     ck_assert_int_eq(a->create, b->create);
+    assert_same_bytes(a->client, b->client);
     assert_same_start(&a->start, &b->start);
     ck_assert(subscription_definition_equal(&a->definition, &b->definition));
 }

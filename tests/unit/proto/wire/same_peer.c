@@ -144,6 +144,7 @@ void assert_same_peer(const struct peer_message *a, const struct peer_message *b
     case PEER_FORWARD_END:
         ck_assert_uint_eq(a->forward_end.channel, b->forward_end.channel);
         ck_assert_int_eq(a->forward_end.is_senders, b->forward_end.is_senders);
+        assert_same_text(a->forward_end.untaken, b->forward_end.untaken);
         return;
     }
 }

@@ -166,6 +166,7 @@ static void sample_attach(struct sample *sample, struct request_attach *attach)
     attach->credit_bytes = number(sample, 64);
     attach->heartbeat_ms = number32(sample);
     attach->create = toss(sample);
+    attach->client = bytes_up_to(sample, 300);
     attach->start = start(sample);
     sample_definition(&sample->random, &attach->definition);
 }

@@ -224,6 +224,7 @@ void sample_peer(struct sample *sample, enum peer_message_kind kind,
     case PEER_FORWARD_END:
         message_out->forward_end.channel = number(sample, 64);
         message_out->forward_end.is_senders = toss(sample);
+        message_out->forward_end.untaken = text(sample, 3000);
         return;
     }
 }

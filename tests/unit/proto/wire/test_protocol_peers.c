@@ -97,6 +97,9 @@ static const struct {
     {"peer-forwarded",
      {PEER_FORWARDED, .forward = {5, TEXT("\x94\x4b\x1a\x81\x01\xcd\x04\x12\x03")}}},
     {"peer-forward-end", {PEER_FORWARD_END, .forward_end = {5, true}}},
+    {"peer-forward-end-untaken",
+     {PEER_FORWARD_END,
+      .forward_end = {5, true, TEXT("\0\2\0\0\0\0\0\0\3\xe6\0\0\0\0\0\0\3\xe7")}}},
     {"peer-refuse", {PEER_REFUSE, .refuse = {REFUSAL_CLUSTER, TEXT("cluster test")}}},
 };
 enum { EXPECTED_COUNT = sizeof EXPECTED / sizeof EXPECTED[0] };

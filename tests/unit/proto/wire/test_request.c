@@ -112,12 +112,18 @@ START_TEST(wrong_types_are_refused)
 }
 END_TEST
 
+// How many elements the message must have; more may follow: of PRODUCE replicas and their timeout,
+// of ATTACH the client.
+static size_t required_elements(struct bytes message)
+{
+    uint8_t kind = message.data[1];
+    return kind == REQUEST_PRODUCE || kind == REQUEST_ATTACH ? 5 : message_elements(message);
+}
+
 static void missing_elements(decode_function *decoder, struct bytes message)
 {
-    static const uint8_t PRODUCE_ELEMENTS = 5; // behind them: replicas and their timeout
-    bool is_produce = message.data[1] == REQUEST_PRODUCE;
-    size_t elements = message_elements(message);
-    assert_missing_elements_refused(decoder, message, is_produce ? elements - PRODUCE_ELEMENTS : 0);
+    size_t optional = message_elements(message) - required_elements(message);
+    assert_missing_elements_refused(decoder, message, optional);
 }
 
 START_TEST(missing_elements_are_refused)
@@ -129,7 +135,10 @@ END_TEST
 // Where a later element may be missing, what stands in its place is no further element.
 static bool has_all_elements(struct bytes message)
 {
-    return message.data[1] != REQUEST_PRODUCE || message_elements(message) == 7;
+    size_t elements = message_elements(message);
+    return message.data[1] == REQUEST_PRODUCE  ? elements == 7
+           : message.data[1] == REQUEST_ATTACH ? elements == 6
+                                               : true;
 }
 
 static void further_elements(decode_function *decoder, struct bytes message)

@@ -1,5 +1,6 @@
 #include "tests/unit/server/scripted/hand.h"
 
+#include "proto/model/subscription_row.h"
 #include "proto/wire/frame.h"
 #include "tests/unit/check_main.h"
 
@@ -36,6 +37,21 @@ void hand_teardown(void)
 
 // --- What the hand hears -----------------------------------------------------------------------
 
+static void hear_ranges(struct heard *out, struct bytes ranges)
+{
+    struct done_range range;
+    while (ranges.length > 0) {
+        ck_assert_int_eq(done_range_next(&ranges, &range), 0);
+        out->range = out->ranges_count++ == 0 ? range : out->range;
+    }
+}
+
+static void hear_client(struct heard *out, struct bytes client)
+{
+    snprintf(out->client, sizeof out->client, "%.*s", (int)client.length,
+             client.length > 0 ? (const char *)client.data : "");
+}
+
 static void hear_request(struct heard *out, struct bytes message)
 {
     struct request request;
@@ -46,15 +62,13 @@ static void hear_request(struct heard *out, struct bytes message)
     if (request.kind == REQUEST_ATTACH) {
         out->credit_bytes = request.attach.credit_bytes;
         out->create = request.attach.create;
+        hear_client(out, request.attach.client);
         ck_assert_uint_eq(request.attach.heartbeat_ms, 0);
     } else if (request.kind == REQUEST_CREDIT) {
         out->credit_bytes = request.credit.bytes;
     } else if (request.kind == REQUEST_ACK) {
-        struct bytes rest = request.ack.ranges;
         out->up_to = request.ack.up_to.counter;
-        if (rest.length > 0) {
-            ck_assert_int_eq(done_range_next(&rest, &out->range), 0);
-        }
+        hear_ranges(out, request.ack.ranges);
     }
 }
 
@@ -71,6 +85,11 @@ static void hear_reply(struct heard *out, struct bytes message)
         out->count = reply.acked.count;
     } else if (reply.kind == DELIVERY_ASSIGNED) {
         out->length = reply.assigned.slices.length;
+    } else if (reply.kind == REPLY_SUBSCRIPTIONS && reply.subscriptions.consumers.length > 0) {
+        struct subscription_consumer consumer;
+        struct bytes rest = reply.subscriptions.consumers;
+        ck_assert_int_eq(subscription_consumer_next(&rest, &consumer), 0);
+        hear_client(out, consumer.client);
     } else if (reply.kind == DELIVERY_MARK) {
         out->which = reply.mark.kind;
     } else if (reply.kind == DELIVERY_END) {
@@ -90,6 +109,7 @@ static void hear(struct bytes frame)
     if (message.kind == PEER_FORWARD_END) {
         out->channel = message.forward_end.channel;
         out->is_senders = message.forward_end.is_senders;
+        hear_ranges(out, message.forward_end.untaken);
     } else if (message.kind == PEER_FORWARD || message.kind == PEER_FORWARDED) {
         out->channel = message.forward.channel;
         if (message.kind == PEER_FORWARD) {
@@ -141,6 +161,7 @@ static bool client_takes(void)
             out->count = item.head.acked.count;
         } else if (item.head.kind == DELIVERY_ASSIGNED) {
             out->count = item.block->events;
+            out->attempt = item.head.assigned.attempt;
         } else if (item.head.kind == DELIVERY_MARK) {
             out->which = item.head.mark.kind;
         } else if (item.head.kind == DELIVERY_END) {
@@ -215,6 +236,21 @@ int hand_say_end(uint64_t channel, bool is_senders)
         .forward_end = {.channel = channel, .is_senders = is_senders},
     };
     return hand_say(&message);
+}
+
+int hand_say_end_untaken(uint64_t channel, const struct done_range *ranges, size_t count)
+{
+    struct buffer untaken = {0};
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(done_range_append(&untaken, &ranges[i]), 0);
+    }
+    const struct peer_message message = {
+        .kind = PEER_FORWARD_END,
+        .forward_end = {.channel = channel, .is_senders = true, .untaken = buffer_bytes(&untaken)},
+    };
+    int result = hand_say(&message);
+    buffer_deinit(&untaken);
+    return result;
 }
 
 void hand_link_up(void)

@@ -28,7 +28,9 @@ struct heard {
     uint64_t credit_bytes;   // ATTACH, CREDIT
     bool create;             // ATTACH
     uint64_t up_to;          // ACK: its counter; 0: none
-    struct done_range range; // ACK: the first
+    struct done_range range; // ACK, FORWARD_END: the first
+    unsigned ranges_count;   // ACK, FORWARD_END
+    char client[64];         // ATTACH; SUBSCRIPTIONS: of the first consumer
     uint64_t count;          // ACKED
     size_t length;           // ASSIGNED
     uint32_t which;          // of a mark, or why it ends
@@ -38,9 +40,10 @@ struct heard {
 struct said {
     uint32_t kind;
     uint64_t id;
-    uint32_t code;  // ERROR
-    uint32_t which; // of a mark, or why it ends
-    uint64_t count; // ACKED; ASSIGNED: events
+    uint32_t code;    // ERROR
+    uint32_t which;   // of a mark, or why it ends
+    uint64_t count;   // ACKED; ASSIGNED: events
+    uint32_t attempt; // ASSIGNED
 };
 
 struct hand {
@@ -71,6 +74,7 @@ int hand_say_bytes(enum peer_message_kind kind, uint64_t channel, struct bytes b
 int hand_say_request(uint64_t channel, const struct request *request);
 int hand_say_reply(uint64_t channel, const struct reply *reply);
 int hand_say_end(uint64_t channel, bool is_senders);
+int hand_say_end_untaken(uint64_t channel, const struct done_range *ranges, size_t count);
 
 struct request attach_request(const char *name, bool create);
 // The range is of actor 1, and stands in `bytes`.

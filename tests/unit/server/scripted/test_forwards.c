@@ -10,6 +10,19 @@
 
 enum { AHEAD_ACTOR = 9 }; // of which the hand holds something and the node nothing
 
+static void client_says(const struct request *request)
+{
+    ck_assert_int_eq(session_submit(hand.client, request, hand.fixture.now), 0);
+    hand.fixture.nodes[0].is_woken = true;
+    hand_pass_ms(0);
+}
+
+static uint64_t last_counter(void)
+{
+    const struct service *service = hand.fixture.nodes[0].service;
+    return version_vector_get(store_port_vector(service->port), 1);
+}
+
 // --- The node coordinates ----------------------------------------------------------------------
 
 static void guest_attaches(uint64_t channel)
@@ -101,6 +114,49 @@ START_TEST(events_that_a_dead_link_held_are_no_attempt)
     hand.fixture.nodes[0].is_woken = true;
     hand_pass_ms(0);
     ck_assert_uint_eq(hand_said_last()->count, 5);
+}
+END_TEST
+
+START_TEST(events_that_never_went_to_a_guests_client_are_no_attempt)
+{
+    hand_link_up();
+    guest_attaches(5);
+    cluster_produce(&hand.fixture, 0, 5, 10);
+    hand_pass_ms(0);
+    ck_assert_uint_eq(hand_heard_of(DELIVERY_ASSIGNED), 1);
+    uint64_t first = last_counter() - 4;
+    const struct done_range untaken[] = {
+        {1, first, first + 1}, {1, first + 1, COUNTER_MAX}, {1, first + 3, first + 3}, {2, 1, 9}};
+    ck_assert_int_eq(hand_say_end_untaken(5, untaken, sizeof untaken / sizeof *untaken), 0);
+    hand_pass_ms(0);
+    const struct request request = attach_request("s", false);
+    client_says(&request);
+    uint64_t events[3] = {0}; // by attempt
+    for (unsigned i = 0; i < hand.said_count; i++) {
+        const struct said *said = &hand.said[i];
+        if (said->kind == DELIVERY_ASSIGNED) {
+            ck_assert_uint_le(said->attempt, 2);
+            events[said->attempt] += said->count;
+        }
+    }
+    ck_assert_uint_eq(events[1], 3); // the second range overlaps the first: passed over
+    ck_assert_uint_eq(events[2], 2);
+}
+END_TEST
+
+START_TEST(show_says_who_a_guest_is)
+{
+    struct request attach = attach_request("s", true);
+    attach.attach.client = bytes_of_text("billing 10.0.0.1:5000");
+    hand_link_up();
+    ck_assert_int_eq(hand_say_request(5, &attach), 0);
+    hand_pass_ms(0);
+    struct request ask = {.kind = REQUEST_SUBSCRIPTIONS, .id = 3};
+    ask.subscriptions.which = SUBSCRIPTIONS_SHOW;
+    ask.subscriptions.name = bytes_of_text("s");
+    ck_assert_int_eq(hand_say_request(6, &ask), 0);
+    hand_pass_ms(0);
+    ck_assert_str_eq(hand_heard_last()->client, "billing 10.0.0.1:5000");
 }
 END_TEST
 
@@ -201,13 +257,6 @@ static void hand_coordinates(void)
     hand_link_up();
 }
 
-static void client_says(const struct request *request)
-{
-    ck_assert_int_eq(session_submit(hand.client, request, hand.fixture.now), 0);
-    hand.fixture.nodes[0].is_woken = true;
-    hand_pass_ms(0);
-}
-
 static void client_attaches(void)
 {
     const struct request request = attach_request("s", true);
@@ -269,8 +318,10 @@ START_TEST(consumer_is_forwarded_with_all_it_says)
 {
     uint8_t bytes[ACK_BYTES];
     hand_coordinates();
+    session_set_client(hand.client, "billing 10.0.0.1:5000");
     client_attaches();
     const struct heard *attach = hand_heard_last();
+    ck_assert_str_eq(attach->client, "billing 10.0.0.1:5000");
     ck_assert(attach->create);
     ck_assert_uint_eq(attach->credit_bytes, SUBSCRIPTION_CREDIT_BYTES_DEFAULT);
     ck_assert_uint_eq(hand.said_count, 0);
@@ -298,6 +349,27 @@ START_TEST(consumer_is_forwarded_with_all_it_says)
     ck_assert_uint_eq(hand_said_last()->kind, DELIVERY_END);
     ck_assert_uint_eq(hand_heard_last()->kind, PEER_FORWARD_END);
     ck_assert(hand_heard_last()->is_senders);
+}
+END_TEST
+
+START_TEST(what_its_client_never_took_is_given_back)
+{
+    hand_coordinates();
+    uint64_t channel = attached_channel();
+    ck_assert_int_eq(hand_assigns(channel, 1, 10), 0);
+    hand_pass_ms(0); // this went to the client
+    ck_assert_int_eq(hand_assigns(channel, 5, 10), 0);
+    ck_assert_int_eq(hand_assigns(channel, 3, 10), 0);
+    cluster_settle(&hand.fixture);
+    session_close(hand.client);
+    ck_assert_int_eq(session_open(hand.fixture.nodes[0].service, &hand.fixture, &hand.client), 0);
+    hand_pass_ms(0);
+    const struct heard *end = hand_heard_last();
+    ck_assert_uint_eq(end->kind, PEER_FORWARD_END);
+    ck_assert_uint_eq(end->ranges_count, 2);
+    ck_assert_uint_eq(end->range.actor, 1);
+    ck_assert_uint_eq(end->range.first, 3);
+    ck_assert_uint_eq(end->range.last, 3);
 }
 END_TEST
 
@@ -355,12 +427,6 @@ START_TEST(consumer_moves_here_when_the_link_ends)
     ck_assert_uint_eq(answers, 1);
 }
 END_TEST
-
-static uint64_t last_counter(void)
-{
-    const struct service *service = hand.fixture.nodes[0].service;
-    return version_vector_get(store_port_vector(service->port), 1);
-}
 
 static void client_acks_up_to(uint64_t counter)
 {
@@ -602,12 +668,15 @@ static void add(TCase *test_case)
     tcase_add_test(test_case, guest_is_attached_and_shares_events);
     tcase_add_test(test_case, slow_link_holds_a_window_of_events_and_no_more);
     tcase_add_test(test_case, events_that_a_dead_link_held_are_no_attempt);
+    tcase_add_test(test_case, events_that_never_went_to_a_guests_client_are_no_attempt);
+    tcase_add_test(test_case, show_says_who_a_guest_is);
     tcase_add_test(test_case, one_that_leaves_while_its_subscription_is_created_leaves_nothing);
     tcase_add_test(test_case, what_is_not_understood_is_answered);
     tcase_add_test(test_case, channel_that_is_used_twice_ends_the_link);
     tcase_add_test(test_case, more_channels_than_there_may_be_end_the_link);
     tcase_add_test(test_case, answers_that_nobody_reads_end_the_link);
     tcase_add_test(test_case, consumer_is_forwarded_with_all_it_says);
+    tcase_add_test(test_case, what_its_client_never_took_is_given_back);
     tcase_add_test(test_case, one_that_stops_waits_for_its_acknowledgements);
     tcase_add_test(test_case, consumer_moves_here_when_the_link_ends);
     tcase_add_test(test_case, up_to_names_one_event_alone_once_a_consumer_was_moved);
