@@ -593,9 +593,7 @@ static void fill(struct consumer *consumer, struct consumer_letter *letter,
                  struct session_item *item)
 {
     consumer_letter_fill(letter, consumer->delivered, &item->head);
-    if (letter->kind == LETTER_ATTACHED) {
-        item->head.cursor = service_cursor(consumer->session->service);
-    } else if (letter->kind == LETTER_ASSIGNED) {
+    if (letter->kind == LETTER_ASSIGNED) {
         item->block = letter->block; // the reference goes with it
         item->offset = letter->offset;
         item->length = letter->length;

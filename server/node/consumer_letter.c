@@ -186,6 +186,7 @@ void consumer_letter_fill(const struct consumer_letter *letter, uint64_t deliver
     if (letter->kind == LETTER_ATTACHED) {
         const struct uuid *node = &letter->coordinator;
         head->kind = REPLY_ATTACHED;
+        head->cursor = buffer_bytes(&letter->rows);
         head->attached.generation = letter->generation;
         head->attached.is_created = letter->is_created;
         head->attached.remark = bytes_of_text(letter->reason.text);

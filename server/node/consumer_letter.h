@@ -56,7 +56,7 @@ struct consumer_letter {
     uint64_t channel;        // over a link between members
     bool is_created;
     bool more;
-    struct buffer rows;
+    struct buffer rows;      // ANSWERED; ATTACHED: the position as a cursor
     struct buffer consumers; // ANSWERED
 
     // A copy; its views point into `text`. Letters that are made without one (DETACH, and those to
@@ -71,8 +71,8 @@ void consumer_letter_free(struct consumer_letter *letter);          // NULL is f
 // Copies a request of those kinds, and what it points to. ERR_MEMORY.
 int consumer_letter_copy(struct consumer_letter *letter, const struct request *request) MUST_CHECK;
 
-// What a letter to a consumer, or an answer, says: kind and what the kind has, but neither id nor
-// cursor. ENDED: `delivered` events were. Views point into the letter.
+// What a letter to a consumer, or an answer, says: kind and what the kind has, but not the id; the
+// cursor only of ATTACHED. ENDED: `delivered` events were. Views point into the letter.
 void consumer_letter_fill(const struct consumer_letter *letter, uint64_t delivered,
                           struct reply *head);
 

@@ -304,7 +304,8 @@ static void take_answer(struct seat *seat, const struct reply *reply)
     }
 }
 
-static void take_attached(struct seat *seat, const struct reply_attached *attached)
+static void take_attached(struct seat *seat, const struct reply_attached *attached,
+                          struct bytes cursor)
 {
     struct uuid node;
     struct reason remark;
@@ -318,7 +319,7 @@ static void take_attached(struct seat *seat, const struct reply_attached *attach
     seat->is_attached = true;
     seat->is_created |= attached->is_created;
     seat->retry_until = INSTANT_NEVER;
-    seat_say_attached(seat, attached->generation, &node, remark.text);
+    seat_say_attached(seat, attached->generation, cursor, &node, remark.text);
     forward_ready(seat);
 }
 
@@ -349,7 +350,7 @@ static int take(struct peer *peer, struct seat *seat, const struct reply *reply)
         return 0; // nobody has been told yet that there would be some
     }
     if (reply->kind == REPLY_ATTACHED) {
-        take_attached(seat, &reply->attached);
+        take_attached(seat, &reply->attached, reply->cursor);
     } else if (reply->kind == DELIVERY_ASSIGNED) {
         if (!slices_count(reply->assigned.slices, &count)) {
             peer_end(peer, REFUSAL_MALFORMED, "events for a consumer that are none");

@@ -83,7 +83,7 @@ bool guests_next(struct peer *peer, struct peer_item *item_out)
     };
     if (!letter->block) {
         forwards->answers_count--;
-        if (reply->kind != REPLY_ERROR) {
+        if (reply->kind != REPLY_ERROR && reply->kind != REPLY_ATTACHED) {
             reply->cursor = service_cursor(peer->cluster->service);
         }
         return true;

@@ -109,6 +109,19 @@ static const struct attachment_ops HERE_OPS = {
     .ended = here_ended,
 };
 
+// Of the position, for a client that is told for the first time. Empty without memory.
+static struct buffer position_cursor(const struct seat *seat)
+{
+    struct group_row row = {0};
+    struct buffer cursor = {0};
+    if (!seat->has_begun &&
+        groups_look(seat->seats->cluster->groups, seat_name(seat), false, &row) == 0) {
+        (void)!version_vector_encode(&row.position.vector, &cursor);
+    }
+    position_deinit(&row.position);
+    return cursor;
+}
+
 // To a group of this node, whose subscription there may be.
 static void attach_here(struct seat *seat)
 {
@@ -140,8 +153,11 @@ static void attach_here(struct seat *seat)
     if (!seat->consumer) {
         guest_add_credit(seat, seat->credit > 0 ? (uint64_t)seat->credit : 0);
     }
-    seat_say_attached(seat, generation, &node_identity(seats->cluster->node)->node,
+    struct buffer cursor = position_cursor(seat);
+    seat_say_attached(seat, generation, buffer_bytes(&cursor),
+                      &node_identity(seats->cluster->node)->node,
                       attach->create && !seat->is_created ? WAS_THERE : "");
+    buffer_deinit(&cursor);
     seat_acks_here(seat);
 }
 

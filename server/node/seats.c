@@ -145,8 +145,8 @@ static struct consumer_letter *take_answer(struct seat *seat)
     return letter ? letter : consumer_letter_new(LETTER_ENDED);
 }
 
-void seat_say_attached(struct seat *seat, struct event_id generation, const struct uuid *node,
-                       const char *remark)
+void seat_say_attached(struct seat *seat, struct event_id generation, struct bytes cursor,
+                       const struct uuid *node, const char *remark)
 {
     struct consumer_letter *letter = take_answer(seat);
     if (!letter) {
@@ -155,6 +155,7 @@ void seat_say_attached(struct seat *seat, struct event_id generation, const stru
     letter->generation = generation;
     letter->coordinator = *node;
     letter->is_created = seat->is_created;
+    (void)!buffer_append(&letter->rows, cursor); // without memory it is left out
     reason_set(&letter->reason, 0, "%s", remark);
     seat_say(seat, letter, seat->has_begun ? LETTER_MOVED : LETTER_ATTACHED);
     seat->has_begun = true;

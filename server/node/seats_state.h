@@ -87,8 +87,9 @@ void seat_free(struct seat *seat); // with a last word to its consumer
 
 // Takes over the letter.
 void seat_say(struct seat *seat, struct consumer_letter *letter, enum letter_kind kind);
-void seat_say_attached(struct seat *seat, struct event_id generation, const struct uuid *node,
-                       const char *remark);
+// `cursor`: of the subscription's position.
+void seat_say_attached(struct seat *seat, struct event_id generation, struct bytes cursor,
+                       const struct uuid *node, const char *remark);
 // A mark, or nothing without memory.
 void seat_say_mark(struct seat *seat, enum letter_kind kind);
 // The last word: a reason, or 0 and an error.

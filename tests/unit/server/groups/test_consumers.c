@@ -11,6 +11,7 @@ struct said {
     uint32_t code;       // ERROR
     uint64_t count;      // ACKED; ASSIGNED: events
     uint32_t end_reason; // END
+    uint64_t position;   // ATTACHED: of actor 1
     char text[200];      // ERROR
 };
 
@@ -48,6 +49,12 @@ static void note(const struct session_item *item)
         said->count = item->head.acked.count;
     } else if (item->head.kind == DELIVERY_ASSIGNED) {
         said->count = item->block->events;
+    } else if (item->head.kind == REPLY_ATTACHED) {
+        struct version_vector vector = {0};
+        struct bytes cursor = item->head.cursor;
+        ck_assert_int_eq(version_vector_decode(&cursor, &vector), 0);
+        said->position = version_vector_get(&vector, 1);
+        version_vector_deinit(&vector);
     } else if (item->head.kind == DELIVERY_END) {
         said->end_reason = item->head.end.reason;
     } else if (item->head.kind == REPLY_SUBSCRIPTIONS) {
@@ -318,6 +325,27 @@ START_TEST(strange_acknowledgements_do_no_harm)
 }
 END_TEST
 
+START_TEST(attached_says_where_the_subscription_is)
+{
+    const struct event_id none = {0};
+    struct request request = attach_request(bytes_of(NULL, 0));
+    submit(&request);
+    pass_ms(10);
+    ck_assert_uint_eq(replies[0].kind, REPLY_ATTACHED);
+    produce(&fixture, 10);
+    pass_ms(10);
+    uint64_t first = held(&fixture) - 9;
+    const struct done_range some[] = {{1, first, first + 2}, {1, first + 5, first + 6}};
+    ck_assert_uint_eq(ack(ATTACH_ID, some, 2, none)->count, 5);
+    unsigned before = replies_count;
+    request.id = ATTACH_ID + 1;
+    submit(&request);
+    pass_ms(10);
+    ck_assert_uint_eq(replies[before].kind, REPLY_ATTACHED);
+    ck_assert_uint_eq(replies[before].position, first + 2); // the node holds more
+}
+END_TEST
+
 START_TEST(a_refused_event_may_wait_for_long)
 {
     static const char REASON[5000] = "\xff\xfe it is not text, and long";
@@ -483,6 +511,7 @@ int main(void)
         subscriptions_waits_for_what_after_names,
         what_a_client_never_took_was_no_attempt,
         strange_acknowledgements_do_no_harm,
+        attached_says_where_the_subscription_is,
         a_refused_event_may_wait_for_long,
         the_end_follows_what_became_of_the_acknowledgements,
         names_have_bounds,

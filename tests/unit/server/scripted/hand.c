@@ -162,6 +162,12 @@ static bool client_takes(void)
         } else if (item.head.kind == DELIVERY_ASSIGNED) {
             out->count = item.block->events;
             out->attempt = item.head.assigned.attempt;
+        } else if (item.head.kind == REPLY_ATTACHED) {
+            struct bytes cursor = item.head.cursor;
+            size_t length = cursor.length < sizeof out->cursor ? cursor.length : sizeof out->cursor;
+            if (length > 0) {
+                memcpy(out->cursor, cursor.data, length);
+            }
         } else if (item.head.kind == DELIVERY_MARK) {
             out->which = item.head.mark.kind;
         } else if (item.head.kind == DELIVERY_END) {

@@ -40,10 +40,11 @@ struct heard {
 struct said {
     uint32_t kind;
     uint64_t id;
-    uint32_t code;    // ERROR
-    uint32_t which;   // of a mark, or why it ends
-    uint64_t count;   // ACKED; ASSIGNED: events
-    uint32_t attempt; // ASSIGNED
+    uint32_t code;     // ERROR
+    uint32_t which;    // of a mark, or why it ends
+    uint64_t count;    // ACKED; ASSIGNED: events
+    uint32_t attempt;  // ASSIGNED
+    uint8_t cursor[3]; // ATTACHED: its beginning
 };
 
 struct hand {

@@ -269,6 +269,7 @@ static int hand_accepts(uint64_t channel)
 {
     static const uint8_t UUID[16] = {1};
     struct reply reply = {.kind = REPLY_ATTACHED, .id = ATTACH_ID};
+    reply.cursor = bytes_of("\x81\x01\x05", 3); // @5.1
     reply.attached.generation = (struct event_id){.counter = 1, .actor = 2};
     reply.attached.coordinator = bytes_of(UUID, sizeof UUID);
     return hand_say_reply(channel, &reply);
@@ -332,6 +333,7 @@ START_TEST(consumer_is_forwarded_with_all_it_says)
     ck_assert_int_eq(hand_assigns(attach->channel, 1, 1000), 0);
     hand_pass_ms(0);
     ck_assert_uint_eq(hand.said[0].kind, REPLY_ATTACHED);
+    ck_assert_mem_eq(hand.said[0].cursor, "\x81\x01\x05", 3);
     ck_assert_uint_eq(hand.said[1].kind, DELIVERY_ASSIGNED);
     ck_assert_uint_eq(hand.said[1].count, 1);
     ck_assert_uint_eq(hand_heard_last()->inner, REQUEST_ACK);
