@@ -347,6 +347,7 @@ static struct consumer *consumer_new(struct session *session, const struct reque
     consumer->last->service = session->service;
     consumer->last->consumer = consumer;
     consumer->attach->consumer = consumer;
+    consumer->attach->takes_chunks = session_takes_chunks(session);
     reason_set(&consumer->attach->reason, 0, "%s", session->client);
     uint64_t *credit = &consumer->attach->request.attach.credit_bytes;
     *credit = *credit > 0 ? sensible_credit(*credit) : SUBSCRIPTION_CREDIT_BYTES_DEFAULT;

@@ -192,7 +192,8 @@ void consumer_letter_fill(const struct consumer_letter *letter, uint64_t deliver
         head->attached.remark = bytes_of_text(letter->reason.text);
         head->attached.coordinator = bytes_of(node->bytes, sizeof node->bytes);
     } else if (letter->kind == LETTER_ASSIGNED) {
-        head->kind = DELIVERY_ASSIGNED;
+        bool is_chunks = letter->block && letter->block->kind == BLOCK_CHUNKS;
+        head->kind = is_chunks ? DELIVERY_ASSIGNED_CHUNKS : DELIVERY_ASSIGNED;
         head->assigned.attempt = letter->attempt;
     } else if (letter->kind == LETTER_CAUGHT_UP || letter->kind == LETTER_MOVED) {
         head->kind = DELIVERY_MARK;

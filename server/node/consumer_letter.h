@@ -54,6 +54,7 @@ struct consumer_letter {
     struct event_id generation;
     struct uuid coordinator; // ATTACHED
     uint64_t channel;        // over a link between members
+    bool takes_chunks;       // ATTACH
     bool is_created;
     bool more;
     struct buffer rows;      // ANSWERED; ATTACHED: the position as a cursor

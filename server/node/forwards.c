@@ -255,7 +255,7 @@ static void take_assigned(struct seat *seat, const struct reply *reply, uint64_t
 {
     struct bytes slices = reply->assigned.slices;
     if (seat->is_leaving) {
-        seat_give_back(seat, slices);
+        seat_give_back(seat, BLOCK_SLICES, slices);
         return;
     }
     struct consumer_letter *letter = consumer_letter_new(LETTER_ASSIGNED);

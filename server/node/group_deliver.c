@@ -53,6 +53,15 @@ void deliver_flush(struct hosting *hosting)
     hosting->piece_block = NULL;
 }
 
+// The group has spent as much as the run may take; what goes out may be less, compressed.
+static void settle(struct hosting *hosting, struct attachment *attachment, uint64_t spent,
+                   size_t length)
+{
+    if (spent > length) {
+        group_credit(hosting->group, attachment->id, spent - length);
+    }
+}
+
 // Takes over the reference.
 static void deliver_piece(struct hosting *hosting, struct attachment *attachment,
                           struct block *block, size_t offset, size_t length, uint32_t attempt)
@@ -74,7 +83,7 @@ static void deliver_piece(struct hosting *hosting, struct attachment *attachment
     hosting->piece_attempt = attempt;
 }
 
-// The events of a run out of a larger slice, as a block of one slice; NULL: no memory.
+// The events of a run out of a slice, as a block of one slice; NULL: no memory.
 static struct block *cut(const struct slice *slice, const struct group_run *run)
 {
     struct bytes rest = slice->events;
@@ -116,15 +125,23 @@ static void take_back(struct hosting *hosting, consumer_id consumer, const struc
 }
 
 // A reference to the block in which the run stands by itself; NULL: no memory.
-static struct block *piece_of(const struct held_slice *held, const struct group_run *run,
-                              size_t *offset_out, size_t *length_out)
+static struct block *piece_of(const struct held_run *held, const struct group_run *run,
+                              bool takes_chunks, size_t *offset_out, size_t *length_out)
 {
-    bool is_whole = held->slice.first == run->first && held->slice.count == run->count;
-    struct block *block = is_whole ? block_ref(held->block) : cut(&held->slice, run);
-    *offset_out = is_whole ? held->offset : 0;
-    *length_out = is_whole ? SLICE_HEADER_LENGTH + held->slice.events.length
-                  : block  ? block->length
-                           : 0;
+    enum block_kind kind = held->block->kind;
+    bool is_whole = held->run.first == run->first && held->run.count == run->count;
+    if (is_whole && (takes_chunks || kind == BLOCK_SLICES)) {
+        *offset_out = held->offset;
+        *length_out = held->run.bytes.length;
+        return block_ref(held->block);
+    }
+    struct buffer scratch = {0};
+    struct slice slice;
+    int err = block_run_slice(kind, &held->run, &scratch, &slice);
+    struct block *block = err ? NULL : cut(&slice, run);
+    buffer_deinit(&scratch);
+    *offset_out = 0;
+    *length_out = block ? block->length : 0;
     return block;
 }
 
@@ -172,6 +189,7 @@ static void redelivered(struct redelivery *redelivery)
         return;
     }
     if (redelivery->block) {
+        settle(hosting, attachment, redelivery->run.bytes, redelivery->length);
         deliver_piece(hosting, attachment, block_ref(redelivery->block), redelivery->offset,
                       redelivery->length, redelivery->attempt);
         deliver_flush(hosting);
@@ -185,6 +203,7 @@ static void redelivered(struct redelivery *redelivery)
         take_back_in_order(redelivery);
         return;
     }
+    settle(hosting, attachment, redelivery->run.bytes, block->length);
     deliver_piece(hosting, attachment, block_ref(block), 0, block->length, redelivery->attempt);
     deliver_flush(hosting);
 }
@@ -311,7 +330,7 @@ static void queue(struct hosting *hosting, struct attachment *attachment,
 
 void deliver_run(struct hosting *hosting, const struct group_action *action)
 {
-    struct held_slice held;
+    struct held_run held;
     struct attachment *attachment = host_attachment(hosting, action->consumer);
     assert(attachment);
     if (action->attempt > 1 || !reader_find(hosting, &action->run, &held)) {
@@ -320,12 +339,13 @@ void deliver_run(struct hosting *hosting, const struct group_action *action)
     }
     size_t offset;
     size_t length;
-    struct block *block = piece_of(&held, &action->run, &offset, &length);
+    struct block *block = piece_of(&held, &action->run, attachment->takes_chunks, &offset, &length);
     if (!block) {
         take_back(hosting, action->consumer, &action->run);
     } else if (attachment->redeliveries > 0) {
         queue(hosting, attachment, action, block, offset, length);
     } else {
+        settle(hosting, attachment, action->run.bytes, length);
         deliver_piece(hosting, attachment, block, offset, length, action->attempt);
     }
 }

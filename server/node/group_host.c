@@ -320,6 +320,7 @@ int groups_attach(struct groups *groups, struct bytes name, const struct attach_
         .ops = options->ops,
         .context = options->context,
         .actor = options->actor,
+        .takes_chunks = options->takes_chunks,
         .since = groups->cluster->service->now,
     };
     (void)snprintf(attachment->client, sizeof attachment->client, "%.*s",

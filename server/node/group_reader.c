@@ -65,6 +65,18 @@ static int subscribe(struct hosting *hosting)
     return err;
 }
 
+// Whether chunks can go out as they stand. Where events have keys they are looked at one by one,
+// and what is decoded for that goes out.
+static bool all_take_chunks(const struct hosting *hosting)
+{
+    bool all = hosting->definition.key == GROUP_KEY_NONE;
+    LIST_FOR_EACH((struct list_node *)&hosting->attachments, link)
+    {
+        all &= container_of(link, struct attachment, link)->takes_chunks;
+    }
+    return all;
+}
+
 static void reader_open(struct hosting *hosting)
 {
     struct service *service = hosting->groups->cluster->service;
@@ -74,6 +86,9 @@ static void reader_open(struct hosting *hosting)
     }
     hosting->session->on_ready = session_ready;
     hosting->session->begins_anywhere = true; // a position ends in front of what is not done
+    if (all_take_chunks(hosting)) {
+        session_set_features(hosting->session, FEATURE_CHUNKS | FEATURE_LZ4);
+    }
     if (subscribe(hosting) != 0) {
         try_again(hosting, "out of memory");
     }
@@ -105,12 +120,9 @@ static bool still_waits(struct hosting *hosting, struct held *held)
 {
     struct bytes rest = bytes_of(held->block->data + held->offset, held->end - held->offset);
     while (rest.length > 0) {
-        struct slice slice;
-        int err = slice_next(&rest, &slice);
-        assert(err == 0); // made in this process
-        (void)err;
-        if (group_has_waiting(hosting->group, slice.actor, slice.first,
-                              slice.first + slice.count - 1)) {
+        struct block_run run;
+        block_run_next(held->block->kind, &rest, &run);
+        if (group_has_waiting(hosting->group, run.actor, run.first, run.first + run.count - 1)) {
             return true;
         }
         held->offset = held->end - rest.length;
@@ -200,19 +212,31 @@ static int offer_events(struct offer *offer, const struct slice *slice)
     return err || run.count == 0 ? err : offer_run(offer, &run);
 }
 
-static int offer_slice(struct offer *offer, const struct slice *slice)
+// A chunk that is handed out as a slice, or compressed: it is counted with what is more.
+static int offer_whole(struct offer *offer, const struct block_run *whole)
 {
-    if (offer->hosting->definition.key != GROUP_KEY_NONE) {
-        return offer_events(offer, slice);
-    }
+    size_t length = whole->bytes.length;
     struct group_run run = {
-        .actor = slice->actor,
-        .first = slice->first,
-        .count = slice->count,
-        .bytes = SLICE_HEADER_LENGTH + slice->events.length,
-        .timestamp_ms = slice->timestamp_ms,
+        .actor = whole->actor,
+        .first = whole->first,
+        .count = whole->count,
+        .bytes = length > whole->plain_length ? length : whole->plain_length,
+        .timestamp_ms = whole->timestamp_ms,
     };
     return offer_run(offer, &run);
+}
+
+static int offer_block_run(struct offer *offer, enum block_kind kind, const struct block_run *run)
+{
+    if (offer->hosting->definition.key == GROUP_KEY_NONE) {
+        return offer_whole(offer, run);
+    }
+    struct buffer scratch = {0};
+    struct slice slice;
+    int err = block_run_slice(kind, run, &scratch, &slice);
+    err = err ? err : offer_events(offer, &slice);
+    buffer_deinit(&scratch);
+    return err;
 }
 
 static int hold(struct hosting *hosting, struct block *block, size_t offset, size_t length,
@@ -236,21 +260,20 @@ static int hold(struct hosting *hosting, struct block *block, size_t offset, siz
     return 0;
 }
 
-static int take_slices(struct hosting *hosting, const struct session_item *item)
+static int take_events(struct hosting *hosting, const struct session_item *item)
 {
     struct offer offer = {.hosting = hosting};
     struct bytes rest = bytes_of(item->block->data + item->offset, item->length);
     struct held *held;
     int err = hold(hosting, item->block, item->offset, item->length, &held);
     while (rest.length > 0 && err == 0) {
-        struct slice slice;
-        err = slice_next(&rest, &slice);
-        assert(err == 0); // made in this process
-        uint64_t last = slice.first + slice.count - 1;
-        held->first = slice.first < held->first ? slice.first : held->first;
+        struct block_run run;
+        block_run_next(item->block->kind, &rest, &run);
+        uint64_t last = run.first + run.count - 1;
+        held->first = run.first < held->first ? run.first : held->first;
         held->last = last > held->last ? last : held->last;
-        hosting->reader_at_ms = slice.timestamp_ms;
-        err = offer_slice(&offer, &slice);
+        hosting->reader_at_ms = run.timestamp_ms;
+        err = offer_block_run(&offer, item->block->kind, &run);
     }
     return err ? err : offer_flush(&offer);
 }
@@ -277,18 +300,32 @@ void reader_note(struct hosting *hosting)
     }
 }
 
+// What is new comes in small chunks, and with checkpoints in between: selected once for all groups
+// that want the same it costs less than chunks that each would have to look through.
+static void go_live(struct hosting *hosting)
+{
+    struct subscription *subscription = session_subscription(hosting->session, READER_ID);
+    if (subscription) {
+        subscription->slices_only = true;
+    }
+}
+
 // False: the reader is gone.
 static bool take_item(struct hosting *hosting, const struct session_item *item)
 {
     int err = 0;
     switch (item->head.kind) {
+    case DELIVERY_CHUNKS:
     case DELIVERY_SLICES:
-        err = take_slices(hosting, item);
+        err = take_events(hosting, item);
         err = err ? err : note_cursor(hosting, item->length);
         break;
     case DELIVERY_MARK:
         err = note_cursor(hosting, 0);
-        hosting->has_caught_up |= item->head.mark.kind == MARK_CAUGHT_UP;
+        if (item->head.mark.kind == MARK_CAUGHT_UP) {
+            hosting->has_caught_up = true;
+            go_live(hosting);
+        }
         break;
     case REPLY_ERROR: {
         struct reason why;
@@ -342,16 +379,14 @@ void reader_run(struct hosting *hosting)
 // --- Finding -----------------------------------------------------------------------------------
 
 static bool find_in(const struct held *held, size_t offset, const struct group_run *run,
-                    struct held_slice *out)
+                    struct held_run *out)
 {
     struct bytes rest = bytes_of(held->block->data + offset, held->end - offset);
     while (rest.length > 0) {
         size_t at = held->end - rest.length;
-        int err = slice_next(&rest, &out->slice);
-        assert(err == 0);
-        (void)err;
-        if (out->slice.actor == run->actor && out->slice.first <= run->first &&
-            run->first + run->count <= out->slice.first + out->slice.count) {
+        block_run_next(held->block->kind, &rest, &out->run);
+        if (out->run.actor == run->actor && out->run.first <= run->first &&
+            run->first + run->count <= out->run.first + out->run.count) {
             out->block = held->block;
             out->offset = at;
             return true;
@@ -367,7 +402,7 @@ static bool may_hold(const struct held *held, const struct group_run *run)
 }
 
 // Runs go out mostly in the order in which they came in: the search begins where the last ended.
-bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_slice *out)
+bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_run *out)
 {
     if (hosting->find_held && may_hold(hosting->find_held, run) &&
         find_in(hosting->find_held, hosting->find_offset, run, out)) {

@@ -48,6 +48,7 @@ struct attach_options {
     void *context;
     struct bytes client; // who it is, for people (CONSUMER_CLIENT_BYTES_MAX, cut)
     uint16_t actor;      // of the node that its connection is to
+    bool takes_chunks;   // deliveries may be blocks of chunks
 };
 
 // ERR_NOT_FOUND: there is no such subscription; ERR_BUSY: as many consumers as it may have; both

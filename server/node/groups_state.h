@@ -10,6 +10,7 @@
 #include "proto/model/slice.h"
 #include "proto/model/subscription_fold.h"
 #include "proto/model/subscription_row.h"
+#include "server/node/block_run.h"
 #include "server/node/cluster_state.h"
 #include "server/node/groups.h"
 
@@ -96,6 +97,7 @@ struct attachment {
     uint16_t actor; // of the node that its connection is to
     struct instant since;
     char client[CONSUMER_CLIENT_BYTES_MAX + 1];
+    bool takes_chunks;
     bool is_told;    // that the group has caught up
     uint64_t credit; // so much was given and not spent: for a group that begins anew
     const struct attachment_ops *ops;
@@ -152,13 +154,13 @@ void reader_note(struct hosting *hosting); // how far it has come, for whoever a
 // Lets go of blocks of which nothing waits any more.
 void reader_drop_held(struct hosting *hosting);
 
-// The slice in which a run waits; false: it is held no more.
-struct held_slice {
+// The chunk or slice in which a run waits; false: it is held no more.
+struct held_run {
     struct block *block;
-    size_t offset; // of the slice's header
-    struct slice slice;
+    size_t offset; // of its header
+    struct block_run run;
 };
-bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_slice *out);
+bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_run *out);
 
 // --- group_deliver.c ---------------------------------------------------------------------------
 

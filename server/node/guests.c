@@ -246,7 +246,8 @@ int guests_refuse(struct peer *peer, uint64_t channel, uint64_t id, enum wire_er
 // What waits to be sent to it comes again, and is no attempt.
 static void give_back(struct seat *seat, const struct consumer_letter *letter)
 {
-    seat_give_back(seat, bytes_of(letter->block->data + letter->offset, letter->length));
+    seat_give_back(seat, letter->block->kind,
+                   bytes_of(letter->block->data + letter->offset, letter->length));
 }
 
 // What the other node had, and its client never got. Of ranges that overlap, which nobody should

@@ -81,9 +81,10 @@ static void here_deliver(void *context, struct block *block, size_t offset, size
     letter->length = length;
     letter->attempt = attempt;
     struct bytes rest = bytes_of(block->data + offset, length);
-    struct slice slice;
-    while (rest.length > 0 && slice_next(&rest, &slice) == 0) {
-        letter->count += slice.count;
+    while (rest.length > 0) {
+        struct block_run run;
+        block_run_next(block->kind, &rest, &run);
+        letter->count += run.count;
     }
     seat->credit -= (int64_t)length;
     if (!seat->consumer) {
@@ -133,6 +134,7 @@ static void attach_here(struct seat *seat)
         .ops = &HERE_OPS,
         .context = seat,
         .client = bytes_of_text(seat->request->reason.text),
+        .takes_chunks = seat->consumer && seat->request->takes_chunks,
         .actor = seat->consumer ? node_actor(seats->cluster->node)
                                 : seat->peer->hello->message.hello.actor,
     };

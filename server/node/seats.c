@@ -219,14 +219,15 @@ static void take_attach(struct seats *seats, struct consumer_letter *letter)
     }
 }
 
-void seat_give_back(struct seat *seat, struct bytes slices)
+void seat_give_back(struct seat *seat, enum block_kind kind, struct bytes events)
 {
-    struct slice slice;
-    while (slices.length > 0 && slice_next(&slices, &slice) == 0) {
+    while (events.length > 0) {
+        struct block_run run;
+        block_run_next(kind, &events, &run);
         const struct done_range range = {
-            .actor = slice.actor,
-            .first = slice.first,
-            .last = slice.first + slice.count - 1,
+            .actor = run.actor,
+            .first = run.first,
+            .last = run.first + run.count - 1,
         };
         if (seat->place == SEAT_HERE) {
             groups_give_back(seat->attachment, &range);
@@ -278,7 +279,8 @@ static void take_untaken(struct consumer_letter *letter)
 {
     struct seat *seat = consumer_seat(letter->consumer);
     if (seat) {
-        seat_give_back(seat, bytes_of(letter->block->data + letter->offset, letter->length));
+        seat_give_back(seat, letter->block->kind,
+                       bytes_of(letter->block->data + letter->offset, letter->length));
     }
     consumer_letter_free(letter);
 }

@@ -97,7 +97,7 @@ void seat_end(struct seat *seat, uint32_t reason, enum wire_error error, const c
 // DETACH, and what it had said is answered: it goes.
 void seat_leave(struct seat *seat);
 // What was said to it did not go to the client, nor will it, for it leaves: no attempt.
-void seat_give_back(struct seat *seat, struct bytes slices);
+void seat_give_back(struct seat *seat, enum block_kind kind, struct bytes events);
 
 // Takes up to 2^31 in one go, and never more than the maximum in all.
 void seat_add_credit(struct seat *seat, uint64_t bytes);

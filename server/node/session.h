@@ -101,6 +101,13 @@ void session_answer(struct session *session, struct answer *answer);
 void session_answer_error(struct session *session, uint64_t id, enum wire_error code,
                           const char *format, ...) PRINTF_LIKE(4, 5);
 
+// Whether the client reads chunks as they are stored.
+static inline bool session_takes_chunks(const struct session *session)
+{
+    const uint32_t needed = FEATURE_CHUNKS | FEATURE_LZ4;
+    return (session->features & needed) == needed;
+}
+
 static inline uint64_t session_answers_taken(const struct session *session)
 {
     return session->answers_total - session->answers_count;

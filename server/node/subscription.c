@@ -480,8 +480,7 @@ static struct subscription *subscription_new(struct session *session, uint64_t i
     subscription->session = session;
     subscription->id = id;
     subscription->credit = (int64_t)credit;
-    subscription->slices_only =
-        (session->features & (FEATURE_CHUNKS | FEATURE_LZ4)) != (FEATURE_CHUNKS | FEATURE_LZ4);
+    subscription->slices_only = !session_takes_chunks(session);
     subscription->start = subscribe->start;
     subscription->start_id = subscribe->start_id;
     subscription->start_time_ms = subscribe->start_time_ms;
