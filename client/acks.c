@@ -408,6 +408,7 @@ void acks_answered(struct acks *acks, uint64_t request_id, const struct reply *r
     if (err == ERR_BUSY || (err == ERR_CLOSED && !batch->is_nack)) { // nothing was done
         acks->not_before = instant_add(now, duration_ms(BUSY_PAUSE_MS));
         acks->is_flushing = false;
+        batch->was_busy = err == ERR_BUSY;
         wait_again(acks, batch);
         return;
     }
@@ -448,24 +449,57 @@ void acks_lost(struct acks *acks, struct core *core)
     acks_flush(acks);
 }
 
+static void give_up(struct acks *acks, struct ack_batch *batch, int err, const char *text)
+{
+    close_batch(acks, batch);
+    list_remove(&batch->node);
+    batch->err = reason_set(&batch->refusal, err, "%s", text);
+    list_append(&acks->told, &batch->node);
+}
+
+static void none_is_left(struct acks *acks)
+{
+    acks->waiting_events = 0;
+    acks->sent_events = 0;
+    acks->ranges = 0;
+    acks->repeated_count = 0;
+    acks->is_flushing = false;
+}
+
 void acks_give_up(struct acks *acks, int err, const char *text)
 {
     struct list_node *const lists[] = {&acks->sent, &acks->waiting};
     for (size_t i = 0; i < 2; i++) {
         LIST_FOR_EACH(lists[i], node)
         {
-            struct ack_batch *batch = batch_of(node);
-            close_batch(acks, batch);
-            list_remove(&batch->node);
-            batch->err = reason_set(&batch->refusal, err, "%s", text);
-            list_append(&acks->told, &batch->node);
+            give_up(acks, batch_of(node), err, text);
         }
     }
-    acks->waiting_events = 0;
-    acks->sent_events = 0;
-    acks->ranges = 0;
-    acks->repeated_count = 0;
-    acks->is_flushing = false;
+    none_is_left(acks);
+}
+
+void acks_end(struct acks *acks)
+{
+    static const char UNKNOWN[] =
+        "the attachment has ended before a node answered: the events may come again";
+    LIST_FOR_EACH(&acks->sent, node)
+    {
+        give_up(acks, batch_of(node), ERR_UNKNOWN, UNKNOWN);
+    }
+    LIST_FOR_EACH(&acks->waiting, node)
+    {
+        struct ack_batch *batch = batch_of(node);
+        if (batch->is_repeated) {
+            give_up(acks, batch, ERR_UNKNOWN, UNKNOWN);
+        } else if (batch->was_busy) {
+            give_up(acks, batch, ERR_BUSY,
+                    "the node was busy, and the attachment has ended: the events come again");
+        } else {
+            give_up(acks, batch, ERR_CLOSED,
+                    "the attachment has ended before it was sent: the events come again");
+        }
+    }
+    none_is_left(acks);
 }
 
 bool acks_take(struct acks *acks, struct weir_acked *acked_out)

@@ -14,6 +14,7 @@ struct ack_batch {
     struct list_node node;
     bool is_nack;
     bool is_repeated;
+    bool was_busy;  // the node was, and has done nothing
     bool is_closed; // takes no more; its ranges ascend
     uint32_t delay_ms;
     char reason[ACK_REASON_BYTES_MAX + 1];
@@ -83,6 +84,9 @@ void acks_lost(struct acks *acks, struct core *core);
 
 // What is not answered never will be: all of it is told, with this error and text.
 void acks_give_up(struct acks *acks, int err, const char *text);
+// The attachment has ended, and what is not answered is told: ERR_UNKNOWN, what was sent;
+// ERR_CLOSED, what was not, and ERR_BUSY, what was refused so: nothing was done then.
+void acks_end(struct acks *acks);
 
 // The next outcome to be handed out; a view until the next call. False: none.
 bool acks_take(struct acks *acks, struct weir_acked *acked_out);

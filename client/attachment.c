@@ -184,8 +184,7 @@ void attachment_moved(struct attachment *attachment, struct core *core, bool is_
 
 void attachment_give_up(struct attachment *attachment)
 {
-    acks_give_up(&attachment->acks, ERR_UNKNOWN,
-                 "the attachment has ended before a node answered: the events may come again");
+    acks_end(&attachment->acks);
 }
 
 bool attachment_retries(struct attachment *attachment, enum wire_error code, struct instant now)

@@ -105,7 +105,9 @@ struct weir_acked {
     bool is_repeated; // was sent before, over a connection that was lost or moved: what is refused
                       // was probably counted then
     int err;          // 0; NOT_FOUND: none of the events is in flight here: they were acknowledged
-                      // before, or have gone to others after ack_wait; or another refusal
+                      // before, or have gone to others after ack_wait; UNKNOWN: the attachment
+                      // has ended without an answer; CLOSED, BUSY: it has, and nothing was done:
+                      // it was not sent, the node was busy; or another refusal
     const char *text; // why, for people; NULL: err is 0
     uint64_t events;  // in the request
     uint64_t counted; // by the node, at most; fewer than events: the others are not in flight here
@@ -131,8 +133,10 @@ WEIR_API int weir_attach(struct weir *weir, const struct weir_attach_options *op
 
 // Leaves: hands out no more events, sends what was acknowledged, then WEIR_NOTICE_END, behind what
 // became of that. What was handed out and not acknowledged goes to others, the position stays. In
-// automatic mode the last event is acknowledged with the next notice, as ever. One that is not (any
-// more) is no error.
+// automatic mode the last event is acknowledged with the next notice, as ever. A connection that is
+// lost meanwhile, or a node that is busy, ends it too: WEIR_NOTICE_ACKED tells of what did not
+// count, or perhaps not (weir_wait_acked before weir_detach leaves nothing open). One that is not
+// (any more) is no error.
 WEIR_API int weir_detach(struct weir *weir, uint64_t attachment) WEIR_MUST_CHECK;
 
 // The event is done. Calling it twice is no error by itself. Returns before it is known to the

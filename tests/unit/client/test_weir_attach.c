@@ -5,91 +5,9 @@
 #include "proto/base/limits.h"
 #include "proto/model/position.h"
 #include "tests/unit/check_main.h"
-#include "tests/unit/client/scripted_cluster.h"
+#include "tests/unit/client/scripted_worker.h"
 
 enum { SECOND_NS = 1000000000 };
-
-struct worker {
-    struct scripted_cluster cluster;
-    uint64_t number; // of the attachment
-    uint64_t id;     // of the ATTACH
-};
-
-static void worker_take_attach(struct worker *worker)
-{
-    worker->id = cluster_take(&worker->cluster, REQUEST_ATTACH).id;
-}
-
-// Attached to "orders", generation 1, at the node "a:1".
-static void worker_init_lingering(struct worker *worker, const struct weir_attach_options *options)
-{
-    struct weir_attach_options plain = *options;
-    plain.name = "orders";
-    cluster_init(&worker->cluster, NULL);
-    cluster_greet(&worker->cluster, "a:1");
-    int err = weir_attach(worker->cluster.weir, &plain, &worker->number);
-    ck_assert_msg(err == 0, "%s", weir_reason_text(worker->cluster.weir));
-    worker_take_attach(worker);
-    cluster_attached(&worker->cluster, worker->id, 1);
-    ck_assert_uint_eq(cluster_expect(&worker->cluster, WEIR_NOTICE_ATTACHED)->subscription,
-                      worker->number);
-}
-
-// Its acknowledgements go with the next output, unless the options say more.
-static void worker_init(struct worker *worker, const struct weir_attach_options *options)
-{
-    struct weir_attach_options plain = {.size = sizeof plain};
-    plain = options ? *options : plain;
-    plain.ack_linger_us = plain.ack_linger_us ? plain.ack_linger_us : 1;
-    worker_init_lingering(worker, &plain);
-}
-
-static void worker_deinit(struct worker *worker)
-{
-    cluster_deinit(&worker->cluster);
-}
-
-// The connection is lost, and the next node asked.
-static void worker_switch(struct worker *worker, const char *address)
-{
-    cluster_lose(&worker->cluster);
-    cluster_expect(&worker->cluster, WEIR_NOTICE_DISCONNECTED);
-    cluster_greet(&worker->cluster, address);
-    worker_take_attach(worker);
-}
-
-// Events of actor 1 come, and are handed out.
-static void worker_take_events(struct worker *worker, uint64_t first, uint16_t count)
-{
-    cluster_assigned(&worker->cluster, worker->id, 1, 1, first, count);
-    for (uint64_t i = 0; i < count; i++) {
-        cluster_expect_event(&worker->cluster, 1, first + i);
-    }
-}
-
-static void worker_ack(struct worker *worker, uint16_t actor, uint64_t counter)
-{
-    struct weir_id id = {.counter = counter, .actor = actor};
-    ck_assert_int_eq(weir_ack(worker->cluster.weir, worker->number, id), 0);
-}
-
-// The next request is an ACK with these ranges, as text: "1:1-4096,2:7-7". Its id.
-static uint64_t worker_expect_ack(struct worker *worker, const char *expected)
-{
-    struct request request = cluster_take(&worker->cluster, REQUEST_ACK);
-    ck_assert_uint_eq(request.ack.attachment, worker->id);
-    ck_assert(event_id_is_none(request.ack.up_to));
-    char text[512] = "";
-    size_t length = 0;
-    struct done_range range;
-    while (request.ack.ranges.length > 0) {
-        ck_assert_int_eq(done_range_next(&request.ack.ranges, &range), 0);
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s%u:%" PRIu64 "-%" PRIu64,
-                                   length ? "," : "", range.actor, range.first, range.last);
-    }
-    ck_assert_str_eq(text, expected);
-    return request.id;
-}
 
 static void assert_definition_is_that(const struct request_attach *attach)
 {
@@ -413,21 +331,6 @@ START_TEST(automatic_is_with_the_next_notice)
 }
 END_TEST
 
-START_TEST(who_leaves_sends_what_lingers)
-{
-    struct weir_attach_options options = {.size = sizeof options, .ack_linger_us = 1000000};
-    struct worker worker;
-    worker_init(&worker, &options);
-    worker_take_events(&worker, 1, 1);
-    worker_ack(&worker, 1, 1);
-    ck_assert(!cluster_has_request(&worker.cluster));
-    ck_assert_int_eq(weir_detach(worker.cluster.weir, worker.number), 0);
-    worker_expect_ack(&worker, "1:1-1");
-    ck_assert_uint_eq(cluster_take(&worker.cluster, REQUEST_STOP).id, worker.id);
-    worker_deinit(&worker);
-}
-END_TEST
-
 START_TEST(what_does_not_count_is_told)
 {
     struct worker worker;
@@ -718,25 +621,6 @@ START_TEST(what_is_deleted_ends_and_what_has_no_answer_is_told_before)
 }
 END_TEST
 
-START_TEST(who_leaves_gets_no_more_events_also_without_a_connection)
-{
-    struct worker worker;
-    worker_init(&worker, NULL);
-    cluster_assigned(&worker.cluster, worker.id, 1, 1, 1, 3);
-    cluster_expect_event(&worker.cluster, 1, 1);
-    ck_assert_int_eq(weir_detach(worker.cluster.weir, worker.number), 0);
-    ck_assert_uint_eq(cluster_take(&worker.cluster, REQUEST_STOP).id, worker.id);
-    cluster_expect_nothing(&worker.cluster);
-    cluster_lose(&worker.cluster);
-    cluster_expect(&worker.cluster, WEIR_NOTICE_DISCONNECTED);
-    ck_assert_int_eq(cluster_expect(&worker.cluster, WEIR_NOTICE_END)->end->reason,
-                     WEIR_END_STOPPED);
-    cluster_greet(&worker.cluster, "b:2");
-    ck_assert(!cluster_has_request(&worker.cluster));
-    worker_deinit(&worker);
-}
-END_TEST
-
 START_TEST(what_only_subscriptions_get_is_no_protocol_for_attachments)
 {
     struct worker worker;
@@ -760,7 +644,6 @@ int main(void)
     suite_add(suite, what_has_no_answer_is_said_again_to_the_next_node);
     suite_add(suite, what_is_moved_is_said_again_on_the_same_connection);
     suite_add(suite, automatic_is_with_the_next_notice);
-    suite_add(suite, who_leaves_sends_what_lingers);
     suite_add(suite, what_does_not_count_is_told);
     suite_add(suite, what_counts_is_told_to_who_asks);
     suite_add(suite, a_busy_node_is_asked_again_later);
@@ -774,7 +657,6 @@ int main(void)
     suite_add(suite, a_node_that_stops_hands_over_to_the_next);
     suite_add(suite, what_was_said_of_another_generation_does_not_count_for_this_one);
     suite_add(suite, what_is_deleted_ends_and_what_has_no_answer_is_told_before);
-    suite_add(suite, who_leaves_gets_no_more_events_also_without_a_connection);
     suite_add(suite, what_only_subscriptions_get_is_no_protocol_for_attachments);
     return check_main(suite);
 }
