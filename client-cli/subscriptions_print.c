@@ -64,21 +64,21 @@ static int wanted(struct output *output, const struct weir_definition *definitio
 
 int subscriptions_print_head(struct output *output)
 {
-    return output_text(output, "%12s %14s %9s %9s %9s  %s\n", "LAG", "BEHIND", "CONSUMERS",
+    return output_text(output, "%12s %14s %9s %9s %9s  %s\n", "LAG", "LAG TIME", "CONSUMERS",
                        "IN FLIGHT", "PARKED", "NAME");
 }
 
 int subscriptions_print_line(struct output *output, const struct weir_subscription_row *row)
 {
-    char behind[32];
-    snprintf(behind, sizeof behind, "%" PRIu64 ".%03u s", row->lag_ms / 1000,
-             (unsigned)(row->lag_ms % 1000));
-    int err = output_text(output, "%12" PRIu64 " %14s ", row->lag_events, behind);
+    int err = output_text(output, "%12" PRIu64 " ", row->lag_events);
     if (err == 0 && row->is_coordinated) {
-        err = output_text(output, "%9" PRIu32 " %9" PRIu64 " %9" PRIu64 "  ", row->consumers,
-                          row->in_flight, row->parked);
+        char lag[32];
+        snprintf(lag, sizeof lag, "%" PRIu64 ".%03u s", row->lag_ms / 1000,
+                 (unsigned)(row->lag_ms % 1000));
+        err = output_text(output, "%14s %9" PRIu32 " %9" PRIu64 " %9" PRIu64 "  ", lag,
+                          row->consumers, row->in_flight, row->parked);
     } else if (err == 0) {
-        err = output_text(output, "%9s %9s %9s  ", "-", "-", "-");
+        err = output_text(output, "%14s %9s %9s %9s  ", "-", "-", "-", "-");
     }
     err = err != 0 ? err : text(output, row->name);
     return err != 0 ? err : output_text(output, "\n");
@@ -180,9 +180,12 @@ int subscriptions_print_whole(struct output *output, const struct weir_subscript
 {
     int err = print_definition(output, row);
     err = err != 0 ? err
-                   : output_text(output, "\n  position     %s\n  lag          %" PRIu64 " events, ",
+                   : output_text(output, "\n  position     %s\n  lag          %" PRIu64 " events",
                                  row->cursor, row->lag_events);
-    err = err != 0 ? err : seconds(output, row->lag_ms);
+    if (err == 0 && row->is_coordinated) { // else nobody knows the time
+        err = output_text(output, ", ");
+        err = err != 0 ? err : seconds(output, row->lag_ms);
+    }
     err = err != 0 ? err : output_text(output, "\n");
     err = err != 0 ? err : print_coordinated(output, row);
     err = err != 0 ? err : print_consumers(output, result);

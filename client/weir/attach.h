@@ -199,10 +199,13 @@ struct weir_subscription_row {
     struct weir_bytes name;
     struct weir_id generation;                // the event that created it, or reset it
     const struct weir_definition *definition; // without its start
-    const char *cursor;       // of its position: all up to it is done, and some above it may be
-    uint64_t lag_events;      // that the node holds and that are not done, matching or not
-    uint64_t lag_ms;          // how old the oldest is that matches, was read and is not done
-    uint32_t voids;           // creations that do not count, because another one came first
+    const char *cursor;  // of its position: all up to it is done, and some above it may be
+    uint64_t lag_events; // that the node holds and that are not done; what does not match counts
+                         // until it was read, so always where nobody coordinates it
+    uint64_t lag_ms; // how old the oldest event is that matches, was read and is not done; while
+                     // there is none and the reader is behind, the event that it read last; 0
+                     // where nobody coordinates it
+    uint32_t voids;  // creations that do not count, because another one came first
     struct weir_id void_last; // the highest of them; zeros: there are none
     bool is_coordinated;      // what follows is known; otherwise it is 0
     uint16_t coordinator;     // actor of the node that hands out the events

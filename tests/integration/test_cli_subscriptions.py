@@ -291,6 +291,7 @@ def subscriptions_are_listed_and_shown(folder):
     expect(rows[0]["lag_events"] < rows[1]["lag_events"], "lags", rows)
     table = server.weir("subscriptions", "list").lines
     expect_equal([line.split()[-1] for line in table], ["NAME", "one", "two"])
+    expect_equal(table[2].split()[1], "-", "lag in time of what nobody coordinates")
     row = show(server, "two")
     expect_equal(row["patterns"], ["/a/*"], "patterns")
     expect_equal(row["attributes"], [{"key": "kind", "value": "x=y"}], "attributes")
@@ -299,7 +300,7 @@ def subscriptions_are_listed_and_shown(folder):
         ("attribute:customer", 60000, 10, "arrival"),
     )
     text = server.weir("subscriptions", "show", "two").stdout
-    for word in ("/a/* kind=x=y", "attribute:customer", "60.000 s", " events, "):
+    for word in ("/a/* kind=x=y", "attribute:customer", "60.000 s", " events\n"):
         expect(word in text, f"'{word}' is not in what is shown", text)
     missing = server.weir("subscriptions", "show", "three", status=NOT_FOUND)
     expect("weir: there is no subscription three\n" in missing.stderr, "the name", missing)
