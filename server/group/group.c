@@ -48,6 +48,7 @@ int group_new(const struct group_config *config, struct group **group_out)
     list_init(&group->to_park);
     group->park_after = BEFORE_ALL;
     group->checkpoint_not_before = BEFORE_ALL;
+    group->many_not_before = BEFORE_ALL;
     int err = set_done(group, config->done);
     if (err) {
         group_free(group);

@@ -113,8 +113,11 @@ static struct instant checkpoint_due(const struct group *group)
     }
     struct instant due = instant_add(group->uncovered_since, group->checkpoint_after);
     struct instant not_before = group->checkpoint_not_before;
-    if (group->is_flushing || is_far || group->uncovered >= group->checkpoint_every) {
+    if (group->is_flushing || is_far) {
         return not_before;
+    }
+    if (group->uncovered >= group->checkpoint_every) {
+        due = instant_earlier(due, group->many_not_before);
     }
     return due.ns > not_before.ns ? due : not_before;
 }
@@ -126,6 +129,7 @@ bool due_checkpoint(struct group *group, struct instant now)
     }
     group->is_covering = true;
     group->is_flushing = false;
+    group->many_not_before = instant_add(now, duration_ms(CHECKPOINTS_APART_MS));
     group->covering = group->uncovered;
     group->covering_passed = group->passed;
     group->uncovered = 0;

@@ -16,6 +16,7 @@
 
 enum {
     PARKINGS_AT_ONCE = 16,
+    CHECKPOINTS_APART_MS = 20, // those that are written because so many are done
     PASSED_MAX = 1000000,      // events that the reader may come on without a checkpoint
     PASSED_LET_GO_MAX = 65536, // the same when the group goes, or has nobody any more
     PARK_RETRY_MS = 1000,      // after one could not be written
@@ -150,6 +151,7 @@ struct group {
     bool is_covering;
     bool is_flushing;
     struct instant checkpoint_not_before;
+    struct instant many_not_before; // no checkpoint because so many are done
 
     struct group_counts counts; // but what is of now
 };

@@ -230,11 +230,10 @@ static struct instant checkpoint_due(const struct model *model)
     }
     struct instant due =
         instant_add(model->uncovered_since, duration_ms(model->definition->checkpoint_after_ms));
-    if (model->is_flushing || model->uncovered >= model->definition->checkpoint_every ||
-        due.ns < model->not_before.ns) {
-        due = model->not_before;
+    if (model->uncovered >= model->definition->checkpoint_every) {
+        due = instant_earlier(due, model->many_not_before);
     }
-    return due;
+    return model->is_flushing || due.ns < model->not_before.ns ? model->not_before : due;
 }
 
 // --- Actions -----------------------------------------------------------------------------------
@@ -356,6 +355,7 @@ void model_take(struct model *model, const struct group_action *action)
         ck_assert(instant_reached(checkpoint_due(model), model->now));
         model->is_covering = true;
         model->is_flushing = false;
+        model->many_not_before = instant_add(model->now, duration_ms(20));
         model->covering = model->uncovered;
         model->uncovered = 0;
         break;

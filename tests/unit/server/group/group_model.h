@@ -47,6 +47,7 @@ struct model {
     uint64_t covering;
     struct instant uncovered_since;
     struct instant not_before;
+    struct instant many_not_before;
     bool is_covering;
     bool is_flushing;
     struct group_counts counts; // of what has happened

@@ -306,7 +306,7 @@ static void begin(void)
     memset(brought, 0, sizeof brought);
     model.definition = &definition;
     model.now.ns = (int64_t)between(1, 1000000000);
-    model.park_after.ns = model.not_before.ns = INT64_MIN;
+    model.park_after.ns = model.not_before.ns = model.many_not_before.ns = INT64_MIN;
     uint64_t matching = between(1, 8);
     for (uint16_t actor = 1; actor <= MODEL_ACTORS; actor++) {
         uint64_t key = 0;

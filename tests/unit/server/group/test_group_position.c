@@ -78,10 +78,13 @@ START_TEST(a_checkpoint_after_so_many)
     ack(&fixture, 1, 1, 11, 30);
     ck_assert_str_eq(group_does(&fixture), ""); // one at a time
     group_checkpointed(fixture.group, true, fixture.now);
+    ck_assert_str_eq(group_does(&fixture), ""); // nor soon after the other
+    ck_assert_int_eq(group_due_ms(&fixture), 20);
+    wait_ms(&fixture, 20);
     ck_assert_str_eq(group_does(&fixture), "checkpoint");
     group_checkpointed(fixture.group, true, fixture.now);
     ck_assert_str_eq(group_does(&fixture), "");
-    ck_assert_int_eq(group_due_ms(&fixture), 30000);
+    ck_assert_int_eq(group_due_ms(&fixture), 29980);
 }
 END_TEST
 
