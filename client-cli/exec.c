@@ -165,8 +165,8 @@ static const struct argp exec_argp = {
            "them.\n\n"
            "Examples:\n"
            "  weir exec --subscription mail -n '/orders/**' -- ./send-mail\n"
-           "  weir exec --subscription thumbs -j 8 --timeout 1m --attempts 3 -- ./thumbnail\n"
-           "  weir exec --subscription log --group-key namespace -- sh -c 'cat >> \"$WEIR_ID\"'",
+           "  weir exec --subscription thumbs -j 8 --timeout 1m -- ./thumbnail\n"
+           "  weir exec --subscription files -- sh -c 'cat > \"$WEIR_ID\"'",
     .children = children,
 };
 

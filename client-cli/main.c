@@ -104,7 +104,7 @@ static char *filter_help(int key, const char *text, void *input)
     }
     fputs("Commands:\n", out);
     for (size_t i = 0; commands[i]; i++) {
-        fprintf(out, "  weir %-12s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  weir %-13s %s\n", commands[i]->name, commands[i]->summary);
     }
     fputs("\n`weir COMMAND --help' shows its options and examples.\n", out);
     fclose(out);

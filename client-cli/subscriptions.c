@@ -135,7 +135,7 @@ static const struct argp subscriptions_argp = {
     .doc = "See durable subscriptions, and change them. Their position is kept by the cluster.\v"
            "list    all of them, and how far behind each is\n"
            "show    one: what it is, its position, and what its coordinator knows\n"
-           "create  one; weir consume --subscription and weir exec create theirs by themselves\n"
+           "create  one; consume --subscription and exec create theirs by themselves\n"
            "reset   give it another start, and forget its position\n"
            "delete  forget it; a later consumer of that name begins anew\n\n"
            "Examples:\n"
