@@ -201,6 +201,10 @@ static int rejoin(struct hosting *hosting)
             .id = attachment->id,
             .in_flight_max = attachment->in_flight_max,
         };
+        if (!attachment->ops->renewed) {
+            end_attachment(hosting, attachment, 0, "");
+            continue;
+        }
         int err = group_join(hosting->group, &consumer, now);
         if (err == ERR_BUSY) {
             end_attachment(hosting, attachment, WIRE_BUSY,

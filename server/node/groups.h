@@ -34,10 +34,10 @@ struct attachment_ops {
     void (*deliver)(void *context, struct block *block, size_t offset, size_t length,
                     uint32_t attempt);
     void (*caught_up)(void *context);
-    // What was in flight may come again: the group begins anew.
+    // What was in flight may come again: the group begins anew. NULL: it is ended then.
     void (*renewed)(void *context);
-    // The last: END_DELETED, END_SHUTDOWN, an error (reason 0), or neither (groups_release). The
-    // attachment is gone.
+    // The last: END_DELETED, END_SHUTDOWN, an error (reason 0), or neither (groups_release, begun
+    // anew). The attachment is gone.
     void (*ended)(void *context, uint32_t reason, enum wire_error error, const char *text);
 };
 

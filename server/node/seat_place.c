@@ -60,8 +60,9 @@ static void here_ended(void *context, uint32_t reason, enum wire_error error, co
     struct seat *seat = context;
     seat->attachment = NULL;
     seat->place = SEAT_NOWHERE;
-    if (reason == 0 && error == 0) { // another node coordinates it
-        seat_refused(seat, WIRE_SHUTTING_DOWN, "the group has gone to another node");
+    if (reason == 0 && error == 0) { // another node coordinates it, or it has begun anew
+        seat_refused(seat, WIRE_SHUTTING_DOWN,
+                     "the group has gone to another node, or begins anew");
     } else {
         seat_end(seat, reason, error, text);
     }
@@ -123,6 +124,14 @@ static struct buffer position_cursor(const struct seat *seat)
     return cursor;
 }
 
+// A guest attaches again when the group begins anew: what its node said before that, and may have
+// said to another coordinator since, must not count for the new generation.
+static const struct attachment_ops GUEST_OPS = {
+    .deliver = here_deliver,
+    .caught_up = here_caught_up,
+    .ended = here_ended,
+};
+
 // To a group of this node, whose subscription there may be.
 static void attach_here(struct seat *seat)
 {
@@ -131,7 +140,7 @@ static void attach_here(struct seat *seat)
     struct attach_options options = {
         .in_flight_max = attach->in_flight > 0 ? attach->in_flight : ATTACH_IN_FLIGHT_DEFAULT,
         .credit_bytes = seat->consumer && seat->credit > 0 ? (uint64_t)seat->credit : 0,
-        .ops = &HERE_OPS,
+        .ops = seat->consumer ? &HERE_OPS : &GUEST_OPS,
         .context = seat,
         .client = bytes_of_text(seat->request->reason.text),
         .takes_chunks = seat->consumer && seat->request->takes_chunks,

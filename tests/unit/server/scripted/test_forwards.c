@@ -56,6 +56,34 @@ START_TEST(guest_is_attached_and_shares_events)
 }
 END_TEST
 
+START_TEST(what_a_guest_said_before_a_reset_does_not_count_after_it)
+{
+    uint8_t bytes[ACK_BYTES];
+    hand_link_up();
+    guest_attaches(5);
+    cluster_produce(&hand.fixture, 0, 10, 10);
+    hand_pass_ms(0);
+    struct request reset = {.kind = REQUEST_SUBSCRIPTIONS, .id = 3};
+    reset.subscriptions.which = SUBSCRIPTIONS_RESET;
+    reset.subscriptions.name = bytes_of_text("s");
+    reset.subscriptions.start.kind = START_BEGINNING;
+    client_says(&reset);
+    ck_assert_uint_eq(hand_heard_last()->inner, REPLY_ERROR);
+    ck_assert_uint_eq(hand_heard_last()->code, WIRE_SHUTTING_DOWN);
+    struct request ack = ack_request(1, 1000, bytes); // it was on its way
+    ck_assert_int_eq(hand_say_request(5, &ack), 0);
+    hand_pass_ms(0);
+    ck_assert_uint_eq(hand_heard_last()->code, WIRE_NOT_IN_FLIGHT);
+    ck_assert_int_eq(hand_say_end(5, true), 0);
+    guest_attaches(6);
+    ck_assert_uint_eq(hand_heard_of(DELIVERY_ASSIGNED), 2); // all of it comes again
+    ck_assert_int_eq(hand_say_request(6, &ack), 0);
+    hand_pass_ms(0);
+    ck_assert_uint_eq(hand_heard_last()->inner, REPLY_ACKED);
+    ck_assert_uint_eq(hand_heard_last()->count, 10);
+}
+END_TEST
+
 START_TEST(slow_link_holds_a_window_of_events_and_no_more)
 {
     hand_link_up();
@@ -668,6 +696,7 @@ END_TEST
 static void add(TCase *test_case)
 {
     tcase_add_test(test_case, guest_is_attached_and_shares_events);
+    tcase_add_test(test_case, what_a_guest_said_before_a_reset_does_not_count_after_it);
     tcase_add_test(test_case, slow_link_holds_a_window_of_events_and_no_more);
     tcase_add_test(test_case, events_that_a_dead_link_held_are_no_attempt);
     tcase_add_test(test_case, events_that_never_went_to_a_guests_client_are_no_attempt);
