@@ -211,9 +211,9 @@ static void redelivered(struct redelivery *redelivery)
 // In the order in which they were handed out, in whatever order reads come back.
 static void redeliveries_hand_out(struct hosting *hosting)
 {
-    struct list_node *link;
-    while ((link = list_first(&hosting->redeliveries)) != NULL) {
-        struct redelivery *redelivery = container_of(link, struct redelivery, link);
+    while (!list_is_empty(&hosting->redeliveries)) {
+        struct redelivery *redelivery =
+            container_of(hosting->redeliveries.next, struct redelivery, link);
         if (!redelivery->is_read) {
             return;
         }
