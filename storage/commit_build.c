@@ -149,6 +149,16 @@ static int builder_begin_chunk(struct builder *builder, size_t length,
     return 0;
 }
 
+// What a chunk is appended through: the builder's block, which is not to grow, for
+// builder_begin_chunk has made room for `length` bytes.
+static struct buffer builder_view(const struct builder *builder, size_t length)
+{
+    struct block *block = builder->block;
+    assert(block->capacity - block->length >= length);
+    return (struct buffer){
+        .data = block->data, .length = block->length, .capacity = block->capacity};
+}
+
 // The chunk was appended through `out`, a view of the builder's block: it is put into the batch.
 static int builder_end_chunk(struct builder *builder, const struct chunk_header *header,
                              const struct buffer *out, size_t consumed)
@@ -175,8 +185,7 @@ int builder_close_chunk(struct builder *builder, uint32_t open)
     header.count = builder->count;
     header.first = builder->first;
     header.open = open;
-    struct block *block = builder->block;
-    struct buffer out = {.data = block->data, .length = block->length, .capacity = block->capacity};
+    struct buffer out = builder_view(builder, need);
     void *state = builder->store->commit.compress_state;
     bool may_compress = !atomic_load(&builder->store->may_not_compress);
     result = chunk_append(&out, &header, builder->body, may_compress ? state : NULL);
@@ -217,16 +226,15 @@ static int builder_add_compressed(struct builder *builder, struct append_run run
                                   const uint8_t *bytes, uint32_t open)
 {
     struct chunk_header header;
-    int result =
-        builder_begin_chunk(builder, CHUNK_HEADER_LENGTH + (size_t)run.compressed_length, &header);
+    size_t need = CHUNK_HEADER_LENGTH + (size_t)run.compressed_length;
+    int result = builder_begin_chunk(builder, need, &header);
     if (result != 0) {
         return result;
     }
     header.count = run.count;
     header.first = builder->store->commit.clock + 1;
     header.open = open;
-    struct block *block = builder->block;
-    struct buffer out = {.data = block->data, .length = block->length, .capacity = block->capacity};
+    struct buffer out = builder_view(builder, need);
     result =
         chunk_append_compressed(&out, &header, bytes_of(bytes, run.compressed_length), run.length);
     if (result != 0) {
