@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/model/chunk.h"
 #include "proto/model/slice.h"
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
@@ -406,16 +407,35 @@ static void take_slice(struct group_consumer *consumer, const struct slice *slic
     }
 }
 
+// The next chunk, as a slice; `scratch` is for its body.
+static struct slice next_chunk(struct bytes *rest, struct buffer *scratch)
+{
+    struct chunk_header header;
+    struct bytes chunk;
+    memory_must(chunk_next(rest, &header, &chunk));
+    memory_must(chunk_verify(&header, chunk));
+    struct slice slice = {.actor = header.actor, .count = header.count, .first = header.first};
+    memory_must(chunk_body(&header, chunk, scratch, &slice.events));
+    return slice;
+}
+
 static void take_assigned(struct group_consumer *consumer, const struct reply *reply)
 {
+    bool is_chunks = reply->kind == DELIVERY_ASSIGNED_CHUNKS;
     struct bytes rest = reply->assigned.slices;
+    struct buffer scratch = {0};
     struct slice slice;
     world_trace(world_of(consumer), "given", consumer->ledger->index * 10 + consumer->index,
                 reply->assigned.attempt, reply->assigned.slices.length);
     while (rest.length > 0 && !world_of(consumer)->violation.check) {
-        memory_must(slice_next(&rest, &slice));
+        if (is_chunks) {
+            slice = next_chunk(&rest, &scratch);
+        } else {
+            memory_must(slice_next(&rest, &slice));
+        }
         take_slice(consumer, &slice, reply->assigned.attempt);
     }
+    buffer_deinit(&scratch);
     judge_in_flight(consumer);
     struct request credit = {.kind = REQUEST_CREDIT, .id = consumer->attach};
     credit.credit.bytes = reply->assigned.slices.length;
@@ -511,7 +531,7 @@ static void on_reply(struct plain_client *client, const struct reply *reply)
         world_violation(client->world, "simulator", "a reply of kind %u to nothing", reply->kind);
     } else if (reply->kind == REPLY_ATTACHED) {
         take_attached(consumer, reply);
-    } else if (reply->kind == DELIVERY_ASSIGNED) {
+    } else if (reply->kind == DELIVERY_ASSIGNED || reply->kind == DELIVERY_ASSIGNED_CHUNKS) {
         take_assigned(consumer, reply);
     } else if (reply->kind == DELIVERY_MARK && reply->mark.kind == MARK_MOVED) {
         take_moved(consumer);
@@ -599,6 +619,7 @@ struct group_consumer *group_consumer_new(struct ledger *ledger, unsigned index)
     consumer->ledger = ledger;
     consumer->index = (uint8_t)index;
     plain_client_init(&consumer->client, ledger->world, &GROUP_CONSUMER_OPS, "group");
+    consumer->client.features = index % 3 < 2 ? FEATURE_CHUNKS | FEATURE_LZ4 : 0;
     random_init(&consumer->random, random_u64(&ledger->random));
     consumer->next.happen = on_next;
     consumer->act.happen = on_act;

@@ -97,7 +97,11 @@ bool plain_client_connect(struct plain_client *client, unsigned machine)
     client->life = to->life;
     struct request hello = {.kind = REQUEST_HELLO, .id = 1};
     hello.hello = (struct request_hello){
-        .version_min = 1, .version_max = 1, .client_name = bytes_of_text(client->name)};
+        .version_min = 1,
+        .version_max = 1,
+        .client_name = bytes_of_text(client->name),
+        .features = client->features,
+    };
     plain_client_send(client, &hello);
     return true;
 }

@@ -21,6 +21,7 @@ struct plain_client {
     struct world *world;
     const struct plain_client_ops *ops;
     const char *name;
+    uint32_t features; // that it announces
     struct buffer in;
     struct buffer out;
     unsigned machine;
