@@ -208,7 +208,8 @@ int weir_result_member(const struct weir_result *result, const struct weir_membe
     return 0;
 }
 
-static int write_position(struct bytes encoded, struct buffer *out)
+// As text with a NUL; empty on failure.
+static int write_cursor(struct bytes encoded, struct buffer *out)
 {
     struct version_vector vector = {0};
     int err = version_vector_decode(&encoded, &vector);
@@ -217,6 +218,9 @@ static int write_position(struct bytes encoded, struct buffer *out)
     err = err ? err : version_vector_format(&vector, out);
     err = err ? err : buffer_append(out, bytes_of("", 1));
     version_vector_deinit(&vector);
+    if (err) {
+        buffer_clear(out);
+    }
     return err;
 }
 
@@ -233,7 +237,7 @@ int weir_result_subscription(const struct weir_result *result,
         return WEIR_ERR_CORRUPT;
     }
     int err = definition_write(&row.definition, &asked->wanted_memory, &asked->wanted);
-    err = err ? err : write_position(row.cursor, &asked->position_text);
+    err = err ? err : write_cursor(row.cursor, &asked->position_text);
     if (err != 0) {
         return err;
     }
@@ -318,17 +322,9 @@ int weir_result_cursor(const struct weir_result *result, const char **cursor_out
     if (result->err != 0 || encoded.length == 0) {
         return WEIR_NOTHING;
     }
-    if (asked->cursor_text.length == 0) {
-        struct version_vector vector = {0};
-        int err = version_vector_decode(&encoded, &vector);
-        err = err == 0 || err == ERR_MEMORY ? err : ERR_CORRUPT;
-        err = err ? err : version_vector_format(&vector, &asked->cursor_text);
-        err = err ? err : buffer_append(&asked->cursor_text, bytes_of("", 1));
-        version_vector_deinit(&vector);
-        if (err != 0) {
-            buffer_clear(&asked->cursor_text);
-            return err;
-        }
+    int err = asked->cursor_text.length == 0 ? write_cursor(encoded, &asked->cursor_text) : 0;
+    if (err != 0) {
+        return err;
     }
     *cursor_out = (const char *)asked->cursor_text.data;
     return 0;

@@ -35,28 +35,15 @@ int weir_attach(struct weir *weir, const struct weir_attach_options *options,
 {
     struct reason reason = {0};
     struct standing *standing;
-    if (weir->err != 0) {
-        return weir->err;
+    int err = weir_may_stand(weir);
+    if (err != 0) {
+        return err;
     }
-    if (weir->standings_count >= SESSION_SUBSCRIPTIONS_MAX) {
-        int err = reason_set(&reason, ERR_LIMIT, "more than %d subscriptions and attachments",
-                             SESSION_SUBSCRIPTIONS_MAX);
-        return weir_refused(weir, err, &reason);
-    }
-    int err = standing_new_attached(options, weir->number_last + 1, &standing, &reason);
+    err = standing_new_attached(options, weir->number_last + 1, &standing, &reason);
     if (err != 0) {
         return weir_refused(weir, err, &reason);
     }
-    err = weir_is_serving(weir) ? standing_begin(standing, weir->connection->core) : 0;
-    if (err == ERR_MEMORY) {
-        standing_free(standing);
-        return weir_refused(weir, err, &reason);
-    }
-    // Any other error is that of a connection that is about to be lost.
-    list_append(&weir->standings, &standing->node);
-    weir->standings_count++;
-    *attachment_out = ++weir->number_last;
-    return 0;
+    return weir_stand(weir, standing, attachment_out);
 }
 
 static void mark_sending(struct weir *weir, struct attachment *attachment)

@@ -95,24 +95,24 @@ static struct standing *find(const struct weir *weir, uint64_t number)
     return weir->ended && weir->ended->number == number ? weir->ended : NULL;
 }
 
-int weir_subscribe(struct weir *weir, const struct weir_subscribe_options *options,
-                   uint64_t *subscription_out)
+int weir_may_stand(struct weir *weir)
 {
     struct reason reason = {0};
-    struct standing *standing;
     if (weir->err != 0) {
         return weir->err;
     }
-    if (weir->standings_count >= SESSION_SUBSCRIPTIONS_MAX) {
-        int err =
-            reason_set(&reason, ERR_LIMIT, "more than %d subscriptions", SESSION_SUBSCRIPTIONS_MAX);
-        return weir_refused(weir, err, &reason);
+    if (weir->standings_count < SESSION_SUBSCRIPTIONS_MAX) {
+        return 0;
     }
-    int err = standing_new(options, weir->number_last + 1, &standing, &reason);
-    if (err != 0) {
-        return weir_refused(weir, err, &reason);
-    }
-    err = weir_is_serving(weir) ? standing_begin(standing, weir->connection->core) : 0;
+    int err = reason_set(&reason, ERR_LIMIT, "more than %d subscriptions and attachments",
+                         SESSION_SUBSCRIPTIONS_MAX);
+    return weir_refused(weir, err, &reason);
+}
+
+int weir_stand(struct weir *weir, struct standing *standing, uint64_t *number_out)
+{
+    struct reason reason = {0};
+    int err = weir_is_serving(weir) ? standing_begin(standing, weir->connection->core) : 0;
     if (err == ERR_MEMORY) {
         standing_free(standing);
         return weir_refused(weir, err, &reason);
@@ -120,8 +120,24 @@ int weir_subscribe(struct weir *weir, const struct weir_subscribe_options *optio
     // Any other error is that of a connection that is about to be lost.
     list_append(&weir->standings, &standing->node);
     weir->standings_count++;
-    *subscription_out = ++weir->number_last;
+    *number_out = ++weir->number_last;
     return 0;
+}
+
+int weir_subscribe(struct weir *weir, const struct weir_subscribe_options *options,
+                   uint64_t *subscription_out)
+{
+    struct reason reason = {0};
+    struct standing *standing;
+    int err = weir_may_stand(weir);
+    if (err != 0) {
+        return err;
+    }
+    err = standing_new(options, weir->number_last + 1, &standing, &reason);
+    if (err != 0) {
+        return weir_refused(weir, err, &reason);
+    }
+    return weir_stand(weir, standing, subscription_out);
 }
 
 int weir_unsubscribe(struct weir *weir, uint64_t subscription)

@@ -106,6 +106,11 @@ int weir_refused(struct weir *weir, int err, const struct reason *reason);
 // Whether a node is connected, and takes requests.
 bool weir_is_serving(const struct weir *weir);
 
+// Whether one more subscription or attachment may be: 0, ERR_LIMIT, or why the client has ended.
+int weir_may_stand(struct weir *weir);
+// Takes it over, and begins it if a node is connected. ERR_MEMORY: it is freed.
+int weir_stand(struct weir *weir, struct standing *standing, uint64_t *number_out);
+
 // The node has answered hello / anything else.
 void weir_on_ready(struct weir *weir, const struct reply_hello *hello);
 void weir_on_answer(struct weir *weir, const struct notice *notice);
