@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "client-cli/clock.h"
+#include "client-cli/option_number.h"
 #include "client-cli/parse.h"
 #include "client-cli/print_event.h"
 
@@ -59,17 +60,6 @@ static const struct argp_option option_table[] = {
     {"output", OPTION_OUTPUT, "FORMAT", 0, "json or human (default: json)", 2},
     {0},
 };
-
-static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *option,
-                       struct argp_state *state)
-{
-    uint64_t value = min;
-    if (!parse_number(text, min, max, &value)) {
-        argp_error(state, "%s: '%s' is not a number from %" PRIu64 " to %" PRIu64, option, text,
-                   min, max);
-    }
-    return value;
-}
 
 static void set_kind(struct options *options, const char *text, struct argp_state *state)
 {
@@ -134,31 +124,31 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = options->connection;
         return 0;
     case OPTION_PAYLOAD:
-        bench->payload_bytes = number(argument, 0, 64 << 20, "--payload", state);
+        bench->payload_bytes = option_number(argument, 0, 64 << 20, "--payload", state);
         return 0;
     case OPTION_RANDOM:
         bench->is_random = true;
         return 0;
     case OPTION_CONNECTIONS:
-        bench->connections = number(argument, 1, 100000, "--connections", state);
+        bench->connections = option_number(argument, 1, 100000, "--connections", state);
         return 0;
     case OPTION_IN_FLIGHT:
-        bench->in_flight = number(argument, 1, 10000000, "--in-flight", state);
+        bench->in_flight = option_number(argument, 1, 10000000, "--in-flight", state);
         return 0;
     case OPTION_BATCH:
-        bench->batch = number(argument, 1, 65536, "--batch", state);
+        bench->batch = option_number(argument, 1, 65536, "--batch", state);
         return 0;
     case OPTION_NAMESPACES:
-        bench->namespaces = number(argument, 1, 100000000, "--namespaces", state);
+        bench->namespaces = option_number(argument, 1, 100000000, "--namespaces", state);
         return 0;
     case OPTION_CONSUMERS:
-        bench->consumers = number(argument, 1, 100000, "--consumers", state);
+        bench->consumers = option_number(argument, 1, 100000, "--consumers", state);
         return 0;
     case OPTION_RATE:
-        bench->rate = number(argument, 1, 10000000, "--rate", state);
+        bench->rate = option_number(argument, 1, 10000000, "--rate", state);
         return 0;
     case OPTION_DURATION:
-        bench->duration_s = number(argument, 1, 1000000, "--duration", state);
+        bench->duration_s = option_number(argument, 1, 1000000, "--duration", state);
         options->has_duration = true;
         return 0;
     case OPTION_TO:

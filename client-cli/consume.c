@@ -7,6 +7,7 @@
 #include "client-cli/after_options.h"
 #include "client-cli/consumer.h"
 #include "client-cli/group_consumer.h"
+#include "client-cli/option_number.h"
 #include "client-cli/parse.h"
 #include "client-cli/patterns.h"
 #include "client-cli/subscription_options.h"
@@ -85,17 +86,6 @@ static void set_start(struct options *options, enum weir_start start, const char
     }
     options->start = option;
     options->consumer.subscribe.start = start;
-}
-
-static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *option,
-                       struct argp_state *state)
-{
-    uint64_t value = 0;
-    if (!parse_number(text, min, max, &value)) {
-        argp_error(state, "%s: '%s' is not a number from %llu to %llu", option, text,
-                   (unsigned long long)min, (unsigned long long)max);
-    }
-    return value;
 }
 
 static void set_start_id(struct options *options, enum weir_start start, const char *text,
@@ -211,10 +201,11 @@ static error_t parse_delivery(int key, char *argument, struct options *options,
     switch (key) {
     case 'b':
         subscribe->credit_bytes =
-            KIB * number(argument, 1, SUBSCRIPTION_CREDIT_BYTES_MAX / KIB, "-b", state);
+            KIB * option_number(argument, 1, SUBSCRIPTION_CREDIT_BYTES_MAX / KIB, "-b", state);
         return 0;
     case OPTION_HEARTBEAT:
-        subscribe->heartbeat_ms = (uint32_t)number(argument, 1, INT32_MAX, "--heartbeat", state);
+        subscribe->heartbeat_ms =
+            (uint32_t)option_number(argument, 1, INT32_MAX, "--heartbeat", state);
         options->consumer.says_heartbeats = true;
         return 0;
     case OPTION_CURSOR_FILE:
@@ -282,10 +273,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_LAST:
         set_start(options, WEIR_START_LAST, "--last", state);
-        subscribe->start_last = number(argument, 1, UINT32_MAX, "--last", state);
+        subscribe->start_last = option_number(argument, 1, UINT32_MAX, "--last", state);
         return 0;
     case 'l':
-        subscribe->limit = number(argument, 1, INT64_MAX, "-l", state);
+        subscribe->limit = option_number(argument, 1, INT64_MAX, "-l", state);
         return 0;
     case 't':
         subscribe->stop = WEIR_STOP_NEVER;

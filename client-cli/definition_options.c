@@ -3,10 +3,10 @@
 
 #include "client-cli/definition_options.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
+#include "client-cli/option_number.h"
 #include "client-cli/parse.h"
 
 enum {
@@ -31,17 +31,6 @@ void definition_options_init(struct definition_options *options)
 bool definition_options_are_given(const struct definition_options *options)
 {
     return options->start || options->wanted || options->shared;
-}
-
-static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *option,
-                       struct argp_state *state)
-{
-    uint64_t value = min;
-    if (!parse_number(text, min, max, &value)) {
-        argp_error(state, "%s: '%s' is not a number from %" PRIu64 " to %" PRIu64, option, text,
-                   min, max);
-    }
-    return value;
 }
 
 // A time, or so long ago.
@@ -272,11 +261,11 @@ static error_t parse_sharing(int key, char *argument, struct argp_state *state)
     case OPTION_CONCURRENCY:
         options->shared = "--concurrency";
         definition->concurrency =
-            (uint32_t)number(argument, 1, CONCURRENCY_MAX, "--concurrency", state);
+            (uint32_t)option_number(argument, 1, CONCURRENCY_MAX, "--concurrency", state);
         return 0;
     case OPTION_ATTEMPTS:
         options->shared = "--attempts";
-        definition->attempts = (uint32_t)number(argument, 0, INT32_MAX, "--attempts", state);
+        definition->attempts = (uint32_t)option_number(argument, 0, INT32_MAX, "--attempts", state);
         if (definition->attempts == 0) {
             definition->attempts = WEIR_ATTEMPTS_FOR_EVER;
         }

@@ -18,6 +18,7 @@
 #include "client-cli/definition_options.h"
 #include "client-cli/group_member.h"
 #include "client-cli/job.h"
+#include "client-cli/option_number.h"
 #include "client-cli/parse.h"
 
 enum {
@@ -65,17 +66,6 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *option,
-                       struct argp_state *state)
-{
-    uint64_t value = min;
-    if (!parse_number(text, min, max, &value)) {
-        argp_error(state, "%s: '%s' is not a number from %" PRIu64 " to %" PRIu64, option, text,
-                   min, max);
-    }
-    return value;
-}
-
 static uint64_t duration(const char *text, uint64_t min_ms, const char *option,
                          struct argp_state *state)
 {
@@ -119,13 +109,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->is_existing = true;
         return 0;
     case 'j':
-        options->jobs = number(argument, 1, JOBS_MAX, "--jobs", state);
+        options->jobs = option_number(argument, 1, JOBS_MAX, "--jobs", state);
         return 0;
     case 'l':
-        options->limit = number(argument, 1, INT64_MAX, "--limit", state);
+        options->limit = option_number(argument, 1, INT64_MAX, "--limit", state);
         return 0;
     case OPTION_IN_FLIGHT:
-        options->in_flight = number(argument, 1, IN_FLIGHT_MAX, "--in-flight", state);
+        options->in_flight = option_number(argument, 1, IN_FLIGHT_MAX, "--in-flight", state);
         return 0;
     case OPTION_RETRY_DELAY:
         options->retry_delay_ms = duration(argument, 0, "--retry-delay", state);
