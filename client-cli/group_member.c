@@ -60,10 +60,10 @@ static void on_attached(struct group_member *member, const struct weir_attached 
     } else if (attached->is_created) {
         cli_say("created the subscription %s", member->name);
     } else {
-        cli_say("the subscription %s was there already", member->name);
-        if (attached->remark && member->says_remark) {
-            cli_say("%s", attached->remark);
-        }
+        cli_say("the subscription %s was there already%s", member->name,
+                attached->remark && member->says_remark
+                    ? ": its start and options are those of its creation"
+                    : "");
     }
     cli_say_verbose(cli, "coordinated by %s", attached->coordinator);
     member->is_attached = true;

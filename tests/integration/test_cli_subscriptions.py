@@ -79,7 +79,8 @@ def what_was_printed_does_not_come_again(folder):
     expect("created the subscription s" in first.stderr, "nothing about its creation", first)
     second = consume(server, "s", "-l", "2", "-n", "/other")
     expect_equal(second.lines, ["c", "d"])
-    expect("was there already" in second.stderr, "nothing about what was there", second)
+    there = "weir: the subscription s was there already: its start and options"
+    expect(there in second.stderr, "nothing about what was there", second)
     expect("options" in second.stderr, "nothing about options that were passed over", second)
     server.restart()
     expect_equal(consume(server, "s", "-l", "1").lines, ["e"])
