@@ -170,13 +170,16 @@ static void close_admission(struct replica *replica)
     alarm_clear(replica, "waiting_for_members", 0);
 }
 
-// An actor that nobody here knows as taken; 0: none is left.
+// An actor that nobody here knows as taken; 0: none is left. The one that the node was given
+// before, unless it has that one already and asks for another.
 static uint16_t pick_actor(struct replica *replica, const struct admission *admission)
 {
     const struct joining_state *state = replica->joining;
+    const struct link *link = link_find(replica, admission->link);
+    uint16_t present = link ? link->actor : 0;
     for (uint32_t i = 0; i < state->consents_count && admission->refused == 0; i++) {
         const struct consent *consent = &state->consents[i];
-        if (uuid_equal(&consent->node, &admission->node) &&
+        if (uuid_equal(&consent->node, &admission->node) && consent->actor != present &&
             !membership_of_actor(&replica->members, consent->actor)) {
             return consent->actor;
         }
@@ -186,7 +189,8 @@ static uint16_t pick_actor(struct replica *replica, const struct admission *admi
     uint16_t last = 0;
     for (uint32_t actor = 1; actor <= ACTORS_MAX; actor++) {
         bool is_taken = membership_of_actor(&replica->members, (uint16_t)actor) ||
-                        consent_of(state, (uint16_t)actor) || actor == replica->actor;
+                        consent_of(state, (uint16_t)actor) || actor == replica->actor ||
+                        actor == present;
         if (is_taken) {
             continue;
         }

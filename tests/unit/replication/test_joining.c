@@ -436,6 +436,56 @@ START_TEST(strand_of_a_lost_actor_is_not_taken_for_the_own)
 }
 END_TEST
 
+static bool has_identity(struct network *network)
+{
+    return network->nodes[2].actor != 0;
+}
+
+// A newcomer's directory goes back to when it had its identity and was no member yet. What it had
+// been given then is no other actor: it is not given to it again.
+START_TEST(newcomer_that_is_a_copy_gets_another_actor)
+{
+    struct network *network = network_new(3, test_seed(), false);
+    network->nodes[0].bootstrap = true;
+    network_start(network, 0);
+    network_run(network, 100);
+    network_start(network, 1);
+    run_until_all_produce(network);
+    network_start(network, 2);
+    ck_assert(network_run_until(network, has_identity, JOIN_MS));
+    network_stop(network, 1); // its consent is waited for
+    struct network_node *newcomer = &network->nodes[2];
+    uint16_t first = newcomer->actor;
+    struct run run = newcomer->run;
+    network_stop(network, 2);
+    network_start(network, 2);
+    network_run(network, 1000);
+    ck_assert(!may_produce(network, 2));
+    network_stop(network, 2);
+    newcomer->run = run;
+    while (newcomer->records_count > 0) {
+        free(newcomer->records[--newcomer->records_count].value);
+    }
+    put_joining(newcomer, first, &network->nodes[0].cluster);
+    network_start(network, 2);
+    network_run(network, 2000);
+    struct replica_event rescue = {.kind = REPLICA_COMMAND,
+                                   .command = {.token = 1, .kind = COMMAND_RESCUE}};
+    network_step(network, 2, &rescue);
+    network_start(network, 1);
+    run_until_all_produce(network);
+    ck_assert_msg(newcomer->answer == 0, "%s", newcomer->answer_text.text);
+    ck_assert_uint_ne(newcomer->actor, first);
+    ck_assert(network_run_until(network, network_is_level, JOIN_MS));
+    struct replica_member old;
+    for (uint32_t i = 0; i < replica_members_count(newcomer->replica); i++) {
+        replica_member_at(newcomer->replica, i, &old);
+        ck_assert(old.actor != first || old.state == MEMBER_GONE);
+    }
+    network_free(network);
+}
+END_TEST
+
 // A founder that gave way promised under an actor that is another node's in the cluster it joined;
 // it crashed before those promises were gone from its disk.
 START_TEST(promises_of_a_founder_that_gave_way_bind_nobody)
@@ -485,6 +535,7 @@ int main(void)
     suite_add(suite, newcomer_takes_no_strand_from_its_owner);
     suite_add(suite, actor_given_away_by_a_lost_member_is_replaced);
     suite_add(suite, strand_of_a_lost_actor_is_not_taken_for_the_own);
+    suite_add(suite, newcomer_that_is_a_copy_gets_another_actor);
     suite_add(suite, promises_of_a_founder_that_gave_way_bind_nobody);
     return check_main(suite);
 }
