@@ -149,6 +149,20 @@ static bool reads_stable(const struct machine *machine)
     return machine->node && atomic_load(&machine->node->view.stable_readers) > 0;
 }
 
+// Whether the victim knows that somebody reads in stable order at the other machine, whose way to
+// it is slow now: what it began to wish since comes late.
+static bool has_heard_of_wish(const struct scenario *scenario)
+{
+    const struct machine *victim = scenario->victim;
+    const struct replica *replica = victim->is_up ? victim->service->cluster->replica : NULL;
+    bool is_heard = false;
+    for (uint32_t i = 0; replica && i < replica->links_count; i++) {
+        const struct link *link = &replica->links[i];
+        is_heard |= link->actor == scenario->other->identity.actor && link->stable_wanted;
+    }
+    return is_heard;
+}
+
 // Who lags behind holds nobody back: what it hears of it promises, before it holds it; at once as
 // long as somebody else reads in stable order.
 static void judge_raise(struct scenario *scenario, uint64_t held)
@@ -177,7 +191,8 @@ static void alone_watch(struct scenario *scenario)
     bool is_wanted = false;
     for (unsigned i = 0; i < world->machines_count; i++) {
         struct machine *machine = world->machines[i];
-        is_wanted |= machine != victim && reads_stable(machine);
+        is_wanted |= machine != victim && reads_stable(machine) &&
+                     (machine != scenario->other || has_heard_of_wish(scenario));
         is_promised |= machine != victim && frontier_of(machine) >= scenario->leapt_to;
         if (machine != victim && machine != scenario->other && machine->is_up) {
             held = version_vector_get(&machine->store->published.vector, actor);
