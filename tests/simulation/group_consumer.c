@@ -662,8 +662,8 @@ void group_consumer_settle(struct group_consumer *consumer)
     consumer->is_settled = true;
     consumer->creates = true;
     consumer->silent_until = world->schedule.now;
-    if (consumer->is_attached &&
-        (consumer->in_flight_max < IN_FLIGHT_MANY || consumer->credit_bytes > 0)) {
+    bool is_asked = consumer->is_attached || consumer->attach != 0;
+    if (is_asked && (consumer->in_flight_max < IN_FLIGHT_MANY || consumer->credit_bytes > 0)) {
         drop(consumer); // to come back with room for everything
     } else if (consumer->is_attached) {
         act_in(consumer, 100);
