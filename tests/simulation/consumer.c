@@ -55,7 +55,8 @@ static uint32_t *position_of(struct consumer *consumer, uint16_t actor)
     return &consumer->positions[actor];
 }
 
-// Moves on to the next event of the strand that matches; NULL: there is none yet.
+// Moves on to the next event of the strand that matches; NULL: there is none yet. What is lost with
+// a disk may still come, when it was on its way.
 static const struct history_event *next_match(struct consumer *consumer, uint16_t actor)
 {
     const struct history_strand *strand = history_strand(&consumer->world->history, actor);
@@ -66,8 +67,16 @@ static const struct history_event *next_match(struct consumer *consumer, uint16_
     if (*position == strand->events_count) {
         return NULL;
     }
-    const struct history_event *next = &strand->events[*position];
-    bool is_lost = strand->is_lossy && next->counter > machines_hold(consumer->world, actor);
+    return &strand->events[*position];
+}
+
+// What must come.
+static const struct history_event *next_due(struct consumer *consumer, uint16_t actor)
+{
+    const struct history_strand *strand = history_strand(&consumer->world->history, actor);
+    const struct history_event *next = next_match(consumer, actor);
+    bool is_lost =
+        next && strand->is_lossy && next->counter > machines_hold(consumer->world, actor);
     return is_lost ? NULL : next;
 }
 
@@ -82,7 +91,7 @@ static void check_stable(struct consumer *consumer, struct event_id id)
     }
     for (uint32_t actor = 1; actor < history->strands_count; actor++) {
         const struct history_event *next =
-            history->strands[actor] ? next_match(consumer, (uint16_t)actor) : NULL;
+            history->strands[actor] ? next_due(consumer, (uint16_t)actor) : NULL;
         struct event_id other = {.counter = next ? next->counter : 0, .actor = (uint16_t)actor};
         if (next && event_id_compare(other, id) < 0) {
             world_violation(world, "order",
@@ -145,7 +154,7 @@ static void check_cursor(struct consumer *consumer, const struct version_vector 
 {
     for (uint32_t i = 0; i < cursor->count; i++) {
         struct version_entry entry = cursor->entries[i];
-        const struct history_event *next = next_match(consumer, entry.actor);
+        const struct history_event *next = next_due(consumer, entry.actor);
         if (next && next->counter <= entry.counter) {
             world_violation(consumer->world, "subscription",
                             "the cursor of consumer %u at machine %u covers %" PRIu64
@@ -439,7 +448,7 @@ bool consumer_has_everything(struct consumer *consumer, struct event_id *what_ou
     struct history *history = &consumer->world->history;
     for (uint32_t actor = 1; actor < history->strands_count; actor++) {
         const struct history_event *next =
-            history->strands[actor] ? next_match(consumer, (uint16_t)actor) : NULL;
+            history->strands[actor] ? next_due(consumer, (uint16_t)actor) : NULL;
         if (next) {
             *what_out = (struct event_id){.counter = next->counter, .actor = (uint16_t)actor};
             return false;
