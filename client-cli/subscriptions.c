@@ -9,7 +9,7 @@
 #include "client-cli/print_event.h"
 #include "client-cli/subscriptions_print.h"
 
-enum { OPTION_OUTPUT = 0x200, OPTION_YES, QUESTION_LENGTH = 512 };
+enum { OPTION_OUTPUT = 0x200, OPTION_YES, QUESTION_LENGTH = 512, SHOWN_AT_ONCE = 64 };
 
 enum action { ACTION_LIST, ACTION_SHOW, ACTION_CREATE, ACTION_RESET, ACTION_DELETE };
 
@@ -196,11 +196,99 @@ static struct weir_request_options request_options(const struct options *options
     };
 }
 
+// Names behind each other, each with its zero. 0 or ERR_*.
+static int keep_names(const struct weir_result *result, struct buffer *names)
+{
+    const struct weir_subscription_row *row;
+    int outcome;
+    buffer_clear(names);
+    while ((outcome = weir_result_subscription(result, &row)) == 0) {
+        int err = buffer_append(names, bytes_of(row->name.data, row->name.length));
+        err = err != 0 ? err : buffer_append(names, bytes_of("", 1));
+        if (err != 0) {
+            return err;
+        }
+    }
+    return outcome < 0 ? outcome : 0;
+}
+
+// Asks for the first of them, up to SHOWN_AT_ONCE, and takes them off. Returns how many, or the
+// library's error.
+static int ask_for_some(struct weir *weir, struct bytes *names, uint64_t tickets[SHOWN_AT_ONCE])
+{
+    const struct weir_request_options how = {.size = sizeof how};
+    int count = 0;
+    while (names->length > 0 && count < SHOWN_AT_ONCE) {
+        const char *name = (const char *)names->data;
+        int err = weir_subscriptions_show(weir, name, &how, &tickets[count]);
+        if (err != 0) {
+            return err;
+        }
+        size_t taken = strlen(name) + 1;
+        *names = bytes_of(names->data + taken, names->length - taken);
+        count++;
+    }
+    return count;
+}
+
+// -1: go on.
+static int list_one(const struct cli *cli, const struct options *options, struct weir *weir,
+                    uint64_t ticket, struct output *output)
+{
+    const struct weir_result *result = NULL;
+    struct buffer name = {0};
+    int outcome = weir_wait_result(weir, ticket, -1, &result);
+    if (outcome == WEIR_WOKEN) {
+        return cli_status_of_signal(cli);
+    }
+    if (outcome < 0) {
+        return cli_failed(weir, outcome);
+    }
+    if (result->err == WEIR_ERR_NOT_FOUND) {
+        return -1; // deleted meanwhile
+    }
+    if (result->err != 0) {
+        cli_say("%s", result->text);
+        return cli_status(result->err);
+    }
+    int err = print_rows(options, output, result, &name);
+    buffer_deinit(&name);
+    return err != 0 ? cli_status(err) : status_of_flush(cli, output_flush(output));
+}
+
+// Each is asked for, since its numbers are those of its coordinator. -1: go on.
+static int list_names(const struct cli *cli, const struct options *options, struct weir *weir,
+                      struct bytes names, struct output *output)
+{
+    uint64_t tickets[SHOWN_AT_ONCE];
+    int status = -1;
+    while (names.length > 0 && status < 0) {
+        int count = ask_for_some(weir, &names, tickets);
+        status = count < 0 ? cli_failed(weir, count) : -1;
+        for (int i = 0; i < count && status < 0; i++) {
+            status = list_one(cli, options, weir, tickets[i], output);
+        }
+    }
+    return status;
+}
+
+static struct weir_bytes last_of(struct bytes names)
+{
+    if (names.length == 0) {
+        return (struct weir_bytes){0};
+    }
+    size_t start = names.length - 1;
+    while (start > 0 && names.data[start - 1] != 0) {
+        start--;
+    }
+    return (struct weir_bytes){.data = names.data + start, .length = names.length - 1 - start};
+}
+
 static int list(const struct cli *cli, const struct options *options, struct weir *weir,
                 struct output *output)
 {
     struct weir_request_options how = request_options(options);
-    struct buffer last_name = {0};
+    struct buffer names = {0};
     int status = -1;
     if (options->format == FORMAT_HUMAN && subscriptions_print_head(output) != 0) {
         return STATUS_FAILURE;
@@ -208,16 +296,17 @@ static int list(const struct cli *cli, const struct options *options, struct wei
     for (bool has_more = true; has_more && status < 0;) {
         const struct weir_result *result = NULL;
         uint64_t ticket = 0;
-        struct weir_bytes after = {.data = last_name.data, .length = last_name.length};
+        struct weir_bytes after = last_of(buffer_bytes(&names));
         int err = weir_subscriptions_list(weir, after, &how, &ticket);
         status = cli_result(cli, weir, err, ticket, &result);
         if (status == STATUS_OK) {
             has_more = result->has_more;
-            err = print_rows(options, output, result, &last_name);
-            status = err != 0 ? cli_status(err) : status_of_flush(cli, output_flush(output));
+            err = keep_names(result, &names);
+            status = err != 0 ? cli_status(err)
+                              : list_names(cli, options, weir, buffer_bytes(&names), output);
         }
     }
-    buffer_deinit(&last_name);
+    buffer_deinit(&names);
     return status < 0 ? STATUS_OK : status;
 }
 

@@ -200,8 +200,9 @@ struct weir_subscription_row {
     struct weir_id generation;                // the event that created it, or reset it
     const struct weir_definition *definition; // without its start
     const char *cursor;  // of its position: all up to it is done, and some above it may be
-    uint64_t lag_events; // that the node holds and that are not done; what does not match counts
-                         // until it was read, so always where nobody coordinates it
+    uint64_t lag_events; // that the node holds and that are not done. What was not read yet counts
+                         // by its counters (so everything where nobody coordinates it): too much
+                         // where it does not match, and where actors left counters out
     uint64_t lag_ms; // how old the oldest event is that matches, was read and is not done; while
                      // there is none and the reader is behind, the event that it read last; 0
                      // where nobody coordinates it

@@ -171,6 +171,11 @@ bool group_next_action(struct group *group, struct instant now, struct group_act
     return is_found;
 }
 
+const struct version_vector *group_read(const struct group *group)
+{
+    return &group->cursor;
+}
+
 struct group_counts group_counts(const struct group *group)
 {
     struct group_counts counts = group->counts;

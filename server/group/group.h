@@ -169,6 +169,9 @@ struct group_counts {
 };
 struct group_counts group_counts(const struct group *group);
 
+// Up to where everything was offered, or passed. Valid until the group changes.
+const struct version_vector *group_read(const struct group *group);
+
 // The timestamp of the oldest event that was offered and is not done, as far as actors write theirs
 // in the order of time; 0: there is none. For status: it costs a search for each actor.
 uint64_t group_oldest_ms(struct group *group);

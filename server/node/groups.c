@@ -218,6 +218,28 @@ int groups_take_event(struct groups *groups, struct bytes space, struct event_id
 
 // --- What there is -----------------------------------------------------------------------------
 
+// How many counters the node holds beyond a vector: no fewer than there are events.
+static uint64_t counters_beyond(const struct groups *groups, const struct version_vector *read)
+{
+    const struct version_vector *held = store_port_vector(groups->cluster->service->port);
+    uint64_t beyond = 0;
+    for (uint32_t i = 0; i < held->count; i++) {
+        uint64_t counter = version_vector_get(read, held->entries[i].actor);
+        beyond += held->entries[i].counter > counter ? held->entries[i].counter - counter : 0;
+    }
+    return beyond;
+}
+
+static uint64_t lag_of_position(const struct groups *groups, const struct position *done)
+{
+    uint64_t lag = counters_beyond(groups, &done->vector);
+    for (uint32_t i = 0; i < done->ranges_count; i++) {
+        uint64_t covered = done->ranges[i].last - done->ranges[i].first + 1;
+        lag -= covered < lag ? covered : lag;
+    }
+    return lag;
+}
+
 // Of a reader that is behind and has nothing open, the place counts.
 static uint64_t lag_ms_of(const struct hosting *hosting)
 {
@@ -257,12 +279,17 @@ int groups_look(struct groups *groups, struct bytes name, bool after, struct gro
     row_out->voids = subscription_fold_void(durable->fold, &row_out->void_last);
     struct hosting *hosting = durable->hosting;
     if (!hosting) {
-        return subscription_fold_position(durable->fold, &row_out->position);
+        int err = subscription_fold_position(durable->fold, &row_out->position);
+        row_out->lag_events = lag_of_position(groups, &row_out->position);
+        return err;
     }
     reader_note(hosting); // what did not match since the last event is no lag
     row_out->is_coordinated = true;
     row_out->consumers = hosting->attachments_count;
     row_out->counts = group_counts(hosting->group);
+    const struct group_counts *counts = &row_out->counts;
+    row_out->lag_events = counts->waiting + counts->in_flight + counts->again +
+                          counters_beyond(groups, group_read(hosting->group));
     row_out->lag_ms = lag_ms_of(hosting);
     return group_position(hosting->group, &row_out->position);
 }

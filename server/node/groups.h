@@ -108,7 +108,8 @@ struct group_row {
     bool is_coordinated; // here, with consumers or just now without
     uint32_t consumers;
     struct group_counts counts;
-    uint64_t lag_ms; // how old the oldest event is that was read and is not done; 0: none is
+    uint64_t lag_events; // held here and not done; of what was not read the counters in between
+    uint64_t lag_ms;     // how old the oldest event is that was read and is not done; 0: none is
 };
 
 // The subscription of that name, or with `after` the next one behind it in byte order.

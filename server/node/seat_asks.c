@@ -75,24 +75,8 @@ static void change(struct seats *seats, struct consumer_letter *letter)
     }
 }
 
-// Everything that is held here and not done, matching or not.
-static uint64_t lag_of(const struct version_vector *vector, const struct position *done)
-{
-    uint64_t lag = 0;
-    for (uint32_t i = 0; i < vector->count; i++) {
-        uint64_t counter = version_vector_get(&done->vector, vector->entries[i].actor);
-        lag += vector->entries[i].counter > counter ? vector->entries[i].counter - counter : 0;
-    }
-    for (uint32_t i = 0; i < done->ranges_count; i++) {
-        uint64_t covered = done->ranges[i].last - done->ranges[i].first + 1;
-        lag -= covered < lag ? covered : lag;
-    }
-    return lag;
-}
-
 static int append_row(const struct seats *seats, const struct group_row *row, struct buffer *rows)
 {
-    struct service *service = seats->cluster->service;
     struct buffer cursor = {0};
     int err = version_vector_encode(&row->position.vector, &cursor);
     struct subscription_row out = {
@@ -100,7 +84,7 @@ static int append_row(const struct seats *seats, const struct group_row *row, st
         .generation = row->generation,
         .definition = row->definition,
         .cursor = buffer_bytes(&cursor),
-        .lag_events = lag_of(store_port_vector(service->port), &row->position),
+        .lag_events = row->lag_events,
         .voids = row->voids,
         .void_last = row->void_last,
     };

@@ -56,6 +56,11 @@ def attach_everywhere(cluster, party, each=2):
     return coordinator, [n for n in numbers if n != coordinator]
 
 
+def listed(node):
+    [row] = node.weir("subscriptions", "list", "--output", "json").json_lines()
+    return row["coordinator"], row["consumers"], row["lag_events"]
+
+
 def repeats(party):
     return sum(count - 1 for count in party.seen.values())
 
@@ -73,6 +78,11 @@ def consumers_at_any_node_share_one_subscription(folder):
         party.until_seen(wanted)
         party.until_answered()
         expect_equal(repeats(party), 0, "events that came again without a failure")
+        for number in (1, 2, 3):
+            party.until(
+                lambda: listed(cluster[number]) == (coordinator, 6, 0),
+                f"the list at node {number} says what the coordinator knows",
+            )
         expect_equal(sum(c.acked for c in party.consumers), len(wanted), "events acknowledged")
         for consumer in party.consumers:
             expect(consumer.got, f"a consumer at node {consumer.node.number} got nothing")

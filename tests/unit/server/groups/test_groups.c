@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include "proto/model/subscription_row.h"
+#include "storage/store_state.h"
 #include "tests/unit/server/groups/groups_fixture.h"
 
 static struct cluster_fixture fixture;
@@ -228,6 +229,31 @@ static uint64_t lag_ms(void)
     position_deinit(&row.position);
     return row.lag_ms;
 }
+
+static uint64_t lag_events(void)
+{
+    struct group_row row = look(&fixture);
+    position_deinit(&row.position);
+    return row.lag_events;
+}
+
+// Counters that an actor left out are no events.
+START_TEST(its_lag_counts_events_that_were_read_and_are_not_done)
+{
+    struct taker taker;
+    open_group(NULL);
+    taker_attach(&fixture, &taker, 1);
+    produce(&fixture, 1);
+    fixture.nodes[0].store->commit.clock += 1000;
+    produce(&fixture, 2);
+    ck_assert_uint_eq(lag_events(), 3);
+    taker_ack(&taker, 0, 1);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(lag_events(), 2);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
 
 START_TEST(its_lag_is_the_age_of_the_oldest_event_that_is_not_done)
 {
@@ -548,6 +574,7 @@ int main(void)
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
     suite_add(suite, a_reset_with_fewer_consumers_ends_those_that_are_too_many);
     suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
+    suite_add(suite, its_lag_counts_events_that_were_read_and_are_not_done);
     suite_add(suite, its_lag_is_the_age_of_the_oldest_event_that_is_not_done);
     suite_add(suite, it_says_who_its_consumers_are);
     suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
