@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "replication/replica_state.h"
 #include "server/node/cluster_state.h"
 #include "tests/simulation/admin.h"
 #include "tests/simulation/check_groups.h"
@@ -107,8 +108,9 @@ static bool is_founder_alone(const struct world *world)
     for (unsigned i = 0; i < world->machines_count; i++) {
         const struct machine *machine = world->machines[i];
         const struct replica *replica = machine->is_up ? machine->service->cluster->replica : NULL;
+        bool is_member = replica && joining_is_member(replica); // who joins counts itself already
         unsigned active = 0;
-        for (uint32_t k = 0; replica && k < replica_members_count(replica); k++) {
+        for (uint32_t k = 0; is_member && k < replica_members_count(replica); k++) {
             struct replica_member member;
             replica_member_at(replica, k, &member);
             active += member.state == MEMBER_ACTIVE;
