@@ -102,10 +102,11 @@ enum group_ack_result group_nack(struct group *group, consumer_id id,
                                  const struct done_range *range, struct duration delay,
                                  struct bytes reason, struct instant now);
 
-// What is in flight at this consumer has not come to its client, nor will it: it comes again after
-// the delay, as if it had not been handed out this time. Without memory it stays in flight.
+// What is in flight at this consumer, in this attempt (0: in any), has not come to its client, nor
+// will it: it comes again after the delay, as if it had not been handed out this time. Without
+// memory it stays in flight.
 void group_give_back(struct group *group, consumer_id id, const struct done_range *range,
-                     struct duration delay, struct instant now);
+                     uint32_t attempt, struct duration delay, struct instant now);
 
 // The parked copy is durable (GROUP_PARK): it is done. False: it could not be written; it is asked
 // for again after a second.

@@ -157,7 +157,7 @@ enum group_ack_result group_nack(struct group *group, consumer_id id,
 }
 
 void group_give_back(struct group *group, consumer_id id, const struct done_range *range,
-                     struct duration delay, struct instant now)
+                     uint32_t attempt, struct duration delay, struct instant now)
 {
     const struct consumer *consumer = consumer_find(group, id);
     uint64_t at;
@@ -170,7 +170,8 @@ void group_give_back(struct group *group, consumer_id id, const struct done_rang
     struct segment *segment;
     while (at <= last && (segment = segment_find(group, range->actor, at, last)) != NULL) {
         at = segment_last(segment) + 1;
-        if (segment->state == SEGMENT_IN_FLIGHT && segment->consumer == consumer) {
+        bool is_it = segment->state == SEGMENT_IN_FLIGHT && segment->consumer == consumer;
+        if (is_it && (attempt == 0 || segment->attempts == attempt)) {
             segment = segment_cut(group, segment, first, last);
             struct group_reason *reason = segment->reason;
             segment->reason = NULL;

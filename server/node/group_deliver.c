@@ -117,10 +117,11 @@ static struct block *cut(const struct slice *slice, const struct group_run *run)
 }
 
 // The consumer gets nothing: what it was to get comes again, to it too if it is still there.
-static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run)
+static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run,
+                      uint32_t attempt)
 {
     const struct done_range range = range_of(run);
-    group_give_back(hosting->group, consumer, &range, duration_ms(HOST_RETRY_MS),
+    group_give_back(hosting->group, consumer, &range, attempt, duration_ms(HOST_RETRY_MS),
                     hosting->groups->cluster->service->now);
 }
 
@@ -163,7 +164,7 @@ static void redelivery_free(struct redelivery *redelivery)
 static void take_back_in_order(struct redelivery *failed)
 {
     struct hosting *hosting = failed->hosting;
-    take_back(hosting, failed->consumer, &failed->run);
+    take_back(hosting, failed->consumer, &failed->run, failed->attempt);
     for (struct list_node *link = failed->link.next;
          hosting->definition.key != GROUP_KEY_NONE && link != &hosting->redeliveries;
          link = link->next) {
@@ -171,7 +172,7 @@ static void take_back_in_order(struct redelivery *failed)
         if (later->consumer == failed->consumer && later->run.key == failed->run.key &&
             !later->is_behind) {
             later->is_behind = true;
-            take_back(hosting, later->consumer, &later->run);
+            take_back(hosting, later->consumer, &later->run, later->attempt);
         }
     }
 }
@@ -278,7 +279,7 @@ static struct redelivery *redelivery_new(struct hosting *hosting, const struct g
 {
     struct redelivery *redelivery = calloc(1, sizeof *redelivery);
     if (!redelivery) {
-        take_back(hosting, action->consumer, &action->run);
+        take_back(hosting, action->consumer, &action->run, action->attempt);
         return NULL;
     }
     redelivery->hosting = hosting;
@@ -299,7 +300,7 @@ static void redeliver(struct hosting *hosting, struct attachment *attachment,
     }
     if (prepare(redelivery)) {
         redelivery_free(redelivery);
-        take_back(hosting, action->consumer, &action->run);
+        take_back(hosting, action->consumer, &action->run, action->attempt);
         return;
     }
     list_append(&hosting->redeliveries, &redelivery->link);
@@ -341,7 +342,7 @@ void deliver_run(struct hosting *hosting, const struct group_action *action)
     size_t length;
     struct block *block = piece_of(&held, &action->run, attachment->takes_chunks, &offset, &length);
     if (!block) {
-        take_back(hosting, action->consumer, &action->run);
+        take_back(hosting, action->consumer, &action->run, action->attempt);
     } else if (attachment->redeliveries > 0) {
         queue(hosting, attachment, action, block, offset, length);
     } else {

@@ -310,15 +310,32 @@ START_TEST(what_did_not_reach_the_client_was_no_attempt)
     ck_assert_str_eq(group_does(&fixture), "1<1.1-4");
     nack(&fixture, 1, 1, 3, 3, 0, "why");
     ck_assert_str_eq(group_does(&fixture), "1<1.3#2");
-    group_give_back(fixture.group, 2, &range, duration_ms(0), fixture.now); // nobody
+    group_give_back(fixture.group, 2, &range, 0, duration_ms(0), fixture.now); // nobody
     ck_assert_str_eq(group_does(&fixture), "");
-    group_give_back(fixture.group, 1, &range, duration_ms(0), fixture.now);
+    group_give_back(fixture.group, 1, &range, 0, duration_ms(0), fixture.now);
     group_leave(fixture.group, 1, fixture.now);
     join(&fixture, 2, 5);
     ck_assert_str_eq(group_does(&fixture), "2<1.1#2 2<1.2 2<1.3#2 2<1.4 2<1.5");
     nack(&fixture, 2, 1, 1, 5, 0, "no");
     ck_assert_str_eq(group_does(&fixture),
                      "park:1.1#2(no) park:1.3#2(no) 2<1.2#2 2<1.4#2 2<1.5#2 2<1.6");
+}
+END_TEST
+
+// Its delivery failed late: meanwhile it is in flight once more.
+START_TEST(what_is_given_back_of_an_earlier_attempt_stays_in_flight)
+{
+    const struct done_range range = {.actor = 1, .first = 1, .last = 2};
+    group_begin(&fixture, "");
+    join(&fixture, 1, 4);
+    offer(&fixture, 1, 1, 2);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-2");
+    nack(&fixture, 1, 1, 1, 2, 0, "");
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-2#2");
+    group_give_back(fixture.group, 1, &range, 1, duration_ms(0), fixture.now);
+    ck_assert_str_eq(group_does(&fixture), "");
+    group_give_back(fixture.group, 1, &range, 2, duration_ms(0), fixture.now);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-2#2");
 }
 END_TEST
 
@@ -329,7 +346,7 @@ START_TEST(what_is_given_back_with_a_delay_comes_after_it)
     join(&fixture, 1, 4);
     offer(&fixture, 1, 1, 2);
     ck_assert_str_eq(group_does(&fixture), "1<1.1-2");
-    group_give_back(fixture.group, 1, &range, duration_ms(500), fixture.now);
+    group_give_back(fixture.group, 1, &range, 0, duration_ms(500), fixture.now);
     ck_assert_str_eq(group_does(&fixture), "");
     ck_assert_int_eq(group_due_ms(&fixture), 500);
     wait_ms(&fixture, 500);
@@ -345,7 +362,7 @@ START_TEST(what_is_given_back_comes_after_what_is_delayed_of_its_key)
     join(&fixture, 1, 4);
     offer_key(&fixture, 1, 1, 3, 7);
     ck_assert_str_eq(group_does(&fixture), "1<1.1-3");
-    group_give_back(fixture.group, 1, &range, duration_ms(0), fixture.now);
+    group_give_back(fixture.group, 1, &range, 0, duration_ms(0), fixture.now);
     nack(&fixture, 1, 1, 1, 1, 500, "");
     ck_assert_str_eq(group_does(&fixture), "");
     wait_ms(&fixture, 500);
@@ -372,6 +389,7 @@ int main(void)
         parking_is_tried_again,
         few_are_parked_at_a_time,
         what_did_not_reach_the_client_was_no_attempt,
+        what_is_given_back_of_an_earlier_attempt_stays_in_flight,
         what_is_given_back_with_a_delay_comes_after_it,
         what_is_given_back_comes_after_what_is_delayed_of_its_key,
     };
