@@ -307,7 +307,7 @@ static int list(const struct cli *cli, const struct options *options, struct wei
         }
     }
     buffer_deinit(&names);
-    return status < 0 ? STATUS_OK : status;
+    return status < 0 ? output_end(output, 0) : status;
 }
 
 static int request(struct weir *weir, const struct options *options, uint64_t *ticket_out)

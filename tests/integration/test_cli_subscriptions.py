@@ -280,6 +280,7 @@ def keys_and_concurrency_are_kept(folder):
 @test
 def subscriptions_are_listed_and_shown(folder):
     server = Server(folder)
+    expect_equal(len(server.weir("subscriptions", "list").lines), 1, "the head of an empty list")
     server.produce("/a/b", *"abc")
     create = ("subscriptions", "create", "two", "-n", "/a/*", "--attr", "kind=x=y")
     made = server.weir(*create, "--group-key", "attribute:customer", "--ack-wait", "1m")
