@@ -252,8 +252,9 @@ static bool fault_poison(struct faults *faults)
 {
     struct world *world = faults->world;
     struct machine *machine = any_machine(world);
+    bool is_only = check_is_only_member(world, machine); // its machine will be replaced
     if (faults->was_poisoned || faults->was_cloned || faults->was_restored || machine->index == 0 ||
-        !is_sound(faults)) {
+        is_only || !is_sound(faults)) {
         return false;
     }
     world_trace(world, "poisoned", machine->index, machine->identity.actor, 0);
