@@ -254,18 +254,26 @@ static struct contest *contest_of(struct replica *replica, uint16_t actor, uint6
     return contest;
 }
 
-// It is told of the run that is the original's, whoever else may.
-static void take_as_copy(struct replica *replica, struct link *link, struct run original)
+// Members tell all of the runs of members. Of newcomers, and as long as there are newcomers alone,
+// it is told here.
+static void tell_original(struct replica *replica, struct link *link, struct run original)
+{
+    bool is_told =
+        joining_is_member(replica) && membership_of_actor(&replica->members, link->actor) != NULL;
+    struct member_note *note = is_told ? NULL : step_alloc(replica, sizeof *note);
+    if (!note) {
+        return;
+    }
+    *note = (struct member_note){
+        .node = link->node, .actor = link->actor, .run = original, .is_reachable = true};
+    const struct peer_message message = {.kind = PEER_MEMBERS,
+                                         .members = {.entries = note, .count = 1}};
+    push_send(replica, link, &message);
+}
+
+static void take_as_copy(struct replica *replica, struct link *link)
 {
     link->is_copy = true;
-    struct member_note *note = step_alloc(replica, sizeof *note);
-    if (note) {
-        *note = (struct member_note){
-            .node = link->node, .actor = link->actor, .run = original, .is_reachable = true};
-        const struct peer_message message = {.kind = PEER_MEMBERS,
-                                             .members = {.entries = note, .count = 1}};
-        push_send(replica, link, &message);
-    }
     char node[UUID_TEXT_LENGTH + 1];
     uuid_format(&link->node, node);
     alarm_raise(replica, "copy", link->actor,
@@ -304,18 +312,18 @@ bool starting_link_up(struct replica *replica, struct link *link, const struct p
         return true;
     }
     if (known && !is_successor(hello, known->run)) {
-        take_as_copy(replica, link, known->run);
+        tell_original(replica, link, known->run);
+        take_as_copy(replica, link);
         return true;
     }
-    const struct link *predecessor = predecessor_of(replica, link);
-    if (predecessor && !IS_PLANTED(PLANTED_CLONE_PRODUCES)) {
+    if (predecessor_of(replica, link) && !IS_PLANTED(PLANTED_CLONE_PRODUCES)) {
         // its connection may just not know yet that it is dead: that shows within LINK_DEAD_MS
         const struct contest *contest = contest_of(replica, hello->actor, run.random);
         struct instant patience = instant_add(contest->since, duration_ms(LINK_DEAD_MS + ASK_MS));
         if (!instant_reached(patience, replica->now)) {
             return false;
         }
-        take_as_copy(replica, link, predecessor->run);
+        take_as_copy(replica, link);
         return true;
     }
     run_remember(replica, hello->actor, &hello->node, run);
