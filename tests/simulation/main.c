@@ -13,7 +13,7 @@
 #include "tests/simulation/plants.h"
 #include "tests/simulation/run.h"
 
-enum { FIND_SEEDS_MAX = 1000, LARGE_NODES = 16, REDUCED = 20 };
+enum { FIND_SEEDS_MAX = 1000, LARGE_NODES = 16, REDUCED = 10 };
 
 struct command {
     uint64_t first;
