@@ -35,8 +35,9 @@ static inline bool ascii_is_printable(const uint8_t *text, size_t length)
         return true;
     }
     if (length <= 16) {
-        return ascii_word_is_printable(ascii_load(text)) &
-               ascii_word_is_printable(ascii_load(text + length - 8)); // they overlap
+        // They overlap. Both are looked at: no branch.
+        return (int)ascii_word_is_printable(ascii_load(text)) &
+               (int)ascii_word_is_printable(ascii_load(text + length - 8));
     }
     for (size_t at = 0; at < length - 8; at += 8) {
         if (!ascii_word_is_printable(ascii_load(text + at))) {

@@ -41,6 +41,6 @@ int logger_reopen(struct logger *logger, struct reason *reason) MUST_CHECK;
 void logger_write(struct logger *logger, enum log_level level, const char *part, const char *format,
                   ...) PRINTF_LIKE(4, 5);
 void logger_write_list(struct logger *logger, enum log_level level, const char *part,
-                       const char *format, va_list arguments);
+                       const char *format, va_list arguments) PRINTF_LIKE(4, 0);
 
 bool logger_is_on(const struct logger *logger, enum log_level level, const char *part);

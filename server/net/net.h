@@ -24,7 +24,7 @@ struct net_config {
     uint64_t connections_max;        // of clients; beyond it new ones are closed
     uint64_t receive_bytes_max;      // frames that are not complete, over all loops
     void (*log)(void *context, enum log_level level, const char *part, const char *format,
-                va_list arguments); // any thread
+                va_list arguments) PRINTF_LIKE(4, 0); // any thread
     void *log_context;
 };
 

@@ -59,7 +59,8 @@ static void env_random(void *context, uint8_t *out, size_t length)
     random_bytes(&machine->world->random, out, length);
 }
 
-static void env_log(void *context, enum log_level level, const char *part, const char *format, ...)
+static PRINTF_LIKE(4, 5) void env_log(void *context, enum log_level level, const char *part,
+                                      const char *format, ...)
 {
     const struct machine *machine = context;
     if (machine->world->is_traced) {

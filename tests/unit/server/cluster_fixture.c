@@ -39,7 +39,8 @@ static void env_random(void *context, uint8_t *out, size_t length)
     random_bytes(&node->fixture->random, out, length);
 }
 
-static void env_log(void *context, enum log_level level, const char *part, const char *format, ...)
+static PRINTF_LIKE(4, 5) void env_log(void *context, enum log_level level, const char *part,
+                                      const char *format, ...)
 {
     struct cluster_node *node = context;
     va_list arguments;

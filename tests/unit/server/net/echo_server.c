@@ -16,8 +16,8 @@
 
 enum { SECONDS_MAX = 20 };
 
-static void count_line(void *context, enum log_level level, const char *part, const char *format,
-                       va_list arguments)
+static PRINTF_LIKE(4, 0) void count_line(void *context, enum log_level level, const char *part,
+                                         const char *format, va_list arguments)
 {
     struct echo_server *server = context;
     char text[512];
