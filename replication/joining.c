@@ -14,7 +14,11 @@
 
 #define JOINING_KEY "joining"
 
-enum { RECORD_VERSION = 1, RECORD_BYTES = 20 };
+enum {
+    RECORD_VERSION = 1,
+    RECORD_BYTES = 20,
+    ASK_NEXT_MS = 20, // after an answer that does not help
+};
 
 int joining_new(struct replica *replica)
 {
@@ -226,13 +230,13 @@ static void found(struct replica *replica)
 
 // --- Asking ------------------------------------------------------------------------------------
 
-// A link over which a member of the cluster that this node joins can be asked; NULL: none.
-static struct link *link_to_member(struct replica *replica)
+// The first link behind `after` (0: of all) over which a member of the cluster that this node joins
+// can be asked; NULL: none.
+static struct link *link_to_member(struct replica *replica, link_id after)
 {
     struct joining_state *state = replica->joining;
     bool is_bound = state->phase >= JOINING_TELLING || state->is_again;
     struct link *found = NULL;
-    uint32_t seen = 0;
     for (uint32_t i = 0; i < state->greetings_count; i++) {
         const struct greeting *greeting = &state->greetings[i];
         struct link *link = link_find(replica, greeting->link);
@@ -246,8 +250,7 @@ static struct link *link_to_member(struct replica *replica)
         if (member && member->is_retired) {
             continue;
         }
-        // any of them, so that one that cannot answer is not asked for ever
-        if (random_below(&replica->random, ++seen) == 0) {
+        if (link->id > after && (!found || link->id < found->id)) {
             found = link;
         }
     }
@@ -263,10 +266,13 @@ static void ask(struct replica *replica, enum peer_ask_kind kind)
     }
     state->asked_link = 0;
     state->asked_token = 0;
-    struct link *link = link_to_member(replica);
+    // one after the other, so that one that cannot answer is not asked for ever
+    struct link *link = link_to_member(replica, state->asked_last);
+    link = link ? link : link_to_member(replica, 0);
     if (!link) {
         return;
     }
+    state->asked_last = link->id;
     uint16_t wanted = state->is_again ? 0 : replica->config.wanted;
     struct peer_ask question = {
         .kind = kind,
@@ -277,6 +283,17 @@ static void ask(struct replica *replica, enum peer_ask_kind kind)
     struct ask *asked = ask_send(replica, link, &question);
     state->asked_link = asked ? link->id : 0;
     state->asked_token = asked ? asked->token : 0;
+}
+
+// Most of those that are asked may be newcomers themselves, and it is one that can answer: all are
+// asked before this node waits.
+static void ask_next_soon(struct replica *replica)
+{
+    struct joining_state *state = replica->joining;
+    if (link_to_member(replica, state->asked_last)) {
+        state->next = instant_add(replica->now, duration_ms(ASK_NEXT_MS));
+        state->due = instant_earlier(state->due, state->next);
+    }
 }
 
 static void admitted(struct replica *replica, const struct peer_answer *answer)
@@ -375,6 +392,8 @@ void joining_answer(struct replica *replica, struct link *link, const struct ask
         bool is_lost = answer->result == ANSWER_REFUSED && asked->kind == ASK_JOINED;
         if (is_lost && state->phase == JOINING_TELLING) {
             lose_actor(replica);
+        } else {
+            ask_next_soon(replica);
         }
         return;
     }
@@ -383,6 +402,8 @@ void joining_answer(struct replica *replica, struct link *link, const struct ask
     } else if (asked->kind == ASK_JOINED && answer->counter == 1 && link->actor != 0) {
         state->alone = link->actor;
         sources_reconsider(replica, link->actor);
+    } else {
+        ask_next_soon(replica);
     }
 }
 
@@ -672,7 +693,7 @@ void joining_start(struct replica *replica)
 static void wait_for_peers(struct replica *replica)
 {
     struct joining_state *state = replica->joining;
-    if (link_to_member(replica)) {
+    if (link_to_member(replica, 0)) {
         state->phase = JOINING_ASKING;
         return;
     }
@@ -722,7 +743,7 @@ void joining_tick(struct replica *replica)
     known_tick(replica);
     bool is_stranded =
         state->phase == JOINING_ASKING && !state->is_again && replica->held.count == 0;
-    if (is_stranded && !link_to_member(replica)) {
+    if (is_stranded && !link_to_member(replica, 0)) {
         state->phase = replica->actor != 0 ? JOINING_NOT : JOINING_WAITING;
     }
     if (state->phase == JOINING_WAITING) {

@@ -64,6 +64,7 @@ struct joining_state {
     uint16_t actor_before; // then: the one it had
     link_id asked_link;    // 0: no question is open
     uint64_t asked_token;
+    link_id asked_last;  // the link over which was asked last
     struct instant next; // when the next question may go out
     struct instant due;
     char phase_text[REASON_LENGTH_MAX + 1];

@@ -7,7 +7,7 @@
 #include "tests/unit/check_main.h"
 #include "tests/unit/replication/replica_network.h"
 
-enum { FOUND_MS = 20000, JOIN_MS = 20000 };
+enum { FOUND_MS = 20000, JOIN_MS = 20000, SOON_MS = 3500 };
 
 static bool may_produce(struct network *network, int node)
 {
@@ -64,6 +64,23 @@ START_TEST(fresh_nodes_found_together)
         run_until_all_produce(network);
         ck_assert(network_run_until(network, network_is_level, JOIN_MS));
         assert_one_cluster(network);
+        network_free(network);
+    }
+}
+END_TEST
+
+// One can admit, and say that it was alone; the others are newcomers, too, who cannot.
+START_TEST(newcomers_find_the_one_that_can_answer)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        struct network *network = network_new(7, test_seed() + i, false);
+        network->nodes[0].bootstrap = true;
+        network_start(network, 0);
+        network_run(network, 100);
+        for (int k = 1; k < network->count; k++) {
+            network_start(network, k);
+        }
+        ck_assert(network_run_until(network, all_produce, SOON_MS));
         network_free(network);
     }
 }
@@ -520,6 +537,7 @@ int main(void)
 {
     Suite *suite = suite_create("joining");
     suite_add(suite, fresh_nodes_found_together);
+    suite_add(suite, newcomers_find_the_one_that_can_answer);
     suite_add(suite, lowest_wanted_actor_founds);
     suite_add(suite, fresh_node_alone_says_for_whom_it_waits);
     suite_add(suite, bootstrap_founds_at_once);
