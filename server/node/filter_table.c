@@ -75,6 +75,7 @@ int shared_filter_get(struct filter_table *table, struct filter *filter,
     }
     shared->table = table;
     shared->filter = filter;
+    shared->serial = ++table->serial;
     shared->references = 1;
     for (size_t i = 0; i < LIVE_BLOCKS_MAX; i++) {
         list_init(&shared->results[i].link);

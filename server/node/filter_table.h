@@ -9,12 +9,21 @@
 enum {
     FILTER_BUCKETS = 1024,
     FILTER_CACHES_MAX = 64, // a cache takes some hundred KiB; filters beyond are matched each time
-    LIVE_BLOCKS_MAX = 32,   // how many of the newest blocks a service has at hand
+
+// How many of the newest blocks a service has at hand. Who falls further behind reads from the
+// disk, each by itself, which a thousand subscriptions would not recover from; so this is how
+// many commits a turn of the loop may last. Few in the simulator, where that is to happen.
+#ifdef WEIR_PLANTED
+    LIVE_BLOCKS_MAX = 32,
+#else
+    LIVE_BLOCKS_MAX = 256,
+#endif
 };
 
 struct filter_table {
     struct list_node *buckets; // allocated with the first filter
     uint64_t seed;
+    uint64_t serial; // of the filter that came last
     uint32_t caches_count;
 };
 
@@ -30,6 +39,7 @@ struct shared_filter {
     struct filter_table *table;
     struct filter *filter;
     struct filter_cache *cache;
+    uint64_t serial; // no other filter ever has it
     uint32_t references;
     struct filter_result results[LIVE_BLOCKS_MAX]; // by sequence
 };

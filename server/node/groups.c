@@ -350,19 +350,16 @@ int groups_append_consumers(struct groups *groups, struct bytes name, struct buf
 
 void groups_turn(struct groups *groups)
 {
-    struct list_node due;
-    if (!groups->is_over) {
-        changes_run(groups);
-    }
-    if (list_is_empty(&groups->ready) || groups->is_over) {
+    struct list_node *link;
+    if (groups->is_over) {
         return;
     }
-    list_init(&due);
-    list_insert_before(&groups->ready, &due);
-    list_remove(&groups->ready); // the nodes are now in the ring of the local head
-    struct list_node *link;
-    while ((link = list_first(&due)) != NULL) {
+    changes_run(groups);
+    for (int i = 0; i < HOSTS_PER_TURN_MAX && (link = list_first(&groups->ready)) != NULL; i++) {
         list_remove(link);
         host_turn(container_of(link, struct hosting, ready_link));
+    }
+    if (!list_is_empty(&groups->ready)) {
+        service_wake(groups->cluster->service);
     }
 }

@@ -15,10 +15,13 @@
 #include "server/node/groups.h"
 
 enum {
-    REDELIVERIES_MAX = 64,        // reads of one group for what comes again, at once
-    PARKINGS_MAX = 16,            // events of one group that are being parked, at once
-    HOST_IDLE_MS = 10000,         // a group without consumers is let go after that
-    HOST_RETRY_MS = 1000,         // after the log or the reader failed
+    REDELIVERIES_MAX = 64, // reads of one group for what comes again, at once
+    PARKINGS_MAX = 16,     // events of one group that are being parked, at once
+    HOST_IDLE_MS = 10000,  // a group without consumers is let go after that
+    HOST_RETRY_MS = 1000,  // after the log or the reader failed
+    // Groups that go on in one turn; the others in the next ones. As with connections that are
+    // flushed, a round of all is as long, but what each finds to do meanwhile costs it once.
+    HOSTS_PER_TURN_MAX = 32,
     HOST_PARTS_PER_TURN_MAX = 64, // deliveries of the reader that are taken in one turn
     HELD_BYTES_MAX = 2 * GROUP_WAITING_BYTES_MAX,
     HELD_SWEEP_BYTES = 64 * 1024, // held at least, before it is looked what of it still waits

@@ -17,12 +17,25 @@ struct live_block {
     struct list_node results;   // of filters, those that are not empty
 };
 
+// What a filter selects from several blocks that follow one another, as one block.
+struct live_joined {
+    uint64_t filter; // its serial; 0: nothing is kept here
+    uint64_t from;   // sequence of the first
+    uint64_t newest; // when it was made: the last one, or what came behind did not fit
+    uint64_t ordinal_last;
+    struct block *block;        // slices; NULL: nothing matches
+    struct version_vector last; // as of a live_block
+};
+
+enum { LIVE_JOINED_KEPT = 16 };
+
 struct live_blocks {
     struct live_block ring[LIVE_BLOCKS_MAX]; // by sequence
     uint64_t sequence;                       // of the newest, 0: none yet
     uint32_t count;
     uint64_t ordinal_next; // the first chunk that is not taken in
     size_t bytes;
+    struct live_joined joined[LIVE_JOINED_KEPT]; // by the filter's serial
 };
 
 void live_blocks_init(struct live_blocks *live);
@@ -42,6 +55,12 @@ struct live_block *live_blocks_find(struct live_blocks *live, uint64_t ordinal);
 // filter's, NULL: nothing matches. ERR_MEMORY, ERR_CORRUPT.
 int live_block_filtered(struct live_block *live_block, struct shared_filter *filter,
                         struct selection_scratch *scratch, struct block **block_out) MUST_CHECK;
+
+// The same from this block and those that follow it, as many as make one of a moderate size. Stays
+// here until the next call. ERR_MEMORY, ERR_CORRUPT.
+int live_blocks_join(struct live_blocks *live, struct live_block *first,
+                     struct shared_filter *filter, struct selection_scratch *scratch,
+                     const struct live_joined **joined_out) MUST_CHECK;
 
 // Whether a chunk of the block, from byte `offset` on, holds events of the system, which nobody
 // sees who did not ask for them.

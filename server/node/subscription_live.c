@@ -197,6 +197,33 @@ static bool take_block(struct subscription *subscription, struct block *block,
     return selected != NULL;
 }
 
+// Whether what its filter selects from whole blocks is what it gets.
+static bool may_join(const struct subscription *subscription, const struct live_block *next)
+{
+    return next && next->ordinal_first == subscription->ordinal_next && subscription->limit == 0 &&
+           !takes_whole_blocks(subscription) && !subscription_must_cut(subscription, 0);
+}
+
+// Takes what there is in the next blocks.
+static bool take_joined(struct subscription *subscription, struct live_block *next,
+                        struct session_item *item_out)
+{
+    struct service *service = subscription->session->service;
+    const struct live_joined *joined;
+    int err = live_blocks_join(&service->live_blocks, next, subscription->filter,
+                               &service->selection, &joined);
+    if (err) {
+        subscription_fail(subscription, wire_error_of(err), err_text(err));
+        return false;
+    }
+    if (joined->block) {
+        subscription_deliver(subscription, block_ref(joined->block), 0, joined->block->events,
+                             item_out);
+    }
+    pass_block(subscription, joined->ordinal_last, &joined->last);
+    return joined->block != NULL;
+}
+
 bool subscription_take_live(struct subscription *subscription, struct session_item *item_out)
 {
     struct service *service = subscription->session->service;
@@ -207,6 +234,9 @@ bool subscription_take_live(struct subscription *subscription, struct session_it
         }
         struct live_block *next =
             live_blocks_find(&service->live_blocks, subscription->ordinal_next);
+        if (may_join(subscription, next)) {
+            return take_joined(subscription, next, item_out);
+        }
         struct block *block =
             next ? block_ref(next->block) : store_recent(service->port, subscription->ordinal_next);
         if (!block) {
