@@ -39,18 +39,66 @@ static struct done_range range_of(const struct group_run *run)
 
 // --- Pieces ------------------------------------------------------------------------------------
 
+// The consumer gets nothing: what it was to get comes again, to it too if it is still there.
+static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run,
+                      uint32_t attempt)
+{
+    const struct done_range range = range_of(run);
+    group_give_back(hosting->group, consumer, &range, attempt, duration_ms(HOST_RETRY_MS),
+                    hosting->groups->cluster->service->now);
+    group_credit(hosting->group, consumer, run->bytes);
+}
+
+static void take_back_piece(struct hosting *hosting, consumer_id consumer)
+{
+    const struct block *block = hosting->piece_block;
+    struct bytes rest = bytes_of(block->data + hosting->piece_offset, hosting->piece_length);
+    while (rest.length > 0) {
+        struct block_run there;
+        block_run_next(block->kind, &rest, &there);
+        struct group_run run = {
+            .actor = there.actor,
+            .first = there.first,
+            .count = there.count,
+            .bytes = there.bytes.length,
+        };
+        take_back(hosting, consumer, &run, hosting->piece_attempt);
+    }
+}
+
 void deliver_flush(struct hosting *hosting)
 {
     struct attachment *attachment = hosting->piece_to;
     if (!attachment) {
         return;
     }
+    struct block *block = hosting->piece_block;
     uint64_t length = hosting->piece_length;
-    attachment->credit -= length < attachment->credit ? length : attachment->credit;
     hosting->piece_to = NULL;
-    attachment->ops->deliver(attachment->context, hosting->piece_block, hosting->piece_offset,
-                             hosting->piece_length, hosting->piece_attempt);
+    bool is_taken = !attachment->is_short &&
+                    attachment->ops->deliver(attachment->context, block, hosting->piece_offset,
+                                             hosting->piece_length, hosting->piece_attempt);
+    if (is_taken) {
+        attachment->credit -= length < attachment->credit ? length : attachment->credit;
+    } else { // and so does what follows, which may have the same key
+        attachment->is_short = true;
+        hosting->is_short = true;
+        take_back_piece(hosting, attachment->id);
+        block_unref(block);
+    }
     hosting->piece_block = NULL;
+}
+
+void deliver_begin(struct hosting *hosting)
+{
+    if (!hosting->is_short) {
+        return;
+    }
+    hosting->is_short = false;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        container_of(link, struct attachment, link)->is_short = false;
+    }
 }
 
 // The group has spent as much as the run may take; what goes out may be less, compressed.
@@ -114,15 +162,6 @@ static struct block *cut(const struct slice *slice, const struct group_run *run)
     }
     buffer_deinit(&bytes);
     return block;
-}
-
-// The consumer gets nothing: what it was to get comes again, to it too if it is still there.
-static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run,
-                      uint32_t attempt)
-{
-    const struct done_range range = range_of(run);
-    group_give_back(hosting->group, consumer, &range, attempt, duration_ms(HOST_RETRY_MS),
-                    hosting->groups->cluster->service->now);
 }
 
 // A reference to the block in which the run stands by itself; NULL: no memory.

@@ -485,6 +485,7 @@ void host_turn(struct hosting *hosting)
         host_close(hosting, 0, 0, "");
         return;
     }
+    deliver_begin(hosting);
     run_actions(hosting); // what was said since may make room
     reader_run(hosting);
     run_actions(hosting);

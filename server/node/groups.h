@@ -30,8 +30,9 @@ int groups_take_event(struct groups *groups, struct bytes space, struct event_id
 
 // Whoever attaches is told by these; never from inside a call of his, but for `ended`.
 struct attachment_ops {
-    // Slices, from `offset` in the block on; a reference is the taker's.
-    void (*deliver)(void *context, struct block *block, size_t offset, size_t length,
+    // Slices, from `offset` in the block on; a reference is the taker's. False: no memory; it is
+    // not, and what is there comes again.
+    bool (*deliver)(void *context, struct block *block, size_t offset, size_t length,
                     uint32_t attempt);
     void (*caught_up)(void *context);
     // What was in flight may come again: the group begins anew. NULL: it is ended then.

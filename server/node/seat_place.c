@@ -68,14 +68,13 @@ static void here_ended(void *context, uint32_t reason, enum wire_error error, co
     }
 }
 
-static void here_deliver(void *context, struct block *block, size_t offset, size_t length,
+static bool here_deliver(void *context, struct block *block, size_t offset, size_t length,
                          uint32_t attempt)
 {
     struct seat *seat = context;
     struct consumer_letter *letter = consumer_letter_new(LETTER_ASSIGNED);
     if (!letter) {
-        block_unref(block);
-        return; // not acknowledged: it comes again
+        return false;
     }
     letter->block = block;
     letter->offset = offset;
@@ -92,6 +91,7 @@ static void here_deliver(void *context, struct block *block, size_t offset, size
         guest_spent(seat, length);
     }
     seat_say(seat, letter, LETTER_ASSIGNED);
+    return true;
 }
 
 static void here_caught_up(void *context)

@@ -91,11 +91,14 @@ void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concur
 
 // --- Consumers ---------------------------------------------------------------------------------
 
-static void taker_deliver(void *context, struct block *block, size_t offset, size_t length,
+static bool taker_deliver(void *context, struct block *block, size_t offset, size_t length,
                           uint32_t attempt)
 {
     struct taker *taker = context;
     struct bytes rest = bytes_of(block->data + offset, length);
+    if (taker->refuses > 0 && --taker->refuses == 0) {
+        return false;
+    }
     while (rest.length > 0) {
         struct slice slice;
         ck_assert_int_eq(slice_next(&rest, &slice), 0);
@@ -108,6 +111,7 @@ static void taker_deliver(void *context, struct block *block, size_t offset, siz
         }
     }
     block_unref(block);
+    return true;
 }
 
 static void taker_caught_up(void *context)
@@ -153,9 +157,15 @@ void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t
 void taker_attach_named(struct cluster_fixture *fixture, const char *name, struct taker *taker,
                         uint32_t in_flight_max)
 {
+    taker_attach_with(fixture, name, taker, in_flight_max, SUBSCRIPTION_CREDIT_BYTES_MAX);
+}
+
+void taker_attach_with(struct cluster_fixture *fixture, const char *name, struct taker *taker,
+                       uint32_t in_flight_max, uint64_t credit_bytes)
+{
     const struct attach_options options = {
         .in_flight_max = in_flight_max,
-        .credit_bytes = SUBSCRIPTION_CREDIT_BYTES_MAX,
+        .credit_bytes = credit_bytes,
         .ops = &TAKER_OPS,
         .context = taker,
         .client = bytes_of_text("a taker"),

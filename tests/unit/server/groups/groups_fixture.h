@@ -21,6 +21,7 @@ struct taker {
     uint32_t count;
     uint32_t caught_up;
     uint32_t renewed;
+    uint32_t refuses; // this delivery, counted from 1, for want of memory; 0: none
     bool is_ended;
     uint32_t end_reason;
     enum wire_error error;
@@ -56,6 +57,8 @@ const struct attachment_ops *taker_ops(void); // their context: a taker with `ev
 void taker_attach(struct cluster_fixture *fixture, struct taker *taker, uint32_t in_flight_max);
 void taker_attach_named(struct cluster_fixture *fixture, const char *name, struct taker *taker,
                         uint32_t in_flight_max);
+void taker_attach_with(struct cluster_fixture *fixture, const char *name, struct taker *taker,
+                       uint32_t in_flight_max, uint64_t credit_bytes);
 void taker_detach(struct taker *taker);
 void taker_deinit(struct taker *taker); // also detaches
 // Acknowledges what it was handed, from the first one on that it names. Returns how many counted.

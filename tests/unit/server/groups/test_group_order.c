@@ -64,6 +64,47 @@ START_TEST(nothing_of_a_key_overtakes_what_cannot_be_read)
 }
 END_TEST
 
+START_TEST(nothing_of_a_key_overtakes_what_found_no_memory)
+{
+    struct taker taker;
+    open_group_with(GROUP_KEY_NAMESPACE);
+    taker_attach(&fixture, &taker, 100);
+    taker.refuses = 1;
+    produce(&fixture, 3);
+    ck_assert_uint_eq(taker.refuses, 0);
+    produce(&fixture, 3);
+    ck_assert_uint_eq(taker.count, 0);
+    cluster_pass_ms(&fixture, 1500);
+    ck_assert_uint_eq(taker.count, 6);
+    for (uint32_t i = 0; i < taker.count; i++) {
+        ck_assert_uint_eq(taker.events[i].attempt, 1);
+        ck_assert(i == 0 || taker.events[i].id.counter > taker.events[i - 1].id.counter);
+    }
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(what_does_not_go_out_costs_no_credit)
+{
+    enum { CREDIT = 600, ROUNDS = 60 };
+    struct taker taker;
+    open_group();
+    produce(&fixture, 3);
+    taker_attach_with(&fixture, GROUP_NAME, &taker, 100, CREDIT);
+    ck_assert_uint_eq(taker.count, 3);
+    rot(&fixture, taker.events[0].id);
+    taker_nack(&taker, 1, 0, "no");
+    cluster_pass_ms(&fixture, ROUNDS * 1000);
+    ck_assert_uint_eq(taker.count, 3);
+    rot(&fixture, taker.events[0].id);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_gt(taker.count, 3);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 START_TEST(a_group_goes_on_in_front_of_an_event_that_follows_a_gap)
 {
     struct taker taker;
@@ -91,6 +132,8 @@ int main(void)
     Suite *suite = suite_create("group_order");
     suite_add(suite, what_the_reader_has_brought_waits_behind_what_is_read_again);
     suite_add(suite, nothing_of_a_key_overtakes_what_cannot_be_read);
+    suite_add(suite, nothing_of_a_key_overtakes_what_found_no_memory);
+    suite_add(suite, what_does_not_go_out_costs_no_credit);
     suite_add(suite, a_group_goes_on_in_front_of_an_event_that_follows_a_gap);
     return check_main(suite);
 }
