@@ -346,7 +346,10 @@ static void connect_somewhere(struct consumer *consumer)
     struct world *world = consumer->world;
     const struct core_config config = {
         .name = "consumer", .hello_timeout_ms = 2000, .silence_ms = 3000};
-    consumer->machine = (unsigned)random_below(&world->random, world->machines_count);
+    // Nobody should wait long for chance when all is to come to rest.
+    consumer->machine = consumer->is_settled
+                            ? (consumer->machine + 1) % world->machines_count
+                            : (unsigned)random_below(&world->random, world->machines_count);
     struct machine *machine = world->machines[consumer->machine];
     if (machine->is_given_up || machine->may_fork ||
         !machine_accept(machine, &consumer->endpoint)) {

@@ -11,7 +11,7 @@
 #include "tests/simulation/machine.h"
 #include "tests/simulation/memory.h"
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000, BACKUP_MS = 1500 };
 
 struct faults {
     struct world *world;
@@ -19,6 +19,7 @@ struct faults {
     struct happening mend_paths;
     struct snapshot *snapshot; // of one machine, to be put back later
     unsigned snapshot_machine;
+    struct instant restore_at; // not before
     bool was_restored;
     bool was_cloned;
     unsigned clone; // while there is one; UINT32_MAX: none
@@ -193,11 +194,16 @@ static bool fault_old_disk(struct faults *faults)
     if (faults->was_restored || !is_sound(faults)) {
         return false;
     }
+    if (faults->snapshot && !instant_reached(faults->restore_at, world->schedule.now)) {
+        return false; // a node that nobody has seen since is what it was, and nothing is to be
+                      // rescued
+    }
     if (!faults->snapshot) {
         struct machine *machine = any_machine(world);
         machine_crash(machine, true);
         faults->snapshot = machine_snapshot(machine);
         faults->snapshot_machine = machine->index;
+        faults->restore_at = world_after_ms(world, BACKUP_MS);
         start_soon(world, machine);
         world_trace(world, "backup", machine->index, 0, 0);
         return false;

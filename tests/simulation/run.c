@@ -122,11 +122,25 @@ static bool is_founder_alone(const struct world *world)
     return true;
 }
 
+// The only member that is left, because the disks of the others are gone, waits at each start for
+// those that it cannot know to be gone; before that it neither retires them nor tells newcomers
+// that it is alone.
+static bool is_only_member(const struct world *world)
+{
+    unsigned members = 0;
+    for (unsigned i = 0; i < world->machines_count; i++) {
+        const struct machine *machine = world->machines[i];
+        members += machine->is_up && joining_is_member(machine->service->cluster->replica);
+    }
+    return members <= 1;
+}
+
 // Everybody must come to hold the same.
 static bool converge(struct world *world, int64_t *converged_ms_out)
 {
+    bool waits = is_founder_alone(world) || is_only_member(world);
     int64_t bound_ms = CONVERGE_MS + (int64_t)(world->history.events / 20) +
-                       (is_founder_alone(world) ? world->options.start_wait_ms : 0);
+                       (waits ? world->options.start_wait_ms : 0);
     *converged_ms_out = world_pass_until(world, check_is_converged, bound_ms, POLL_MS);
     if (*converged_ms_out < 0) {
         check_convergence_failed(world, bound_ms);
