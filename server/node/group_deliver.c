@@ -49,6 +49,7 @@ static void take_back(struct hosting *hosting, consumer_id consumer, const struc
     group_credit(hosting->group, consumer, run->bytes);
 }
 
+// It was not handed out this time. Without memory for that it was, when the consumer is detached.
 static void take_back_piece(struct hosting *hosting, consumer_id consumer)
 {
     const struct block *block = hosting->piece_block;
@@ -56,12 +57,8 @@ static void take_back_piece(struct hosting *hosting, consumer_id consumer)
     while (rest.length > 0) {
         struct block_run there;
         block_run_next(block->kind, &rest, &there);
-        struct group_run run = {
-            .actor = there.actor,
-            .first = there.first,
-            .count = there.count,
-            .bytes = there.bytes.length,
-        };
+        const struct group_run run = {
+            .actor = there.actor, .first = there.first, .count = there.count};
         take_back(hosting, consumer, &run, hosting->piece_attempt);
     }
 }
@@ -80,25 +77,14 @@ void deliver_flush(struct hosting *hosting)
                                              hosting->piece_length, hosting->piece_attempt);
     if (is_taken) {
         attachment->credit -= length < attachment->credit ? length : attachment->credit;
-    } else { // and so does what follows, which may have the same key
+    } else { // nothing goes to it any more: what follows would overtake this
         attachment->is_short = true;
         hosting->is_short = true;
         take_back_piece(hosting, attachment->id);
         block_unref(block);
+        host_mark(hosting);
     }
     hosting->piece_block = NULL;
-}
-
-void deliver_begin(struct hosting *hosting)
-{
-    if (!hosting->is_short) {
-        return;
-    }
-    hosting->is_short = false;
-    LIST_FOR_EACH(&hosting->attachments, link)
-    {
-        container_of(link, struct attachment, link)->is_short = false;
-    }
 }
 
 // The group has spent as much as the run may take; what goes out may be less, compressed.
@@ -225,7 +211,7 @@ static void redelivered(struct redelivery *redelivery)
         return; // it comes again elsewhere: the group knows that it is gone
     }
     attachment->redeliveries--;
-    if (redelivery->is_behind) {
+    if (redelivery->is_behind || attachment->is_short) {
         return;
     }
     if (redelivery->block) {

@@ -341,11 +341,10 @@ int groups_attach(struct groups *groups, struct bytes name, const struct attach_
     return 0;
 }
 
-void groups_detach(struct attachment *attachment)
+// Out of the group: what it had in flight comes again.
+static void leave(struct hosting *hosting, struct attachment *attachment)
 {
-    struct hosting *hosting = attachment->hosting;
     struct instant now = hosting->groups->cluster->service->now;
-    deliver_flush(hosting); // a piece may be on its way to it
     unlist(hosting, attachment);
     hosting->untold_count -= !attachment->is_told;
     group_leave(hosting->group, attachment->id, now);
@@ -354,8 +353,33 @@ void groups_detach(struct attachment *attachment)
         reader_note(hosting);
         group_flush(hosting->group);
     }
-    free(attachment);
     host_mark(hosting);
+}
+
+void groups_detach(struct attachment *attachment)
+{
+    struct hosting *hosting = attachment->hosting;
+    deliver_flush(hosting); // a piece may be on its way to it
+    leave(hosting, attachment);
+    free(attachment);
+}
+
+// Those that something could not go to. They attach again, when there is memory for that.
+static void detach_short(struct hosting *hosting)
+{
+    if (!hosting->is_short) {
+        return;
+    }
+    hosting->is_short = false;
+    LIST_FOR_EACH(&hosting->attachments, link)
+    {
+        struct attachment *attachment = container_of(link, struct attachment, link);
+        if (attachment->is_short) {
+            leave(hosting, attachment);
+            attachment->ops->ended(attachment->context, 0, 0, "");
+            free(attachment);
+        }
+    }
 }
 
 void groups_credit(struct attachment *attachment, uint64_t bytes)
@@ -414,7 +438,7 @@ static void run_actions(struct hosting *hosting)
 {
     struct instant now = hosting->groups->cluster->service->now;
     struct group_action action;
-    while (group_next_action(hosting->group, now, &action)) {
+    while (!hosting->is_short && group_next_action(hosting->group, now, &action)) {
         switch (action.kind) {
         case GROUP_DELIVER:
             deliver_run(hosting, &action);
@@ -485,7 +509,7 @@ void host_turn(struct hosting *hosting)
         host_close(hosting, 0, 0, "");
         return;
     }
-    deliver_begin(hosting);
+    detach_short(hosting);
     run_actions(hosting); // what was said since may make room
     reader_run(hosting);
     run_actions(hosting);

@@ -350,12 +350,18 @@ int groups_append_consumers(struct groups *groups, struct bytes name, struct buf
 
 void groups_turn(struct groups *groups)
 {
+    struct list_node due; // each once: what goes on is marked again
     struct list_node *link;
     if (groups->is_over) {
         return;
     }
     changes_run(groups);
+    list_init(&due);
     for (int i = 0; i < HOSTS_PER_TURN_MAX && (link = list_first(&groups->ready)) != NULL; i++) {
+        list_remove(link);
+        list_append(&due, link);
+    }
+    while ((link = list_first(&due)) != NULL) {
         list_remove(link);
         host_turn(container_of(link, struct hosting, ready_link));
     }

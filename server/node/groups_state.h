@@ -83,7 +83,7 @@ struct hosting {
     size_t piece_offset;
     size_t piece_length;
     uint32_t piece_attempt;
-    bool is_short; // an attachment is
+    bool is_short; // one of the attachments is
 
     struct list_node redeliveries;
     uint32_t redeliveries_reading;
@@ -107,7 +107,7 @@ struct attachment {
     const struct attachment_ops *ops;
     void *context;
     uint32_t redeliveries; // to it, that have not gone out: what follows waits behind them
-    bool is_short;         // of memory for what goes to it, in this turn
+    bool is_short;         // there was no memory for what goes to it: it is detached soon
 };
 
 struct groups {
@@ -169,7 +169,6 @@ bool reader_find(struct hosting *hosting, const struct group_run *run, struct he
 
 // --- group_deliver.c ---------------------------------------------------------------------------
 
-void deliver_begin(struct hosting *hosting); // a turn
 void deliver_run(struct hosting *hosting, const struct group_action *action);
 void deliver_flush(struct hosting *hosting);
 void deliver_close(struct hosting *hosting);

@@ -30,9 +30,23 @@ void live_blocks_init(struct live_blocks *live)
     }
 }
 
+// Those that begin with a block of the ring up to this one: nobody stands there any more.
+static void drop_joined(struct live_blocks *live, uint64_t sequence)
+{
+    for (size_t i = 0; i < LIVE_JOINED_KEPT; i++) {
+        struct live_joined *joined = &live->joined[i];
+        if (joined->from <= sequence) {
+            block_unref(joined->block);
+            version_vector_deinit(&joined->last);
+            *joined = (struct live_joined){0};
+        }
+    }
+}
+
 static void drop_oldest(struct live_blocks *live)
 {
     struct live_block *oldest = &live->ring[(live->sequence - live->count + 1) % LIVE_BLOCKS_MAX];
+    drop_joined(live, oldest->sequence);
     LIST_FOR_EACH(&oldest->results, link)
     {
         struct filter_result *result = container_of(link, struct filter_result, link);
@@ -48,19 +62,8 @@ static void drop_oldest(struct live_blocks *live)
     version_vector_clear(&oldest->last);
 }
 
-static void drop_joined(struct live_blocks *live)
-{
-    for (size_t i = 0; i < LIVE_JOINED_KEPT; i++) {
-        struct live_joined *joined = &live->joined[i];
-        block_unref(joined->block);
-        version_vector_deinit(&joined->last);
-        *joined = (struct live_joined){0};
-    }
-}
-
 void live_blocks_clear(struct live_blocks *live)
 {
-    drop_joined(live);
     while (live->count > 0) {
         drop_oldest(live);
     }
@@ -131,7 +134,6 @@ void live_blocks_skip(struct live_blocks *live, uint64_t ordinal)
     while (live->count > 0) {
         drop_oldest(live);
     }
-    drop_joined(live);
     live->ordinal_next = ordinal + 1;
 }
 

@@ -204,7 +204,7 @@ static bool may_join(const struct subscription *subscription, const struct live_
            !takes_whole_blocks(subscription) && !subscription_must_cut(subscription, 0);
 }
 
-// Takes what there is in the next blocks.
+// Takes what there is in the next blocks. False: without memory for that they are taken one by one.
 static bool take_joined(struct subscription *subscription, struct live_block *next,
                         struct session_item *item_out)
 {
@@ -212,16 +212,13 @@ static bool take_joined(struct subscription *subscription, struct live_block *ne
     const struct live_joined *joined;
     int err = live_blocks_join(&service->live_blocks, next, subscription->filter,
                                &service->selection, &joined);
-    if (err) {
-        subscription_fail(subscription, wire_error_of(err), err_text(err));
+    if (err || !joined->block) {
         return false;
     }
-    if (joined->block) {
-        subscription_deliver(subscription, block_ref(joined->block), 0, joined->block->events,
-                             item_out);
-    }
+    subscription_deliver(subscription, block_ref(joined->block), 0, joined->block->events,
+                         item_out);
     pass_block(subscription, joined->ordinal_last, &joined->last);
-    return joined->block != NULL;
+    return true;
 }
 
 bool subscription_take_live(struct subscription *subscription, struct session_item *item_out)
@@ -234,8 +231,8 @@ bool subscription_take_live(struct subscription *subscription, struct session_it
         }
         struct live_block *next =
             live_blocks_find(&service->live_blocks, subscription->ordinal_next);
-        if (may_join(subscription, next)) {
-            return take_joined(subscription, next, item_out);
+        if (may_join(subscription, next) && take_joined(subscription, next, item_out)) {
+            return true;
         }
         struct block *block =
             next ? block_ref(next->block) : store_recent(service->port, subscription->ordinal_next);

@@ -74,6 +74,10 @@ START_TEST(nothing_of_a_key_overtakes_what_found_no_memory)
     ck_assert_uint_eq(taker.refuses, 0);
     produce(&fixture, 3);
     ck_assert_uint_eq(taker.count, 0);
+    ck_assert(taker.is_ended);
+    taker_deinit(&taker);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 0);
     cluster_pass_ms(&fixture, 1500);
     ck_assert_uint_eq(taker.count, 6);
     for (uint32_t i = 0; i < taker.count; i++) {
