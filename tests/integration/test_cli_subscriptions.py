@@ -449,8 +449,10 @@ def a_signal_goes_to_the_commands_and_the_second_kills(folder):
     server.produce("/a", "a")
     pipe = os.path.join(folder, "pipe")
     os.mkfifo(pipe)
+    # A shell that has a command in the foreground handles a signal when that ends, which the signal
+    # may have come too early for: it waits, which a signal ends.
     command = script(
-        folder, f"trap 'echo told' TERM\necho started\nwhile :; do cat {pipe}; done\n"
+        folder, f"trap 'echo told' TERM\necho started\nwhile :; do cat {pipe} & wait; done\n"
     )
     process = server.weir_start("exec", "--subscription", "s", "--", command)
     process.stdout.wait_line("started")
