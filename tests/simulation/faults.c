@@ -39,7 +39,10 @@ static void reset_paths(struct world *world)
 {
     for (unsigned a = 0; a < world->machines_count; a++) {
         for (unsigned b = 0; b < world->machines_count; b++) {
-            *network_path(&world->network, a, b) = world->network.sound;
+            struct path *path = network_path(&world->network, a, b);
+            struct instant until = path->is_blocked ? world->schedule.now : path->blocked_until;
+            *path = world->network.sound;
+            path->blocked_until = until;
         }
     }
     network_paths_changed(&world->network);

@@ -81,13 +81,24 @@ void ledger_detached(struct ledger *ledger, unsigned coordinator, unsigned machi
     }
 }
 
+// Whether what its coordinator said since then may have been held up: there, where the consumer is
+// connected, or on the way, where a path that is blocked holds what is on it.
+static bool was_held_up(const struct ledger *ledger, const struct ledger_delivery *delivery,
+                        int64_t since_ns)
+{
+    struct world *world = ledger->world;
+    unsigned from = (unsigned)delivery->coordinator;
+    const struct path *path = network_path(&world->network, from, delivery->machine);
+    return ledger_is_disturbed(world, from, since_ns) ||
+           ledger_is_disturbed(world, delivery->machine, since_ns) ||
+           path->blocked_until.ns > since_ns;
+}
+
 // Whether what it did since then may have come late.
 static bool is_late(const struct ledger *ledger, const struct ledger_delivery *delivery,
                     int64_t since_ns)
 {
-    return now_of(ledger) < since_ns + GRACE_NS ||
-           ledger_is_disturbed(ledger->world, delivery->coordinator, since_ns) ||
-           ledger_is_disturbed(ledger->world, delivery->machine, since_ns);
+    return now_of(ledger) < since_ns + GRACE_NS || was_held_up(ledger, delivery, since_ns);
 }
 
 // --- What is given -----------------------------------------------------------------------------
@@ -141,9 +152,7 @@ static void judge_again(struct ledger *ledger, const struct ledger_delivery *del
                  "which was acknowledged at that coordinator, without any change");
         return;
     }
-    if (delivery->coordinator == COORDINATOR_UNKNOWN ||
-        ledger_is_disturbed(ledger->world, delivery->coordinator, before_ns) ||
-        ledger_is_disturbed(ledger->world, delivery->machine, before_ns)) {
+    if (delivery->coordinator == COORDINATOR_UNKNOWN || was_held_up(ledger, delivery, before_ns)) {
         return;
     }
     const struct ledger_record *now = ledger_generation(ledger, delivery->coordinator, INT64_MAX);

@@ -33,8 +33,9 @@ struct endpoint {
 struct path {
     int64_t latency_ns;
     int64_t jitter_ns;
-    int64_t ns_per_kib; // 0: as wide as it gets
-    bool is_blocked;    // nothing arrives until it is not
+    int64_t ns_per_kib;           // 0: as wide as it gets
+    bool is_blocked;              // nothing arrives until it is not
+    struct instant blocked_until; // when it was that last
 };
 
 struct network {
