@@ -373,9 +373,9 @@ static void judge_in_flight(struct group_consumer *consumer)
         count += held->attachment == consumer->attachment && held->at_ns > since_ns &&
                  !ledger_may_be_done(item) && !ledger_may_be_refused(item);
     }
-    bool is_late = ledger_is_disturbed(world, consumer->client.machine, since_ns) ||
-                   consumer->coordinator == COORDINATOR_UNKNOWN ||
-                   ledger_is_disturbed(world, consumer->coordinator, since_ns);
+    bool is_late = consumer->coordinator == COORDINATOR_UNKNOWN ||
+                   ledger_was_held_up(world, (unsigned)consumer->coordinator,
+                                      consumer->client.machine, since_ns);
     if (count > consumer->in_flight_max && !is_late) {
         world_violation(world, "groups", "consumer %u of %s has %u events in flight, asked for %u",
                         consumer->index, consumer->ledger->name, count, consumer->in_flight_max);

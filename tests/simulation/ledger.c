@@ -238,3 +238,11 @@ bool ledger_is_disturbed(const struct world *world, unsigned machine, int64_t si
 {
     return world->machines[machine]->frozen_until.ns > since_ns;
 }
+
+bool ledger_was_held_up(struct world *world, unsigned coordinator, unsigned machine,
+                        int64_t since_ns)
+{
+    const struct path *path = network_path(&world->network, coordinator, machine);
+    return ledger_is_disturbed(world, coordinator, since_ns) ||
+           ledger_is_disturbed(world, machine, since_ns) || path->blocked_until.ns > since_ns;
+}

@@ -129,6 +129,10 @@ struct ledger_item *ledger_item(struct ledger *ledger, struct ledger_place place
 bool ledger_find(const struct ledger *ledger, struct event_id id, struct ledger_place *place_out);
 struct event_id ledger_id(const struct ledger *ledger, struct ledger_place place);
 bool ledger_is_disturbed(const struct world *world, unsigned machine, int64_t since_ns);
+// Whether what a coordinator said since then may have been held up: there, at the node of the
+// consumer, or on the way, where a path that is blocked holds what is on it.
+bool ledger_was_held_up(struct world *world, unsigned coordinator, unsigned machine,
+                        int64_t since_ns);
 
 // --- ledger_written.c
 // -----------------------------------------------------------------------------

@@ -81,17 +81,11 @@ void ledger_detached(struct ledger *ledger, unsigned coordinator, unsigned machi
     }
 }
 
-// Whether what its coordinator said since then may have been held up: there, where the consumer is
-// connected, or on the way, where a path that is blocked holds what is on it.
 static bool was_held_up(const struct ledger *ledger, const struct ledger_delivery *delivery,
                         int64_t since_ns)
 {
-    struct world *world = ledger->world;
-    unsigned from = (unsigned)delivery->coordinator;
-    const struct path *path = network_path(&world->network, from, delivery->machine);
-    return ledger_is_disturbed(world, from, since_ns) ||
-           ledger_is_disturbed(world, delivery->machine, since_ns) ||
-           path->blocked_until.ns > since_ns;
+    return ledger_was_held_up(ledger->world, (unsigned)delivery->coordinator, delivery->machine,
+                              since_ns);
 }
 
 // Whether what it did since then may have come late.
