@@ -165,6 +165,7 @@ void seat_say_attached(struct seat *seat, struct event_id generation, struct byt
 void seat_say_mark(struct seat *seat, enum letter_kind kind)
 {
     struct consumer_letter *letter = consumer_letter_new(kind);
+    seat->was_moved |= kind == LETTER_MOVED; // also when there is no memory to say so
     if (letter) {
         seat_say(seat, letter, kind);
     }

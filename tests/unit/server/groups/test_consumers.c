@@ -1,5 +1,6 @@
 // Consumers as a client has them, and what it asks about subscriptions: through a session.
 
+#include "server/node/groups_state.h"
 #include "server/node/session.h"
 #include "tests/unit/server/groups/groups_fixture.h"
 
@@ -269,6 +270,32 @@ START_TEST(what_a_client_never_took_was_no_attempt)
 }
 END_TEST
 
+static bool refuse(void *context, struct block *block, size_t offset, size_t length,
+                   uint32_t attempt)
+{
+    return false;
+}
+
+START_TEST(who_has_no_memory_for_a_delivery_attaches_again)
+{
+    struct request request = attach_request(bytes_of(NULL, 0));
+    submit(&request);
+    pass_ms(10);
+    struct hosting *hosting = durable_find(groups_of(&fixture), bytes_of_text(GROUP_NAME))->hosting;
+    struct attachment *attachment =
+        container_of(hosting->attachments.next, struct attachment, link);
+    struct attachment_ops ops = *attachment->ops;
+    ops.deliver = refuse;
+    attachment->ops = &ops;
+    unsigned before = replies_count;
+    produce(&fixture, 3);
+    pass_ms(3000);
+    ck_assert_uint_eq(replies[before].kind, DELIVERY_MARK); // moved
+    ck_assert_uint_eq(last()->kind, DELIVERY_ASSIGNED);
+    ck_assert_uint_eq(last()->count, 3);
+}
+END_TEST
+
 // --- Strange things ----------------------------------------------------------------------------
 
 static const struct said *ack(uint64_t attachment, const struct done_range *ranges, size_t count,
@@ -510,6 +537,7 @@ int main(void)
         what_is_said_while_it_waits_holds,
         subscriptions_waits_for_what_after_names,
         what_a_client_never_took_was_no_attempt,
+        who_has_no_memory_for_a_delivery_attaches_again,
         strange_acknowledgements_do_no_harm,
         attached_says_where_the_subscription_is,
         a_refused_event_may_wait_for_long,
