@@ -75,6 +75,7 @@ struct ledger_view {
     int64_t changed_ns; // when it came to hold another creation, reset or deletion
     uint64_t first_epoch;
     struct event_id first_last[LEDGER_KEYS_MAX]; // by key: what was handed out first, last
+    int64_t first_ns[LEDGER_KEYS_MAX];           // when that was
     uint64_t first_by_actor[LEDGER_KEYS_MAX][LEDGER_ACTORS_MAX];
 };
 

@@ -238,6 +238,15 @@ static void judge_overtaken(struct ledger *ledger, const struct ledger_delivery 
     item->overtaken_epoch = 0;
 }
 
+// It was done by what another consumer said while it was under way, and so did not hold its key.
+static bool is_overtaken_when_done(const struct ledger *ledger,
+                                   const struct ledger_delivery *delivery,
+                                   const struct ledger_item *item)
+{
+    const struct ledger_view *view = &ledger->views[delivery->coordinator];
+    return ledger_may_be_done(item) && was_held_up(ledger, delivery, view->first_ns[item->key]);
+}
+
 static void judge_order(struct ledger *ledger, const struct ledger_delivery *delivery,
                         const struct ledger_item *item, uint64_t epoch)
 {
@@ -254,6 +263,9 @@ static void judge_order(struct ledger *ledger, const struct ledger_delivery *del
     bool is_behind = last_of_actor && delivery->id.counter < *last_of_actor;
     if (is_behind ||
         (ledger->definition.is_stable_order && event_id_compare(delivery->id, *last) < 0)) {
+        if (is_overtaken_when_done(ledger, delivery, item)) {
+            return;
+        }
         char what[160];
         snprintf(what, sizeof what,
                  "behind a later one of the same key: %" PRIu64 ".%u, %" PRIu64 " of its actor",
@@ -261,6 +273,7 @@ static void judge_order(struct ledger *ledger, const struct ledger_delivery *del
         complain(ledger, delivery, "key", what);
     }
     *last = delivery->id;
+    view->first_ns[item->key] = now_of(ledger);
     if (last_of_actor) {
         *last_of_actor = delivery->id.counter;
     }
