@@ -51,6 +51,7 @@ struct group_run {
     uint64_t key;   // hash; ignored without a key
     uint64_t bytes; // of all its events as they are sent
     uint64_t timestamp_ms;
+    bool is_joined; // to be handed out: it may be of several that were offered
 };
 
 // Whether more events may be offered now: otherwise the reader is given no credit.

@@ -151,13 +151,24 @@ static struct lane *choose_lane(const struct group *group, const struct consumer
     return is_own_first ? own : free_lane;
 }
 
+// Credit may be overdrawn by a run as it was offered, not by several.
+static uint64_t with_credit(const struct consumer *consumer, const struct segment *segment)
+{
+    if (!segment->is_joined || (int64_t)segment->bytes <= consumer->credit) {
+        return segment->count;
+    }
+    uint64_t count = segment->count * (uint64_t)consumer->credit / segment->bytes;
+    return count > 0 ? count : 1;
+}
+
 // How many events of the segment the consumer gets now: without a key as many as it has then when
 // all that may take something have equally many.
 static uint64_t piece(const struct group *group, const struct consumer *consumer,
                       const struct segment *segment)
 {
     uint64_t count = consumer->in_flight_max - consumer->in_flight_count;
-    count = segment->count < count ? segment->count : count;
+    uint64_t affordable = with_credit(consumer, segment);
+    count = affordable < count ? affordable : count;
     if (!group->has_key) {
         uint64_t total = group->takeable + group->ready_in_flight;
         // It has the fewest, so the average is not below what it has.

@@ -116,7 +116,30 @@ struct segment *segment_cut(struct group *group, struct segment *segment, uint64
 
 // --- States ------------------------------------------------------------------------------------
 
-void segment_offer(struct group *group, struct lane *lane, const struct group_run *run)
+static bool is_small(const struct segment *segment)
+{
+    return segment->is_joined || segment->count <= JOINED_RUN_MAX;
+}
+
+// What was brought last and waits in the lane, if the run goes on from it and both are small. They
+// need not be of one chunk: the driver finds out when they are handed out.
+static struct segment *continued(const struct group *group, const struct lane *lane,
+                                 const struct group_run *run)
+{
+    struct list_node *node = list_last(&lane->waiting);
+    struct segment *last = node ? container_of(node, struct segment, list) : NULL;
+    bool goes_on = last && segment_actor(last) == run->actor &&
+                   segment_last(last) + 1 == run->first &&
+                   last->sequence + last->count == group->sequence;
+    bool fits = goes_on && is_small(last) && run->count <= JOINED_RUN_MAX &&
+                last->count + run->count <= JOINED_EVENTS_MAX &&
+                last->bytes + run->bytes <= JOINED_BYTES_MAX &&
+                run->timestamp_ms >= last->timestamp_ms &&
+                run->timestamp_ms - last->timestamp_ms <= JOINED_MS_MAX;
+    return fits ? last : NULL;
+}
+
+static void new_segment(struct group *group, struct lane *lane, const struct group_run *run)
 {
     struct segment *segment = segment_take(group);
     *segment = (struct segment){
@@ -133,6 +156,18 @@ void segment_offer(struct group *group, struct lane *lane, const struct group_ru
     tree_insert(&group->segments, &segment->by_id);
     list_append(&lane->waiting, &segment->list);
     lane->segments++;
+}
+
+void segment_offer(struct group *group, struct lane *lane, const struct group_run *run)
+{
+    struct segment *before = continued(group, lane, run);
+    if (before) {
+        before->count += run->count;
+        before->bytes += run->bytes;
+        before->is_joined = true;
+    } else {
+        new_segment(group, lane, run);
+    }
     group->sequence += run->count;
     group->open_events += run->count;
     group->takeable += run->count;

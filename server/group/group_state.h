@@ -22,6 +22,13 @@ enum {
     PARK_RETRY_MS = 1000,      // after one could not be written
     MEMORY_RETRY_MS = 100,     // after a segment could not be divided
     SEGMENTS_PER_RANGE = 3,    // that may have to be taken for one range that is done
+    // Runs that follow one another are joined to one segment up to so much: a segment costs as much
+    // as many events. Its bytes are shared out evenly where it is divided, and its age is that of
+    // its first event: so it stays small.
+    JOINED_RUN_MAX = 16, // events of a run that is: a larger one is better handed out as it stands
+    JOINED_EVENTS_MAX = 256,
+    JOINED_BYTES_MAX = 16384,
+    JOINED_MS_MAX = 100,
 };
 
 // Why an event was handed out last and is not done: kept once for all that share it.
@@ -68,6 +75,7 @@ struct segment {
     enum segment_state state;
     enum segment_end ended; // how it was last, when it has come again
     bool is_done_elsewhere; // IN_FLIGHT: does not come again
+    bool is_joined;         // of several runs
 };
 
 // Events between which order is kept: those of one key. Without a key there is one lane, and no
@@ -191,6 +199,7 @@ static inline struct group_run segment_run(const struct segment *segment)
         .count = (uint32_t)segment->count,
         .key = segment->lane->by_key.low,
         .bytes = segment->bytes,
+        .is_joined = segment->is_joined && segment->count > 1,
     };
 }
 
@@ -218,7 +227,7 @@ void segment_done(struct group *group, struct segment *segment);
 void segment_again(struct group *group, struct segment *segment, enum segment_end ended,
                    struct group_reason *reason, struct instant due, struct instant now);
 
-// A new one, that waits. The segment must be reserved.
+// Waits now: as a new one, or as the end of the last that waits. The segment must be reserved.
 void segment_offer(struct group *group, struct lane *lane, const struct group_run *run);
 
 // Into the states, from none.

@@ -185,11 +185,30 @@ static void redelivery_free(struct redelivery *redelivery)
     free(redelivery);
 }
 
+// Of several chunks one may be unreadable, or lost: then the halves come again each by itself, so
+// that in the end only what is in that one waits.
+static void take_back_failed(struct redelivery *failed)
+{
+    struct group_run first = failed->run;
+    struct group_run second = failed->run;
+    if (!failed->run.is_joined) {
+        take_back(failed->hosting, failed->consumer, &failed->run, failed->attempt);
+        return;
+    }
+    first.count = failed->run.count / 2;
+    first.bytes = failed->run.bytes / 2;
+    second.first += first.count;
+    second.count -= first.count;
+    second.bytes -= first.bytes;
+    take_back(failed->hosting, failed->consumer, &first, failed->attempt);
+    take_back(failed->hosting, failed->consumer, &second, failed->attempt);
+}
+
 // With a key, what follows it to this consumer would go out before it.
 static void take_back_in_order(struct redelivery *failed)
 {
     struct hosting *hosting = failed->hosting;
-    take_back(hosting, failed->consumer, &failed->run, failed->attempt);
+    take_back_failed(failed);
     for (struct list_node *link = failed->link.next;
          hosting->definition.key != GROUP_KEY_NONE && link != &hosting->redeliveries;
          link = link->next) {
@@ -299,12 +318,11 @@ static void redeliveries_launch(struct hosting *hosting)
     }
 }
 
-// NULL: no memory, and the run comes again.
+// NULL: no memory.
 static struct redelivery *redelivery_new(struct hosting *hosting, const struct group_action *action)
 {
     struct redelivery *redelivery = calloc(1, sizeof *redelivery);
     if (!redelivery) {
-        take_back(hosting, action->consumer, &action->run, action->attempt);
         return NULL;
     }
     redelivery->hosting = hosting;
@@ -320,11 +338,10 @@ static void redeliver(struct hosting *hosting, struct attachment *attachment,
                       const struct group_action *action)
 {
     struct redelivery *redelivery = redelivery_new(hosting, action);
-    if (!redelivery) {
-        return;
-    }
-    if (prepare(redelivery)) {
-        redelivery_free(redelivery);
+    if (!redelivery || prepare(redelivery)) {
+        if (redelivery) {
+            redelivery_free(redelivery);
+        }
         take_back(hosting, action->consumer, &action->run, action->attempt);
         return;
     }
@@ -333,15 +350,15 @@ static void redeliver(struct hosting *hosting, struct attachment *attachment,
     redeliveries_launch(hosting);
 }
 
-// Behind what is being read for this consumer.
-static void queue(struct hosting *hosting, struct attachment *attachment,
+// Behind what is being read for this consumer. Takes over the reference. False: no memory.
+static bool queue(struct hosting *hosting, struct attachment *attachment,
                   const struct group_action *action, struct block *block, size_t offset,
                   size_t length)
 {
     struct redelivery *redelivery = redelivery_new(hosting, action);
     if (!redelivery) {
         block_unref(block);
-        return;
+        return false;
     }
     redelivery->block = block;
     redelivery->offset = offset;
@@ -350,29 +367,55 @@ static void queue(struct hosting *hosting, struct attachment *attachment,
     redelivery->is_read = true;
     list_append(&hosting->redeliveries, &redelivery->link);
     attachment->redeliveries++;
+    return true;
 }
 
 // --- Actions -----------------------------------------------------------------------------------
 
-void deliver_run(struct hosting *hosting, const struct group_action *action)
+// The first events of an action, which are held as one chunk or slice. False: no memory.
+static bool deliver_part(struct hosting *hosting, struct attachment *attachment,
+                         const struct held_run *held, struct group_action *left)
 {
-    struct held_run held;
-    struct attachment *attachment = host_attachment(hosting, action->consumer);
-    assert(attachment);
-    if (action->attempt > 1 || !reader_find(hosting, &action->run, &held)) {
-        redeliver(hosting, attachment, action);
-        return;
-    }
+    struct group_action part = *left;
+    uint64_t there = held->run.first + held->run.count - left->run.first;
+    part.run.count = left->run.count < there ? left->run.count : (uint32_t)there;
     size_t offset;
     size_t length;
-    struct block *block = piece_of(&held, &action->run, attachment->takes_chunks, &offset, &length);
+    struct block *block = piece_of(held, &part.run, attachment->takes_chunks, &offset, &length);
     if (!block) {
-        take_back(hosting, action->consumer, &action->run, action->attempt);
-    } else if (attachment->redeliveries > 0) {
-        queue(hosting, attachment, action, block, offset, length);
-    } else {
-        settle(hosting, attachment, action->run.bytes, length);
-        deliver_piece(hosting, attachment, block, offset, length, action->attempt);
+        return false;
+    }
+    if (part.run.count < left->run.count && length < left->run.bytes) {
+        part.run.bytes = length; // what was spent and not used is settled with the last part
+    }
+    if (attachment->redeliveries == 0) {
+        settle(hosting, attachment, part.run.bytes, length);
+        deliver_piece(hosting, attachment, block, offset, length, part.attempt);
+    } else if (!queue(hosting, attachment, &part, block, offset, length)) {
+        return false;
+    }
+    left->run.first += part.run.count;
+    left->run.count -= part.run.count;
+    left->run.bytes -= part.run.bytes;
+    return true;
+}
+
+void deliver_run(struct hosting *hosting, const struct group_action *action)
+{
+    struct attachment *attachment = host_attachment(hosting, action->consumer);
+    struct group_action left = *action;
+    assert(attachment);
+    while (left.run.count > 0) {
+        const struct event_id next = {.counter = left.run.first, .actor = left.run.actor};
+        struct held_run held;
+        if (left.attempt > 1 || !reader_find(hosting, next, &held)) {
+            redeliver(hosting, attachment, &left);
+            return;
+        }
+        if (!deliver_part(hosting, attachment, &held, &left)) {
+            take_back(hosting, left.consumer, &left.run, left.attempt); // also what is behind it
+            return;
+        }
     }
 }
 

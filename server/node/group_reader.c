@@ -378,15 +378,15 @@ void reader_run(struct hosting *hosting)
 
 // --- Finding -----------------------------------------------------------------------------------
 
-static bool find_in(const struct held *held, size_t offset, const struct group_run *run,
+static bool find_in(const struct held *held, size_t offset, struct event_id event,
                     struct held_run *out)
 {
     struct bytes rest = bytes_of(held->block->data + offset, held->end - offset);
     while (rest.length > 0) {
         size_t at = held->end - rest.length;
         block_run_next(held->block->kind, &rest, &out->run);
-        if (out->run.actor == run->actor && out->run.first <= run->first &&
-            run->first + run->count <= out->run.first + out->run.count) {
+        if (out->run.actor == event.actor && out->run.first <= event.counter &&
+            event.counter - out->run.first < out->run.count) {
             out->block = held->block;
             out->offset = at;
             return true;
@@ -395,17 +395,17 @@ static bool find_in(const struct held *held, size_t offset, const struct group_r
     return false;
 }
 
-// Whether the run can be in it: of a replay blocks hardly overlap, and the others are passed over.
-static bool may_hold(const struct held *held, const struct group_run *run)
+// Whether it can be in it: of a replay blocks hardly overlap, and the others are passed over.
+static bool may_hold(const struct held *held, struct event_id event)
 {
-    return held->first <= run->first && run->first + run->count - 1 <= held->last;
+    return held->first <= event.counter && event.counter <= held->last;
 }
 
 // Runs go out mostly in the order in which they came in: the search begins where the last ended.
-bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_run *out)
+bool reader_find(struct hosting *hosting, struct event_id event, struct held_run *out)
 {
-    if (hosting->find_held && may_hold(hosting->find_held, run) &&
-        find_in(hosting->find_held, hosting->find_offset, run, out)) {
+    if (hosting->find_held && may_hold(hosting->find_held, event) &&
+        find_in(hosting->find_held, hosting->find_offset, event, out)) {
         hosting->find_offset = out->offset;
         return true;
     }
@@ -415,7 +415,7 @@ bool reader_find(struct hosting *hosting, const struct group_run *run, struct he
     do {
         if (link != &hosting->held) {
             struct held *held = container_of(link, struct held, link);
-            if (may_hold(held, run) && find_in(held, held->offset, run, out)) {
+            if (may_hold(held, event) && find_in(held, held->offset, event, out)) {
                 hosting->find_held = held;
                 hosting->find_offset = out->offset;
                 return true;

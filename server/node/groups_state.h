@@ -159,13 +159,13 @@ void reader_note(struct hosting *hosting); // how far it has come, for whoever a
 // Lets go of blocks of which nothing waits any more.
 void reader_drop_held(struct hosting *hosting);
 
-// The chunk or slice in which a run waits; false: it is held no more.
+// The chunk or slice in which an event waits; false: it is held no more.
 struct held_run {
     struct block *block;
     size_t offset; // of its header
     struct block_run run;
 };
-bool reader_find(struct hosting *hosting, const struct group_run *run, struct held_run *out);
+bool reader_find(struct hosting *hosting, struct event_id event, struct held_run *out);
 
 // --- group_deliver.c ---------------------------------------------------------------------------
 

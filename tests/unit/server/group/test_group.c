@@ -42,6 +42,79 @@ START_TEST(a_run_goes_out_whole)
 }
 END_TEST
 
+START_TEST(small_runs_that_follow_one_another_go_out_as_one)
+{
+    begin_plain();
+    offer(&fixture, 1, 1, 2);
+    offer(&fixture, 1, 3, 1);
+    offer(&fixture, 1, 4, 16);
+    offer(&fixture, 1, 20, 17); // better as it stands
+    offer(&fixture, 1, 37, 1);
+    offer(&fixture, 1, 38, 1);
+    offer(&fixture, 2, 1, 1);
+    offer(&fixture, 1, 39, 1); // was brought behind that
+    offer(&fixture, 1, 41, 1); // follows a gap
+    join(&fixture, 7, 100);
+    ck_assert_str_eq(group_does(&fixture), "7<1.1-19 7<1.20-36 7<1.37-38 7<2.1 7<1.39 7<1.41");
+    ck_assert_uint_eq(ack(&fixture, 7, 1, 2, 3), 2);
+    group_leave(fixture.group, 7, fixture.now);
+    join(&fixture, 8, 100);
+    ck_assert_str_eq(
+        group_does(&fixture),
+        "checkpoint 8<1.1#2 8<1.4-19#2 8<1.20-36#2 8<1.37-38#2 8<2.1#2 8<1.39#2 8<1.41#2");
+}
+END_TEST
+
+START_TEST(what_is_joined_has_an_end)
+{
+    struct group_run run = {.actor = 1, .first = 1, .count = 1, .bytes = 1, .timestamp_ms = 1000};
+    begin_plain();
+    for (int i = 0; i < 300; i++, run.first++) {
+        ck_assert_int_eq(group_offer(fixture.group, &run, 1, fixture.now), 0);
+    }
+    run.bytes = 9000;
+    for (int i = 0; i < 2; i++, run.first++) {
+        ck_assert_int_eq(group_offer(fixture.group, &run, 1, fixture.now), 0);
+    }
+    run.bytes = 1;
+    for (int i = 0; i < 4; i++, run.first++) {
+        ck_assert_int_eq(group_offer(fixture.group, &run, 1, fixture.now), 0);
+        run.timestamp_ms += 60;
+    }
+    run.timestamp_ms = 900; // of an actor whose clock was set back
+    ck_assert_int_eq(group_offer(fixture.group, &run, 1, fixture.now), 0);
+    join(&fixture, 7, 1000);
+    ck_assert_str_eq(group_does(&fixture), "7<1.1-256 7<1.257-301 7<1.302-304 7<1.305-306 7<1.307");
+}
+END_TEST
+
+START_TEST(runs_of_several_keys_are_not_joined)
+{
+    begin_with_key();
+    offer_key(&fixture, 1, 1, 1, 5);
+    offer_key(&fixture, 1, 2, 1, 5);
+    offer_key(&fixture, 1, 3, 1, 6);
+    offer_key(&fixture, 1, 4, 1, 5);
+    join(&fixture, 7, 100);
+    ck_assert_str_eq(group_does(&fixture), "7<1.1-2 7<1.3 7<1.4");
+}
+END_TEST
+
+START_TEST(credit_is_overdrawn_by_one_of_what_was_joined)
+{
+    begin_plain();
+    struct group_consumer consumer = {.id = 1, .in_flight_max = 100};
+    ck_assert_int_eq(group_join(fixture.group, &consumer, fixture.now), 0);
+    for (uint64_t first = 1; first <= 5; first++) {
+        offer(&fixture, 1, first, 1); // 10 bytes each
+    }
+    group_credit(fixture.group, 1, 25);
+    ck_assert_str_eq(group_does(&fixture), "1<1.1-2 1<1.3"); // -5
+    group_credit(fixture.group, 1, 6);
+    ck_assert_str_eq(group_does(&fixture), "1<1.4");
+}
+END_TEST
+
 START_TEST(the_one_with_the_fewest_in_flight_gets_the_next)
 {
     begin_plain();
@@ -272,6 +345,10 @@ int main(void)
 {
     const TTest *const tests[] = {
         a_run_goes_out_whole,
+        small_runs_that_follow_one_another_go_out_as_one,
+        what_is_joined_has_an_end,
+        runs_of_several_keys_are_not_joined,
+        credit_is_overdrawn_by_one_of_what_was_joined,
         the_one_with_the_fewest_in_flight_gets_the_next,
         few_events_are_shared,
         credit_is_bytes,

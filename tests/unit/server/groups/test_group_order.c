@@ -109,6 +109,38 @@ START_TEST(what_does_not_go_out_costs_no_credit)
 }
 END_TEST
 
+// What was joined when it was brought, and is read again: the chunk that cannot be read holds back
+// its own events alone.
+START_TEST(of_what_was_joined_all_but_the_unreadable_comes_again)
+{
+    enum { CHUNKS = 11, ROTTEN = 7 };
+    struct taker taker;
+    open_group();
+    for (int i = 0; i < CHUNKS; i++) {
+        produce(&fixture, 1);
+    }
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, CHUNKS);
+    const struct event_id rotten = taker.events[ROTTEN].id;
+    rot(&fixture, rotten);
+    taker_detach(&taker);
+    taker_deinit(&taker);
+    taker_attach(&fixture, &taker, 100);
+    cluster_pass_ms(&fixture, 6000);
+    ck_assert_uint_eq(taker.count, CHUNKS - 1);
+    for (uint32_t i = 0; i < taker.count; i++) {
+        ck_assert_uint_eq(taker.events[i].attempt, 2);
+        ck_assert_uint_ne(taker.events[i].id.counter, rotten.counter);
+    }
+    rot(&fixture, rotten);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_uint_eq(taker.count, CHUNKS);
+    ck_assert_uint_eq(taker.events[CHUNKS - 1].id.counter, rotten.counter);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 START_TEST(a_group_goes_on_in_front_of_an_event_that_follows_a_gap)
 {
     struct taker taker;
@@ -138,6 +170,7 @@ int main(void)
     suite_add(suite, nothing_of_a_key_overtakes_what_cannot_be_read);
     suite_add(suite, nothing_of_a_key_overtakes_what_found_no_memory);
     suite_add(suite, what_does_not_go_out_costs_no_credit);
+    suite_add(suite, of_what_was_joined_all_but_the_unreadable_comes_again);
     suite_add(suite, a_group_goes_on_in_front_of_an_event_that_follows_a_gap);
     return check_main(suite);
 }
