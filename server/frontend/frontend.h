@@ -39,6 +39,10 @@ struct frontend_ops {
     size_t (*peek)(struct frontend *frontend, struct iovec *out, size_t max);
     void (*sent)(struct frontend *frontend, size_t length);
 
+    // Whether there is nothing to send but what waits for more, to go out with that:
+    // service_take_ready returns the session when it has waited long enough. NULL: never.
+    bool (*is_patient)(const struct frontend *frontend);
+
     // Whether everything is answered and sent, so that closing loses nothing.
     bool (*is_idle)(const struct frontend *frontend);
 

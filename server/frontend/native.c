@@ -167,6 +167,12 @@ static void native_sent(struct frontend *frontend, size_t length)
     output_sent(&native_of(frontend)->output, length);
 }
 
+static bool native_is_patient(const struct frontend *frontend)
+{
+    const struct native *native = native_of_const(frontend);
+    return native->failure == 0 && native->output.bytes == 0 && session_is_patient(native->session);
+}
+
 static bool native_is_idle(const struct frontend *frontend)
 {
     const struct native *native = native_of_const(frontend);
@@ -372,6 +378,7 @@ const struct frontend_ops FRONTEND_NATIVE = {
     .feed = native_feed,
     .peek = native_peek,
     .sent = native_sent,
+    .is_patient = native_is_patient,
     .is_idle = native_is_idle,
     .deadline = native_deadline,
     .tick = native_tick,

@@ -321,10 +321,18 @@ static bool send_some(struct connection *connection, size_t *sent_out)
     return false;
 }
 
+static bool may_wait(const struct connection *connection)
+{
+    const struct frontend *frontend = connection->frontend;
+    return connection->state == CONNECTION_OPEN && !connection->loop->is_shutting_down &&
+           frontend->ops->is_patient != NULL && frontend->ops->is_patient(frontend);
+}
+
 void connection_flush(struct connection *connection)
 {
     struct loop *loop = connection->loop;
-    if (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_ENDING) {
+    if ((connection->state == CONNECTION_OPEN && !may_wait(connection)) ||
+        connection->state == CONNECTION_ENDING) {
         size_t sent = 0;
         bool is_all = send_some(connection, &sent);
         if (sent > 0 && connection->is_saturated && connection->state == CONNECTION_OPEN) {

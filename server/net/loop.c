@@ -175,22 +175,38 @@ static void answer_call(struct loop *loop)
     net_notify(loop->net);
 }
 
+// Whether it has nothing to do but to send; it does not sleep before that is so.
+static bool is_idle(const struct loop *loop)
+{
+    return !loop->turn_wanted && !ev_async_pending(&loop->woken);
+}
+
 // Some of those that have something to send, the others after a look at what has come in: sending
 // to a thousand consumers takes 10 ms, for which the next event should not wait to be read and
 // committed.
-static void flush_some(struct loop *loop)
+// Returns whether that was all.
+static bool flush_some(struct loop *loop)
 {
-    struct list_node *node;
-    for (int i = 0; i < FLUSHES_MAX && (node = list_first(&loop->flush)) != NULL; i++) {
+    for (int i = 0; i < FLUSHES_MAX; i++) {
+        struct connection *connection;
+        if (list_is_empty(&loop->flush) && is_idle(loop) &&
+            (connection = service_take_ready(loop->service, true)) != NULL) {
+            connection_on_ready(connection);
+        }
+        struct list_node *node = list_first(&loop->flush);
+        if (node == NULL) {
+            return true;
+        }
         list_remove(node);
         connection_flush(container_of(node, struct connection, work));
     }
+    return false;
 }
 
 static void take_ready(struct loop *loop)
 {
     struct connection *connection;
-    while ((connection = service_take_ready(loop->service)) != NULL) {
+    while ((connection = service_take_ready(loop->service, false)) != NULL) {
         connection_on_ready(connection);
     }
 }
@@ -250,6 +266,7 @@ static void look_for_the_end(struct loop *loop)
 
 static void end_turn(struct loop *loop)
 {
+    bool is_all_sent = true;
     resume_later(loop);
     for (int pass = 0; pass < PASSES_MAX; pass++) {
         if (loop->turn_wanted) {
@@ -257,7 +274,7 @@ static void end_turn(struct loop *loop)
             service_turn(loop->service, loop->now);
         }
         take_ready(loop);
-        flush_some(loop);
+        is_all_sent = flush_some(loop);
         free_dead(loop);
         if (!loop->turn_wanted) {
             break;
@@ -266,7 +283,8 @@ static void end_turn(struct loop *loop)
     feed_starved(loop);
     arm_tick(loop);
     look_for_the_end(loop);
-    if (loop->turn_wanted || !list_is_empty(&loop->later) || !list_is_empty(&loop->flush)) {
+    if (loop->turn_wanted || !list_is_empty(&loop->later) || !list_is_empty(&loop->flush) ||
+        !is_all_sent) {
         ev_idle_start(loop->ev, &loop->busy);
     } else {
         ev_idle_stop(loop->ev, &loop->busy);

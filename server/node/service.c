@@ -37,6 +37,7 @@ static void service_init(struct service *service, struct node *node, const struc
     list_init(&service->waiters);
     list_init(&service->sessions);
     list_init(&service->ready);
+    list_init(&service->patient);
     list_init(&service->live);
     list_init(&service->congested);
     list_init(&service->peers_ready);
@@ -211,11 +212,24 @@ void service_tick(struct service *service, struct instant now)
     store_port_flush(service->port);
 }
 
-void *service_take_ready(struct service *service)
+static void *take_patient(struct service *service, bool is_idle)
+{
+    struct list_node *link = list_first(&service->patient);
+    struct session *session = link ? container_of(link, struct session, patient_link) : NULL;
+    if (!session || (!is_idle && !instant_reached(session->patient_until,
+                                                  service->env.now(service->env.context)))) {
+        return NULL;
+    }
+    list_remove(link);
+    return session->owner;
+}
+
+void *service_take_ready(struct service *service, bool is_idle)
 {
     struct list_node *link = list_first(&service->ready);
     if (!link) {
-        return peer_take_ready(service);
+        void *peer = peer_take_ready(service);
+        return peer ? peer : take_patient(service, is_idle);
     }
     list_remove(link);
     return container_of(link, struct session, ready_link)->owner;

@@ -56,13 +56,18 @@ bool service_is_fatal(const struct service *service, struct reason *fatal_out);
 void service_describe(struct service *service, struct reply *hello_out);
 
 // The next session that has something to take, or whose saturation has ended, since it was last
-// returned; its owner as given to session_open. NULL: none. Net asks at the end of a loop turn.
-void *service_take_ready(struct service *service);
+// returned; its owner as given to session_open. NULL: none. Net asks at the end of a loop turn. One
+// that has nothing but answers to acknowledgements waits for more, up to SESSION_PATIENCE_MS,
+// unless the loop is idle: they go out with the next events then, in one system call.
+void *service_take_ready(struct service *service, bool is_idle);
 
 // --- Sessions ----------------------------------------------------------------------------------
 
 int session_open(struct service *service, void *owner, struct session **session_out) MUST_CHECK;
 void session_close(struct session *session);
+
+// Whether it has something to take, but nothing that does not wait (see service_take_ready).
+bool session_is_patient(const struct session *session);
 
 // Who the client is, for people; kept, cut.
 void session_set_client(struct session *session, const char *text);

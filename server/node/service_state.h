@@ -38,6 +38,7 @@ struct service {
     struct list_node waiters;
     struct list_node sessions;
     struct list_node ready;
+    struct list_node patient;   // sessions, the longest waiting first
     struct list_node live;      // subscriptions that wait for the next chunk
     struct list_node congested; // sessions whose produce waits for the node
     struct list_node peers_ready;

@@ -40,6 +40,7 @@ int session_open(struct service *service, void *owner, struct session **session_
     session->owner = owner;
     list_init(&session->link);
     list_init(&session->ready_link);
+    list_init(&session->patient_link);
     list_init(&session->congested_link);
     list_init(&session->produces);
     list_init(&session->produces_held);
@@ -141,6 +142,7 @@ void session_close(struct session *session)
     answer_release(&session->taken);
     list_remove(&session->link);
     list_remove(&session->ready_link);
+    list_remove(&session->patient_link);
     list_remove(&session->congested_link);
     assert(session->waiters_count == 0);
     session_landed(session);
@@ -164,7 +166,21 @@ void session_mark_ready(struct session *session)
     if (session->on_ready) {
         session->on_ready(session);
     } else if (list_is_empty(&session->ready_link)) {
+        list_remove(&session->patient_link);
         list_append(&session->service->ready, &session->ready_link);
+    }
+}
+
+// The client has what it needs, and waits for nothing but more events.
+static void mark_patient(struct session *session)
+{
+    struct service *service = session->service;
+    if (session->on_ready) {
+        session_mark_ready(session);
+    } else if (list_is_empty(&session->ready_link) && list_is_empty(&session->patient_link)) {
+        session->patient_until =
+            instant_add(service->env.now(service->env.context), duration_ms(SESSION_PATIENCE_MS));
+        list_append(&service->patient, &session->patient_link);
     }
 }
 
@@ -257,7 +273,19 @@ void session_answer(struct session *session, struct answer *answer)
     session->answers_count++;
     session->answers_total++;
     session->answer_bytes += answer_bytes(answer);
-    session_mark_ready(session);
+    if (answer->kind == REPLY_ACKED) {
+        session->answers_acked++;
+        mark_patient(session);
+    } else {
+        session_mark_ready(session);
+    }
+}
+
+bool session_is_patient(const struct session *session)
+{
+    return !list_is_empty(&session->patient_link) &&
+           session->answers_count == session->answers_acked &&
+           list_is_empty(&session->subscriptions_ready) && list_is_empty(&session->consumers_ready);
 }
 
 void session_answer_error(struct session *session, uint64_t id, enum wire_error code,
@@ -480,6 +508,10 @@ static void take_answer(struct session *session, struct session_item *item_out)
     session->taken = *answers_take(session);
     session->answer_bytes -= answer_bytes(&session->taken);
     session->open_requests--;
+    session->answers_acked -= session->taken.kind == REPLY_ACKED;
+    if (session->answers_count == 0) {
+        list_remove(&session->patient_link);
+    }
     if (session->answers_count == 0 && session->open_requests == 0 &&
         session->answers_capacity > ANSWERS_CAPACITY_KEPT) {
         free(session->answers);

@@ -17,6 +17,7 @@ enum {
     SESSION_QUERIES_MAX = 1024, // single reads queued or running
     SESSION_QUERIES_WEIGHT = 8, // of those that run at once: a large one weighs this, a small one 1
     SESSION_READERS_MAX = 4,    // subscriptions that read from the disk at once
+    SESSION_PATIENCE_MS = 50,   // a busy loop sends answers to acknowledgements with other things
 };
 
 // The reply to a request, until it is taken. Small, because there may be SESSION_REQUESTS_MAX.
@@ -40,9 +41,11 @@ struct session {
     struct service *service;
     void *owner;
     void (*on_ready)(struct session *session); // of a session inside the node; NULL: a front end's
-    bool begins_anywhere;        // inside the node: entries of a start's cursor need be no ids
-    struct list_node link;       // of the service's sessions
-    struct list_node ready_link; // of those to be returned by service_take_ready
+    bool begins_anywhere;          // inside the node: entries of a start's cursor need be no ids
+    struct list_node link;         // of the service's sessions
+    struct list_node ready_link;   // of those to be returned by service_take_ready
+    struct list_node patient_link; // of those that have only answers to acknowledgements
+    struct instant patient_until;
     struct list_node congested_link;
     uint32_t features;
     char client[CONSUMER_CLIENT_BYTES_MAX + 1];
@@ -56,6 +59,7 @@ struct session {
     uint32_t answers_first;
     uint32_t answers_count;
     uint64_t answers_total;  // ever
+    uint32_t answers_acked;  // of answers_count: to acknowledgements
     uint32_t answers_in_row; // taken since a subscription had its turn
     uint32_t open_requests;  // their reply is not taken yet
     size_t answer_bytes;     // owned by replies that are not taken yet

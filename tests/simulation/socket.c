@@ -223,7 +223,7 @@ void sockets_receive(struct machine *machine)
 void sockets_ready(struct machine *machine)
 {
     struct socket *socket;
-    while ((socket = service_take_ready(machine->service))) {
+    while ((socket = service_take_ready(machine->service, true))) {
         socket->is_touched = true;
         if (socket->is_saturated) {
             feed(socket);

@@ -239,7 +239,7 @@ static bool node_step(struct cluster_node *node)
         service_turn(node->service, node->fixture->now);
         has_moved = true;
     }
-    while (service_take_ready(node->service)) {
+    while (service_take_ready(node->service, true)) {
     }
     struct session_item item;
     while (node->session && session_take(node->session, &item)) {

@@ -119,7 +119,7 @@ void native_run(struct native_client *client)
         size_t before = client->received.length;
         native_pull(client);
         has_moved = client->received.length > before || node_settle_step(client->fixture);
-        has_moved |= service_take_ready(client->fixture->service) != NULL;
+        has_moved |= service_take_ready(client->fixture->service, true) != NULL;
         if (client->wanted == 0) {
             feed_unfed(client);
         }

@@ -131,7 +131,7 @@ START_TEST(nothing_is_answered_before_it_is_durable)
     ck_assert(store_step_commit(fixture.log.store, 1));
     ck_assert_uint_eq(client_receive(&client, 10), 0);
     node_turn(&fixture);
-    ck_assert_ptr_eq(service_take_ready(fixture.service), &client);
+    ck_assert_ptr_eq(service_take_ready(fixture.service, true), &client);
     ck_assert_uint_eq(client_receive(&client, 10), 1);
     end();
 }

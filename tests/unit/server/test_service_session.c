@@ -1,6 +1,8 @@
 // Sessions: what one client can pile up, who is told when it may go on, how the node stops.
 
 #include "proto/base/limits.h"
+#include "server/node/consumer_letter.h"
+#include "server/node/session.h"
 #include "tests/unit/check_main.h"
 #include "tests/unit/server/node_fixture.h"
 
@@ -42,7 +44,7 @@ static bool is_told(const struct client *expected)
 {
     const void *owner;
     bool is_told = false;
-    while ((owner = service_take_ready(fixture.service)) != NULL) {
+    while ((owner = service_take_ready(fixture.service, true)) != NULL) {
         is_told |= owner == expected;
     }
     return is_told;
@@ -282,7 +284,7 @@ START_TEST(closing_drops_what_waits_and_lets_finish_what_is_under_way)
             }
         }
         client_drop(&client);
-        ck_assert_ptr_null(service_take_ready(fixture.service));
+        ck_assert_ptr_null(service_take_ready(fixture.service, true));
         node_settle(&fixture);
         ck_assert(service_is_idle(fixture.service));
         ck_assert_int_eq(service_deadline(fixture.service).ns, INSTANT_NEVER.ns);
@@ -354,7 +356,7 @@ START_TEST(only_sessions_with_something_to_take_are_returned)
     }
     unsigned told = 0;
     struct client *ready;
-    while ((ready = service_take_ready(fixture.service)) != NULL) {
+    while ((ready = service_take_ready(fixture.service, true)) != NULL) {
         ck_assert_uint_eq((size_t)(ready - clients) % 2, 1);
         told++;
     }
@@ -365,6 +367,65 @@ START_TEST(only_sessions_with_something_to_take_are_returned)
                      NULL, 0);
         client_close(&clients[i]);
     }
+    end();
+}
+END_TEST
+
+// As the answer to an acknowledgement comes back from its group.
+static void answer_acked(uint64_t id)
+{
+    struct answer answer = {.id = id, .kind = REPLY_ACKED};
+    answer.letter = consumer_letter_new(LETTER_ACKED);
+    ck_assert_ptr_nonnull(answer.letter);
+    ck_assert_int_eq(session_admit(client.session), 0);
+    session_answer(client.session, &answer);
+}
+
+static void take_all(unsigned expected)
+{
+    struct session_item item;
+    unsigned count = 0;
+    while (session_take(client.session, &item)) {
+        block_unref(item.block);
+        count++;
+    }
+    ck_assert_uint_eq(count, expected);
+}
+
+START_TEST(answers_to_acknowledgements_wait_for_more_while_the_loop_is_busy)
+{
+    begin();
+    answer_acked(1);
+    ck_assert(session_is_patient(client.session));
+    ck_assert_ptr_null(service_take_ready(fixture.service, false));
+    fixture.now = instant_add(fixture.now, duration_ms(SESSION_PATIENCE_MS - 1));
+    answer_acked(2); // does not begin anew
+    ck_assert_ptr_null(service_take_ready(fixture.service, false));
+    fixture.now = instant_add(fixture.now, duration_ms(1));
+    ck_assert_ptr_eq(service_take_ready(fixture.service, false), &client);
+    ck_assert(!session_is_patient(client.session));
+    take_all(2);
+    ck_assert_ptr_null(service_take_ready(fixture.service, true));
+    answer_acked(3);
+    ck_assert_ptr_eq(service_take_ready(fixture.service, true), &client);
+    take_all(1);
+    end();
+}
+END_TEST
+
+START_TEST(nothing_else_waits_with_them)
+{
+    struct request ping = {.kind = REQUEST_PING, .id = 2};
+    begin();
+    answer_acked(1);
+    ck_assert_int_eq(submit(&client, &ping), 0);
+    ck_assert(!session_is_patient(client.session));
+    ck_assert_ptr_eq(service_take_ready(fixture.service, false), &client);
+    answer_acked(3); // the ping is not taken yet
+    ck_assert(!session_is_patient(client.session));
+    take_all(3);
+    ck_assert(!session_is_patient(client.session));
+    ck_assert_ptr_null(service_take_ready(fixture.service, true));
     end();
 }
 END_TEST
@@ -384,5 +445,7 @@ int main(void)
     suite_add(suite, closing_drops_what_waits_and_lets_finish_what_is_under_way);
     suite_add(suite, shutdown_finishes_what_was_accepted_and_ends_subscriptions);
     suite_add(suite, only_sessions_with_something_to_take_are_returned);
+    suite_add(suite, answers_to_acknowledgements_wait_for_more_while_the_loop_is_busy);
+    suite_add(suite, nothing_else_waits_with_them);
     return check_main(suite);
 }

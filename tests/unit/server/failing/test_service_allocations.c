@@ -169,7 +169,7 @@ static void turn(struct conversation *conversation)
     }
     fixture->is_woken = false;
     service_turn(fixture->service, fixture->now);
-    while (service_take_ready(fixture->service) != NULL) {
+    while (service_take_ready(fixture->service, true) != NULL) {
     }
     if (conversation->ended == 0) {
         conversation->ended =

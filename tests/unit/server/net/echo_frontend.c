@@ -398,7 +398,7 @@ bool service_is_fatal(const struct service *service, struct reason *fatal_out)
     return false;
 }
 
-void *service_take_ready(struct service *service)
+void *service_take_ready(struct service *service, bool is_idle)
 {
     struct list_node *node = list_first(&service->ready);
     if (node == NULL) {
