@@ -75,10 +75,7 @@ static int on_notice(void *context, struct bench_connection *connection,
             bench->acknowledged_ns[(uintptr_t)notice->context] = (uint64_t)bench->loop.now.ns;
         }
     } else if (notice->kind == WEIR_NOTICE_MARK) {
-        bench->caught_up +=
-            !bench->options->is_durable && notice->mark->kind == WEIR_MARK_CAUGHT_UP;
-    } else if (notice->kind == WEIR_NOTICE_ATTACHED) {
-        bench->caught_up++; // it begins at the end as it was then
+        bench->caught_up += notice->mark->kind == WEIR_MARK_CAUGHT_UP;
     } else if (notice->kind == WEIR_NOTICE_END) {
         cli_say("the node has ended a subscription");
         return STATUS_FAILURE;
