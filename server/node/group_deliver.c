@@ -21,9 +21,7 @@ struct redelivery {
     consumer_id consumer;
     uint32_t attempt;
     struct group_run run;
-    struct block *block; // the run, if it is not to be read
-    size_t offset;
-    size_t length;
+    struct piece piece; // the run, if it is not to be read
     struct read_owner owner;
     struct read read;
 };
@@ -50,16 +48,16 @@ static void take_back(struct hosting *hosting, consumer_id consumer, const struc
 }
 
 // It was not handed out this time. Without memory for that it was, when the consumer is detached.
-static void take_back_piece(struct hosting *hosting, consumer_id consumer)
+static void take_back_piece(struct hosting *hosting, consumer_id consumer,
+                            const struct piece *piece)
 {
-    const struct block *block = hosting->piece_block;
-    struct bytes rest = bytes_of(block->data + hosting->piece_offset, hosting->piece_length);
+    struct bytes rest = bytes_of(piece->block->data + piece->offset, piece->length);
     while (rest.length > 0) {
         struct block_run there;
-        block_run_next(block->kind, &rest, &there);
+        block_run_next(piece->block->kind, &rest, &there);
         const struct group_run run = {
             .actor = there.actor, .first = there.first, .count = there.count};
-        take_back(hosting, consumer, &run, hosting->piece_attempt);
+        take_back(hosting, consumer, &run, piece->attempt);
     }
 }
 
@@ -69,22 +67,19 @@ void deliver_flush(struct hosting *hosting)
     if (!attachment) {
         return;
     }
-    struct block *block = hosting->piece_block;
-    uint64_t length = hosting->piece_length;
+    const struct piece piece = hosting->piece;
     hosting->piece_to = NULL;
-    bool is_taken = !attachment->is_short &&
-                    attachment->ops->deliver(attachment->context, block, hosting->piece_offset,
-                                             hosting->piece_length, hosting->piece_attempt);
+    hosting->piece.block = NULL;
+    bool is_taken = !attachment->is_short && attachment->ops->deliver(attachment->context, &piece);
     if (is_taken) {
-        attachment->credit -= length < attachment->credit ? length : attachment->credit;
+        attachment->credit -= piece.length < attachment->credit ? piece.length : attachment->credit;
     } else { // nothing goes to it any more: what follows would overtake this
         attachment->is_short = true;
         hosting->is_short = true;
-        take_back_piece(hosting, attachment->id);
-        block_unref(block);
+        take_back_piece(hosting, attachment->id, &piece);
+        block_unref(piece.block);
         host_mark(hosting);
     }
-    hosting->piece_block = NULL;
 }
 
 // The group has spent as much as the run may take; what goes out may be less, compressed.
@@ -98,23 +93,22 @@ static void settle(struct hosting *hosting, struct attachment *attachment, uint6
 
 // Takes over the reference.
 static void deliver_piece(struct hosting *hosting, struct attachment *attachment,
-                          struct block *block, size_t offset, size_t length, uint32_t attempt)
+                          const struct piece *piece)
 {
-    bool follows = hosting->piece_to == attachment && hosting->piece_block == block &&
-                   hosting->piece_attempt == attempt &&
-                   hosting->piece_offset + hosting->piece_length == offset &&
-                   hosting->piece_length + length <= BLOCK_BYTES_MAX;
+    struct piece *before = &hosting->piece;
+    bool follows = hosting->piece_to == attachment && before->block == piece->block &&
+                   before->attempt == piece->attempt &&
+                   before->offset + before->length == piece->offset &&
+                   before->length + piece->length <= BLOCK_BYTES_MAX;
     if (follows) {
-        hosting->piece_length += length;
-        block_unref(block);
+        before->length += piece->length;
+        before->events += piece->events;
+        block_unref(piece->block);
         return;
     }
     deliver_flush(hosting);
     hosting->piece_to = attachment;
-    hosting->piece_block = block;
-    hosting->piece_offset = offset;
-    hosting->piece_length = length;
-    hosting->piece_attempt = attempt;
+    hosting->piece = *piece;
 }
 
 // The events of a run out of a slice, as a block of one slice; NULL: no memory.
@@ -150,25 +144,26 @@ static struct block *cut(const struct slice *slice, const struct group_run *run)
     return block;
 }
 
-// A reference to the block in which the run stands by itself; NULL: no memory.
-static struct block *piece_of(const struct held_run *held, const struct group_run *run,
-                              bool takes_chunks, size_t *offset_out, size_t *length_out)
+// The run by itself, with a reference to its block; NULL: no memory.
+static struct piece piece_of(const struct held_run *held, const struct group_run *run,
+                             bool takes_chunks)
 {
+    struct piece piece = {.events = run->count, .attempt = 1};
     enum block_kind kind = held->block->kind;
     bool is_whole = held->run.first == run->first && held->run.count == run->count;
     if (is_whole && (takes_chunks || kind == BLOCK_SLICES)) {
-        *offset_out = held->offset;
-        *length_out = held->run.bytes.length;
-        return block_ref(held->block);
+        piece.block = block_ref(held->block);
+        piece.offset = held->offset;
+        piece.length = held->run.bytes.length;
+        return piece;
     }
     struct buffer scratch = {0};
     struct slice slice;
     int err = block_run_slice(kind, &held->run, &scratch, &slice);
-    struct block *block = err ? NULL : cut(&slice, run);
+    piece.block = err ? NULL : cut(&slice, run);
+    piece.length = piece.block ? piece.block->length : 0;
     buffer_deinit(&scratch);
-    *offset_out = 0;
-    *length_out = block ? block->length : 0;
-    return block;
+    return piece;
 }
 
 // --- What comes again --------------------------------------------------------------------------
@@ -178,7 +173,7 @@ static void redeliveries_launch(struct hosting *hosting);
 static void redelivery_free(struct redelivery *redelivery)
 {
     list_remove(&redelivery->link);
-    block_unref(redelivery->block);
+    block_unref(redelivery->piece.block);
     block_unref(redelivery->read.block);
     redelivery->read.block = NULL;
     read_deinit(&redelivery->read);
@@ -233,10 +228,10 @@ static void redelivered(struct redelivery *redelivery)
     if (redelivery->is_behind || attachment->is_short) {
         return;
     }
-    if (redelivery->block) {
-        settle(hosting, attachment, redelivery->run.bytes, redelivery->length);
-        deliver_piece(hosting, attachment, block_ref(redelivery->block), redelivery->offset,
-                      redelivery->length, redelivery->attempt);
+    if (redelivery->piece.block) {
+        settle(hosting, attachment, redelivery->run.bytes, redelivery->piece.length);
+        deliver_piece(hosting, attachment, &redelivery->piece);
+        redelivery->piece.block = NULL;
         deliver_flush(hosting);
         return;
     }
@@ -249,7 +244,13 @@ static void redelivered(struct redelivery *redelivery)
         return;
     }
     settle(hosting, attachment, redelivery->run.bytes, block->length);
-    deliver_piece(hosting, attachment, block_ref(block), 0, block->length, redelivery->attempt);
+    deliver_piece(hosting, attachment,
+                  &(struct piece){
+                      .block = block_ref(block),
+                      .length = block->length,
+                      .events = block->events,
+                      .attempt = redelivery->attempt,
+                  });
     deliver_flush(hosting);
 }
 
@@ -262,7 +263,7 @@ static void redeliveries_hand_out(struct hosting *hosting)
         if (!redelivery->is_read) {
             return;
         }
-        hosting->redeliveries_reading -= redelivery->block == NULL;
+        hosting->redeliveries_reading -= redelivery->piece.block == NULL;
         redelivered(redelivery);
         redelivery_free(redelivery);
     }
@@ -352,17 +353,14 @@ static void redeliver(struct hosting *hosting, struct attachment *attachment,
 
 // Behind what is being read for this consumer. Takes over the reference. False: no memory.
 static bool queue(struct hosting *hosting, struct attachment *attachment,
-                  const struct group_action *action, struct block *block, size_t offset,
-                  size_t length)
+                  const struct group_action *action, const struct piece *piece)
 {
     struct redelivery *redelivery = redelivery_new(hosting, action);
     if (!redelivery) {
-        block_unref(block);
+        block_unref(piece->block);
         return false;
     }
-    redelivery->block = block;
-    redelivery->offset = offset;
-    redelivery->length = length;
+    redelivery->piece = *piece;
     redelivery->is_reading = true;
     redelivery->is_read = true;
     list_append(&hosting->redeliveries, &redelivery->link);
@@ -379,19 +377,17 @@ static bool deliver_part(struct hosting *hosting, struct attachment *attachment,
     struct group_action part = *left;
     uint64_t there = held->run.first + held->run.count - left->run.first;
     part.run.count = left->run.count < there ? left->run.count : (uint32_t)there;
-    size_t offset;
-    size_t length;
-    struct block *block = piece_of(held, &part.run, attachment->takes_chunks, &offset, &length);
-    if (!block) {
+    const struct piece piece = piece_of(held, &part.run, attachment->takes_chunks);
+    if (!piece.block) {
         return false;
     }
-    if (part.run.count < left->run.count && length < left->run.bytes) {
-        part.run.bytes = length; // what was spent and not used is settled with the last part
+    if (part.run.count < left->run.count && piece.length < left->run.bytes) {
+        part.run.bytes = piece.length; // what was spent and not used is settled with the last part
     }
     if (attachment->redeliveries == 0) {
-        settle(hosting, attachment, part.run.bytes, length);
-        deliver_piece(hosting, attachment, block, offset, length, part.attempt);
-    } else if (!queue(hosting, attachment, &part, block, offset, length)) {
+        settle(hosting, attachment, part.run.bytes, piece.length);
+        deliver_piece(hosting, attachment, &piece);
+    } else if (!queue(hosting, attachment, &part, &piece)) {
         return false;
     }
     left->run.first += part.run.count;

@@ -28,12 +28,20 @@ int groups_take_event(struct groups *groups, struct bytes space, struct event_id
 
 // --- Attachments: consumers of the groups that are coordinated here ----------------------------
 
+// Slices or chunks, from `offset` in the block on, that are handed out together.
+struct piece {
+    struct block *block;
+    size_t offset;
+    size_t length;
+    uint64_t events;
+    uint32_t attempt;
+};
+
 // Whoever attaches is told by these; never from inside a call of his, but for `ended`.
 struct attachment_ops {
-    // Slices, from `offset` in the block on; a reference is the taker's. False: no memory; it is
-    // not, and what is there comes again.
-    bool (*deliver)(void *context, struct block *block, size_t offset, size_t length,
-                    uint32_t attempt);
+    // The reference to the block is the taker's. False: no memory; it is not, and what is there
+    // comes again.
+    bool (*deliver)(void *context, const struct piece *piece);
     void (*caught_up)(void *context);
     // What was in flight may come again: the group begins anew. NULL: it is ended then.
     void (*renewed)(void *context);

@@ -79,10 +79,7 @@ struct hosting {
 
     // going out: pieces that follow each other in one block
     struct attachment *piece_to; // NULL: none
-    struct block *piece_block;
-    size_t piece_offset;
-    size_t piece_length;
-    uint32_t piece_attempt;
+    struct piece piece;
     bool is_short; // one of the attachments is
 
     struct list_node redeliveries;

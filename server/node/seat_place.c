@@ -68,27 +68,21 @@ static void here_ended(void *context, uint32_t reason, enum wire_error error, co
     }
 }
 
-static bool here_deliver(void *context, struct block *block, size_t offset, size_t length,
-                         uint32_t attempt)
+static bool here_deliver(void *context, const struct piece *piece)
 {
     struct seat *seat = context;
     struct consumer_letter *letter = consumer_letter_new(LETTER_ASSIGNED);
     if (!letter) {
         return false;
     }
-    letter->block = block;
-    letter->offset = offset;
-    letter->length = length;
-    letter->attempt = attempt;
-    struct bytes rest = bytes_of(block->data + offset, length);
-    while (rest.length > 0) {
-        struct block_run run;
-        block_run_next(block->kind, &rest, &run);
-        letter->count += run.count;
-    }
-    seat->credit -= (int64_t)length;
+    letter->block = piece->block;
+    letter->offset = piece->offset;
+    letter->length = piece->length;
+    letter->count = piece->events;
+    letter->attempt = piece->attempt;
+    seat->credit -= (int64_t)piece->length;
     if (!seat->consumer) {
-        guest_spent(seat, length);
+        guest_spent(seat, piece->length);
     }
     seat_say(seat, letter, LETTER_ASSIGNED);
     return true;

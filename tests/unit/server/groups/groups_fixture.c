@@ -91,11 +91,11 @@ void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concur
 
 // --- Consumers ---------------------------------------------------------------------------------
 
-static bool taker_deliver(void *context, struct block *block, size_t offset, size_t length,
-                          uint32_t attempt)
+static bool taker_deliver(void *context, const struct piece *piece)
 {
     struct taker *taker = context;
-    struct bytes rest = bytes_of(block->data + offset, length);
+    struct bytes rest = bytes_of(piece->block->data + piece->offset, piece->length);
+    uint32_t before = taker->count;
     if (taker->refuses > 0 && --taker->refuses == 0) {
         return false;
     }
@@ -106,11 +106,12 @@ static bool taker_deliver(void *context, struct block *block, size_t offset, siz
             ck_assert_uint_lt(taker->count, TAKEN_MAX);
             taker->events[taker->count++] = (struct taken){
                 .id = {.counter = slice.first + i, .actor = slice.actor},
-                .attempt = attempt,
+                .attempt = piece->attempt,
             };
         }
     }
-    block_unref(block);
+    ck_assert_uint_eq(taker->count - before, piece->events);
+    block_unref(piece->block);
     return true;
 }
 

@@ -270,8 +270,7 @@ START_TEST(what_a_client_never_took_was_no_attempt)
 }
 END_TEST
 
-static bool refuse(void *context, struct block *block, size_t offset, size_t length,
-                   uint32_t attempt)
+static bool refuse(void *context, const struct piece *piece)
 {
     return false;
 }
