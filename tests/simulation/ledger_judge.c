@@ -299,6 +299,17 @@ static void note_closed(struct ledger *ledger, struct ledger_item *item)
     }
 }
 
+// It was handed out before the reset that holds at its coordinator now, behind all of whose start
+// it is not: it is nothing of the group that there is.
+static bool is_of_earlier(const struct ledger *ledger, const struct ledger_delivery *delivery)
+{
+    const struct ledger_record *generation =
+        delivery->coordinator == COORDINATOR_UNKNOWN
+            ? NULL
+            : ledger_generation(ledger, delivery->coordinator, INT64_MAX);
+    return generation && version_vector_covers(&generation->position.vector, delivery->id);
+}
+
 bool ledger_give(struct ledger *ledger, const struct ledger_delivery *delivery,
                  struct ledger_place *place_out)
 {
@@ -317,6 +328,7 @@ bool ledger_give(struct ledger *ledger, const struct ledger_delivery *delivery,
     bool is_outdated = epoch != 0 && item->epoch == epoch && delivery->attempt <= item->attempt;
     if (!is_outdated) {
         judge_again(ledger, delivery, item, epoch);
+        epoch = is_of_earlier(ledger, delivery) ? 0 : epoch;
         judge_overtaken(ledger, delivery, item, epoch);
         if (ledger->definition.key != GROUP_KEY_NONE && delivery->attempt == 1 && epoch != 0) {
             judge_owner(ledger, delivery, item, epoch);
