@@ -14,9 +14,8 @@
 #include "tests/simulation/memory.h"
 
 enum {
-    EVENT_BYTES_MIN = 32,
-    // on their way to a group when it wants no more
-    ON_THE_WAY_MAX = BLOCK_BYTES_MAX / EVENT_BYTES_MIN,
+    EVENT_BYTES_MIN = 32, // where they are not compressed
+    BLOCK_EVENTS_MAX = BLOCK_BYTES_MAX / EVENT_BYTES_MIN,
     HELD_BYTES_SLACK = MIB,
     CHECKPOINT_SLACK_MS = 3000,
 };
@@ -39,6 +38,13 @@ static bool is_overdue(const struct machine *machine, const struct hosting *host
            !ledger_is_disturbed(machine->world, machine->index, since_ns);
 }
 
+// How many may have come at once when it wanted the last ones: those of a block.
+static uint64_t last_brought(const struct hosting *hosting)
+{
+    const struct list_node *last = list_last(&hosting->held);
+    return last ? container_of(last, const struct held, link)->block->events : BLOCK_EVENTS_MAX;
+}
+
 static void check_bounds(const struct machine *machine, const struct hosting *hosting)
 {
     struct world *world = machine->world;
@@ -49,7 +55,7 @@ static void check_bounds(const struct machine *machine, const struct hosting *ho
         in_flight_max += container_of(link, struct attachment, link)->in_flight_max;
     }
     const char *what = NULL;
-    if (counts.waiting > hosting->definition.queue + ON_THE_WAY_MAX) {
+    if (counts.waiting > hosting->definition.queue + last_brought(hosting)) {
         what = "more events wait than its queue has room for";
     } else if (counts.in_flight > in_flight_max) {
         what = "more events are in flight than its consumers asked for";
