@@ -189,9 +189,9 @@ static bool flush_some(struct loop *loop)
 {
     for (int i = 0; i < FLUSHES_MAX; i++) {
         struct connection *connection;
-        if (list_is_empty(&loop->flush) && is_idle(loop) &&
-            (connection = service_take_ready(loop->service, true)) != NULL) {
-            connection_on_ready(connection);
+        while (list_is_empty(&loop->flush) && is_idle(loop) &&
+               (connection = service_take_ready(loop->service, true)) != NULL) {
+            connection_on_ready(connection); // or it is dead
         }
         struct list_node *node = list_first(&loop->flush);
         if (node == NULL) {

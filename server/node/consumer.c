@@ -220,6 +220,7 @@ void consumer_stop(struct consumer *consumer)
         consumer->answers_ahead = session->answers_total;
         waiter_stop(&consumer->waiter);
         list_append(&session->consumers_stopped, &consumer->stop_link);
+        session_mark_ready(session); // answers that wait for more go out now
         end_if_answered(consumer);
     }
 }

@@ -171,13 +171,14 @@ void session_mark_ready(struct session *session)
     }
 }
 
-// The client has what it needs, and waits for nothing but more events.
+// The client has what it needs, and waits for nothing but more events. Not when older answers are
+// there: they are about to go out, and do not begin to wait anew.
 static void mark_patient(struct session *session)
 {
     struct service *service = session->service;
-    if (session->on_ready) {
+    if (session->on_ready || !list_is_empty(&session->consumers_stopped)) {
         session_mark_ready(session);
-    } else if (list_is_empty(&session->ready_link) && list_is_empty(&session->patient_link)) {
+    } else if (list_is_empty(&session->ready_link) && session->answers_count == 1) {
         session->patient_until =
             instant_add(service->env.now(service->env.context), duration_ms(SESSION_PATIENCE_MS));
         list_append(&service->patient, &session->patient_link);
@@ -285,6 +286,7 @@ bool session_is_patient(const struct session *session)
 {
     return !list_is_empty(&session->patient_link) &&
            session->answers_count == session->answers_acked &&
+           list_is_empty(&session->consumers_stopped) &&
            list_is_empty(&session->subscriptions_ready) && list_is_empty(&session->consumers_ready);
 }
 

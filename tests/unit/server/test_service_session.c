@@ -413,6 +413,36 @@ START_TEST(answers_to_acknowledgements_wait_for_more_while_the_loop_is_busy)
 }
 END_TEST
 
+START_TEST(what_has_waited_does_not_wait_anew)
+{
+    begin();
+    answer_acked(1);
+    ck_assert_ptr_eq(service_take_ready(fixture.service, true), &client);
+    answer_acked(2); // it is about to be sent
+    ck_assert(!session_is_patient(client.session));
+    take_all(2);
+    answer_acked(3);
+    ck_assert(session_is_patient(client.session));
+    take_all(1);
+    end();
+}
+END_TEST
+
+START_TEST(they_do_not_wait_when_a_consumer_ends_behind_them)
+{
+    struct list_node stopped;
+    begin();
+    list_init(&stopped);
+    list_append(&client.session->consumers_stopped, &stopped);
+    answer_acked(1);
+    ck_assert(!session_is_patient(client.session));
+    ck_assert_ptr_eq(service_take_ready(fixture.service, false), &client);
+    list_remove(&stopped);
+    take_all(1);
+    end();
+}
+END_TEST
+
 START_TEST(nothing_else_waits_with_them)
 {
     struct request ping = {.kind = REQUEST_PING, .id = 2};
@@ -446,6 +476,8 @@ int main(void)
     suite_add(suite, shutdown_finishes_what_was_accepted_and_ends_subscriptions);
     suite_add(suite, only_sessions_with_something_to_take_are_returned);
     suite_add(suite, answers_to_acknowledgements_wait_for_more_while_the_loop_is_busy);
+    suite_add(suite, what_has_waited_does_not_wait_anew);
+    suite_add(suite, they_do_not_wait_when_a_consumer_ends_behind_them);
     suite_add(suite, nothing_else_waits_with_them);
     return check_main(suite);
 }
