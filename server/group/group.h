@@ -36,6 +36,8 @@ int group_join(struct group *group, const struct group_consumer *consumer,
 // Bytes of credit that came; group_join begins with none. What is handed out costs its bytes; any
 // credit above zero allows one delivery. It never rises above SUBSCRIPTION_CREDIT_BYTES_MAX.
 void group_credit(struct group *group, consumer_id id, uint64_t bytes);
+// What was handed out took so many bytes more than its run said.
+void group_spend(struct group *group, consumer_id id, uint64_t bytes);
 
 // What it had in flight comes again. One that has left already changes nothing.
 void group_leave(struct group *group, consumer_id id, struct instant now);
@@ -104,9 +106,9 @@ enum group_ack_result group_nack(struct group *group, consumer_id id,
                                  struct bytes reason, struct instant now);
 
 // What is in flight at this consumer, in this attempt (0: in any), has not come to its client, nor
-// will it: it comes again after the delay, as if it had not been handed out this time. Without
-// memory it stays in flight.
-void group_give_back(struct group *group, consumer_id id, const struct done_range *range,
+// will it: it comes again after the delay, as if it had not been handed out this time. False: there
+// is no memory, and it stays in flight.
+bool group_give_back(struct group *group, consumer_id id, const struct done_range *range,
                      uint32_t attempt, struct duration delay, struct instant now);
 
 // The parked copy is durable (GROUP_PARK): it is done. False: it could not be written; it is asked

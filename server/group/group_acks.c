@@ -156,15 +156,17 @@ enum group_ack_result group_nack(struct group *group, consumer_id id,
     return result;
 }
 
-void group_give_back(struct group *group, consumer_id id, const struct done_range *range,
+bool group_give_back(struct group *group, consumer_id id, const struct done_range *range,
                      uint32_t attempt, struct duration delay, struct instant now)
 {
     const struct consumer *consumer = consumer_find(group, id);
     uint64_t at;
     uint64_t last;
-    if (!consumer || !sensible(range, &at, &last) ||
-        pool_reserve(&group->segments_pool, SEGMENTS_PER_RANGE)) {
-        return;
+    if (!consumer || !sensible(range, &at, &last)) {
+        return true;
+    }
+    if (pool_reserve(&group->segments_pool, SEGMENTS_PER_RANGE)) {
+        return false;
     }
     uint64_t first = at;
     struct segment *segment;
@@ -179,6 +181,7 @@ void group_give_back(struct group *group, consumer_id id, const struct done_rang
             segment_again(group, segment, segment->ended, reason, instant_add(now, delay), now);
         }
     }
+    return true;
 }
 
 void group_parked(struct group *group, struct event_id event, bool is_durable, struct instant now)

@@ -84,6 +84,15 @@ void group_credit(struct group *group, consumer_id id, uint64_t bytes)
     consumer_changed(group, consumer);
 }
 
+void group_spend(struct group *group, consumer_id id, uint64_t bytes)
+{
+    struct consumer *consumer = consumer_find(group, id);
+    if (consumer) {
+        consumer->credit -= (int64_t)bytes;
+        consumer_changed(group, consumer);
+    }
+}
+
 void group_leave(struct group *group, consumer_id id, struct instant now)
 {
     struct consumer *consumer = consumer_find(group, id);

@@ -37,17 +37,44 @@ static struct done_range range_of(const struct group_run *run)
 
 // --- Pieces ------------------------------------------------------------------------------------
 
+// Nothing goes to it any more, because what follows would overtake something; host_turn detaches
+// it.
+static void make_short(struct hosting *hosting, struct attachment *attachment)
+{
+    attachment->is_short = true;
+    hosting->is_short = true;
+    host_mark(hosting);
+}
+
 // The consumer gets nothing: what it was to get comes again, to it too if it is still there.
+// Without memory for that, when it is detached.
 static void take_back(struct hosting *hosting, consumer_id consumer, const struct group_run *run,
                       uint32_t attempt)
 {
     const struct done_range range = range_of(run);
-    group_give_back(hosting->group, consumer, &range, attempt, duration_ms(HOST_RETRY_MS),
-                    hosting->groups->cluster->service->now);
+    struct instant now = hosting->groups->cluster->service->now;
+    bool is_back =
+        group_give_back(hosting->group, consumer, &range, attempt, duration_ms(HOST_RETRY_MS), now);
+    struct attachment *attachment = is_back ? NULL : host_attachment(hosting, consumer);
+    if (attachment) {
+        make_short(hosting, attachment);
+    }
     group_credit(hosting->group, consumer, run->bytes);
 }
 
-// It was not handed out this time. Without memory for that it was, when the consumer is detached.
+// What is to be handed out behind it to this consumer; with a key, no more than that is.
+static void take_back_behind(struct hosting *hosting, consumer_id consumer, struct list_node *link,
+                             const uint64_t *key)
+{
+    for (; link != &hosting->redeliveries; link = link->next) {
+        struct redelivery *later = container_of(link, struct redelivery, link);
+        if (later->consumer == consumer && !later->is_behind && (!key || later->run.key == *key)) {
+            later->is_behind = true;
+            take_back(hosting, later->consumer, &later->run, later->attempt);
+        }
+    }
+}
+
 static void take_back_piece(struct hosting *hosting, consumer_id consumer,
                             const struct piece *piece)
 {
@@ -73,21 +100,23 @@ void deliver_flush(struct hosting *hosting)
     bool is_taken = !attachment->is_short && attachment->ops->deliver(attachment->context, &piece);
     if (is_taken) {
         attachment->credit -= piece.length < attachment->credit ? piece.length : attachment->credit;
-    } else { // nothing goes to it any more: what follows would overtake this
-        attachment->is_short = true;
-        hosting->is_short = true;
+    } else {
+        make_short(hosting, attachment);
         take_back_piece(hosting, attachment->id, &piece);
+        take_back_behind(hosting, attachment->id, hosting->redeliveries.next, NULL);
         block_unref(piece.block);
-        host_mark(hosting);
     }
 }
 
-// The group has spent as much as the run may take; what goes out may be less, compressed.
+// The group has spent as much as the run may take; what goes out may be less, compressed, or more:
+// a part of a run is counted with its share of the bytes.
 static void settle(struct hosting *hosting, struct attachment *attachment, uint64_t spent,
                    size_t length)
 {
     if (spent > length) {
         group_credit(hosting->group, attachment->id, spent - length);
+    } else if (spent < length) {
+        group_spend(hosting->group, attachment->id, length - spent);
     }
 }
 
@@ -186,7 +215,7 @@ static void take_back_failed(struct redelivery *failed)
 {
     struct group_run first = failed->run;
     struct group_run second = failed->run;
-    if (!failed->run.is_joined) {
+    if (!failed->run.is_joined || failed->run.count == 1) {
         take_back(failed->hosting, failed->consumer, &failed->run, failed->attempt);
         return;
     }
@@ -204,15 +233,8 @@ static void take_back_in_order(struct redelivery *failed)
 {
     struct hosting *hosting = failed->hosting;
     take_back_failed(failed);
-    for (struct list_node *link = failed->link.next;
-         hosting->definition.key != GROUP_KEY_NONE && link != &hosting->redeliveries;
-         link = link->next) {
-        struct redelivery *later = container_of(link, struct redelivery, link);
-        if (later->consumer == failed->consumer && later->run.key == failed->run.key &&
-            !later->is_behind) {
-            later->is_behind = true;
-            take_back(hosting, later->consumer, &later->run, later->attempt);
-        }
+    if (hosting->definition.key != GROUP_KEY_NONE) {
+        take_back_behind(hosting, failed->consumer, failed->link.next, &failed->run.key);
     }
 }
 
@@ -237,6 +259,7 @@ static void redelivered(struct redelivery *redelivery)
     }
     if (redelivery->read.result == 0 && !block && redelivery->read.done) {
         host_lost(hosting, range_of(&redelivery->run));
+        group_credit(hosting->group, redelivery->consumer, redelivery->run.bytes);
         return;
     }
     if (redelivery->read.result != 0 || !block || block->events != redelivery->run.count) {
@@ -401,6 +424,10 @@ void deliver_run(struct hosting *hosting, const struct group_action *action)
     struct attachment *attachment = host_attachment(hosting, action->consumer);
     struct group_action left = *action;
     assert(attachment);
+    if (attachment->is_short) {
+        take_back(hosting, left.consumer, &left.run, left.attempt);
+        return;
+    }
     while (left.run.count > 0) {
         const struct event_id next = {.counter = left.run.first, .actor = left.run.actor};
         struct held_run held;

@@ -427,8 +427,8 @@ int groups_nack(struct attachment *attachment, const struct done_range *ranges, 
 void groups_give_back(struct attachment *attachment, const struct done_range *range)
 {
     struct hosting *hosting = attachment->hosting;
-    group_give_back(hosting->group, attachment->id, range, 0, duration_ms(0),
-                    hosting->groups->cluster->service->now);
+    (void)group_give_back(hosting->group, attachment->id, range, 0, duration_ms(0),
+                          hosting->groups->cluster->service->now);
     host_mark(hosting);
 }
 

@@ -141,6 +141,61 @@ START_TEST(of_what_was_joined_all_but_the_unreadable_comes_again)
 }
 END_TEST
 
+START_TEST(each_event_costs_what_it_takes)
+{
+    enum { CREDIT = 4000, BIG = 9000 };
+    struct taker taker;
+    open_group();
+    for (uint32_t i = 0; i < 5; i++) { // all of them joined
+        cluster_produce(&fixture, 0, 1, i == 3 ? BIG : 10);
+        cluster_settle(&fixture);
+    }
+    taker_attach_with(&fixture, GROUP_NAME, &taker, 1, CREDIT);
+    for (uint32_t i = 0; i < 4; i++) {
+        ck_assert_uint_eq(taker.count, i + 1);
+        ck_assert_uint_eq(taker_ack(&taker, i, 1), 1);
+        cluster_settle(&fixture);
+    }
+    ck_assert_uint_eq(taker.count, 4); // overdrawn
+    groups_credit(taker.attachment, BIG - CREDIT);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(taker.count, 4);
+    groups_credit(taker.attachment, 500);
+    cluster_settle(&fixture);
+    ck_assert_uint_eq(taker.count, 5);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
+START_TEST(nothing_read_again_overtakes_what_found_no_memory)
+{
+    struct taker taker;
+    open_group_with(GROUP_KEY_NAMESPACE);
+    produce(&fixture, 6);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 6);
+    const uint64_t first = taker.events[0].id.counter;
+    taker_nack(&taker, 1, 0, "no");
+    taker_nack(&taker, 4, 0, "no");
+    taker.refuses = 1;
+    cluster_pass_ms(&fixture, 10);
+    ck_assert(taker.is_ended);
+    taker_deinit(&taker);
+    taker_attach(&fixture, &taker, 100);
+    cluster_pass_ms(&fixture, 2500);
+    ck_assert_uint_eq(taker.count, 6);
+    uint32_t place[6] = {0};
+    for (uint32_t i = 0; i < 6; i++) {
+        place[taker.events[i].id.counter - first] = i;
+        ck_assert_uint_eq(taker.events[i].attempt, 2);
+    }
+    ck_assert_uint_lt(place[1], place[4]);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 START_TEST(a_group_goes_on_in_front_of_an_event_that_follows_a_gap)
 {
     struct taker taker;
@@ -171,6 +226,8 @@ int main(void)
     suite_add(suite, nothing_of_a_key_overtakes_what_found_no_memory);
     suite_add(suite, what_does_not_go_out_costs_no_credit);
     suite_add(suite, of_what_was_joined_all_but_the_unreadable_comes_again);
+    suite_add(suite, each_event_costs_what_it_takes);
+    suite_add(suite, nothing_read_again_overtakes_what_found_no_memory);
     suite_add(suite, a_group_goes_on_in_front_of_an_event_that_follows_a_gap);
     return check_main(suite);
 }

@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include "proto/model/subscription_row.h"
+#include "server/node/groups_state.h"
 #include "storage/store_state.h"
 #include "tests/unit/server/groups/groups_fixture.h"
 
@@ -428,6 +429,34 @@ START_TEST(a_group_goes_on_without_what_is_lost_everywhere)
 }
 END_TEST
 
+START_TEST(what_is_lost_costs_no_credit)
+{
+    enum { MUCH = 1000, LITTLE = 10 };
+    struct taker taker;
+    open_group(NULL);
+    produce(&fixture, 3);
+    const uint64_t last = held(&fixture);
+    taker_attach_with(&fixture, GROUP_NAME, &taker, 100, MUCH);
+    ck_assert_uint_eq(taker.count, 3);
+    const uint64_t used = MUCH - taker.attachment->credit;
+    taker_detach(&taker);
+    taker_deinit(&taker);
+    taker_attach_with(&fixture, GROUP_NAME, &taker, 100, used + LITTLE);
+    cluster_pass_ms(&fixture, 10);
+    ck_assert_uint_eq(taker.count, 3);
+    rot(&fixture, taker.events[0].id);
+    taker_nack(&taker, 2, 0, "no");
+    cluster_pass_ms(&fixture, 100);
+    give_up(taker.events[0].id, last);
+    cluster_pass_ms(&fixture, 2000);
+    ck_assert_ptr_nonnull(strstr(fixture.nodes[0].log_text, "lost everywhere"));
+    produce(&fixture, 1);
+    ck_assert_uint_eq(taker.count, 4);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 static void park_at_once(struct subscription_definition *definition)
 {
     definition->attempts = 1;
@@ -580,6 +609,7 @@ int main(void)
     suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
     suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);
+    suite_add(suite, what_is_lost_costs_no_credit);
     suite_add(suite, what_is_lost_before_it_is_parked_is_done);
     suite_add(suite, a_parked_event_keeps_the_attributes_that_fit);
     suite_add(suite, events_of_the_system_come_again_too);
