@@ -102,6 +102,7 @@ static void take_numbers(struct subscription_definition *wanted, const struct we
 {
     wanted->timestamp_min_ms = from->time_min_ms;
     wanted->is_stable_order = from->order == WEIR_ORDER_STABLE;
+    wanted->is_transient = from->is_transient;
     wanted->key = (enum group_key_kind)from->key;
     wanted->key_components = from->key_components;
     wanted->concurrency = from->concurrency ? from->concurrency : wanted->concurrency;
@@ -222,6 +223,7 @@ int definition_write(const struct subscription_definition *from, struct buffer *
         .attributes_count = from->attributes_count,
         .time_min_ms = from->timestamp_min_ms,
         .order = from->is_stable_order ? WEIR_ORDER_STABLE : WEIR_ORDER_ARRIVAL,
+        .is_transient = from->is_transient,
         .key = (enum weir_key)from->key,
         .key_components = from->key_components,
         .concurrency = from->concurrency,

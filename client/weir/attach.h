@@ -59,6 +59,8 @@ struct weir_definition {
     struct weir_id start_id;
     const char *start_cursor;
     uint64_t start_time_ms; // UTC
+    bool is_transient; // its position is not written: it begins at its start again when it has had
+                       // no consumer for 10 s, or another node coordinates it
 };
 
 enum weir_ack_mode {

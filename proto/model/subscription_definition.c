@@ -9,6 +9,8 @@ enum {
     ENTRY_HEAD_LENGTH = 3,
     MATCH_HEAD_LENGTH = 5,
     FLAG_STABLE_ORDER = 1 << 0,
+    FLAG_TRANSIENT = 1 << 1,
+    FLAGS_KNOWN = FLAG_STABLE_ORDER | FLAG_TRANSIENT,
     DEFAULT_ATTEMPTS = 10,
     DEFAULT_ACK_WAIT_MS = 30000,
     DEFAULT_CHECKPOINT_EVERY = 1000,
@@ -113,8 +115,8 @@ bool subscription_definition_equal(const struct subscription_definition *a,
 {
     return a->entries_count == b->entries_count && a->attributes_count == b->attributes_count &&
            filters_equal(a, b) && a->timestamp_min_ms == b->timestamp_min_ms &&
-           a->is_stable_order == b->is_stable_order && a->key == b->key &&
-           a->key_components == b->key_components &&
+           a->is_stable_order == b->is_stable_order && a->is_transient == b->is_transient &&
+           a->key == b->key && a->key_components == b->key_components &&
            bytes_equal(a->key_attribute, b->key_attribute) && a->concurrency == b->concurrency &&
            a->attempts == b->attempts && a->ack_wait_ms == b->ack_wait_ms &&
            a->checkpoint_every == b->checkpoint_every &&
@@ -138,7 +140,9 @@ static size_t encoded_length(const struct subscription_definition *definition)
 
 static void store_fixed(uint8_t *at, const struct subscription_definition *definition)
 {
-    store_be16(at, definition->is_stable_order ? FLAG_STABLE_ORDER : 0);
+    unsigned flags = (definition->is_stable_order ? FLAG_STABLE_ORDER : 0U) |
+                     (definition->is_transient ? FLAG_TRANSIENT : 0U);
+    store_be16(at, (uint16_t)flags);
     at[2] = (uint8_t)definition->key;
     at[3] = (uint8_t)definition->key_components;
     store_be64(at + 4, definition->timestamp_min_ms);
@@ -208,6 +212,7 @@ static bool take_fixed(struct bytes *rest, struct subscription_definition *defin
     const uint8_t *at = fixed.data;
     uint16_t flags = load_be16(at);
     definition->is_stable_order = flags & FLAG_STABLE_ORDER;
+    definition->is_transient = flags & FLAG_TRANSIENT;
     definition->key = (enum group_key_kind)at[2];
     definition->key_components = at[3];
     definition->timestamp_min_ms = load_be64(at + 4);
@@ -219,7 +224,7 @@ static bool take_fixed(struct bytes *rest, struct subscription_definition *defin
     definition->queue = load_be32(at + 32);
     definition->entries_count = load_be16(at + 40);
     definition->attributes_count = load_be16(at + 42);
-    return (flags & ~FLAG_STABLE_ORDER) == 0 &&
+    return (flags & ~FLAGS_KNOWN) == 0 &&
            take(rest, load_be32(at + 36), &definition->key_attribute);
 }
 

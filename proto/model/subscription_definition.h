@@ -26,6 +26,7 @@ struct subscription_definition {
     uint32_t attributes_count;
     uint64_t timestamp_min_ms; // events before it do not match; 0: no bound
     bool is_stable_order;
+    bool is_transient; // its position is not written
     enum group_key_kind key;
     uint32_t key_components;      // COMPONENTS: 1 .. GROUP_COMPONENTS_MAX; else 0
     struct bytes key_attribute;   // ATTRIBUTE: a name; else empty

@@ -29,6 +29,7 @@ enum subscribe_option {
     OPTION_CHECKPOINT_EVERY = 17,
     OPTION_CHECKPOINT_AFTER_MS = 18,
     OPTION_QUEUE = 19,
+    OPTION_TRANSIENT = 20,
 };
 
 enum entry_kind {

@@ -188,6 +188,7 @@ static void unpack_subscribe_option(struct unpack *unpack, enum subscribe_option
     case OPTION_CHECKPOINT_EVERY:
     case OPTION_CHECKPOINT_AFTER_MS:
     case OPTION_QUEUE:
+    case OPTION_TRANSIENT:
         break;
     }
     unknown_option(unpack);
@@ -197,7 +198,7 @@ static void unpack_subscribe_option(struct unpack *unpack, enum subscribe_option
 static bool unpack_option_key(struct unpack *unpack, uint32_t *seen, enum subscribe_option *out)
 {
     uint64_t option = unpack_uint(unpack, UINT64_MAX, "an option's key");
-    if (option < OPTION_FILTER || option > OPTION_QUEUE) {
+    if (option < OPTION_FILTER || option > OPTION_TRANSIENT) {
         unknown_option(unpack); // unless it failed before
     } else if (*seen & 1u << option) {
         unpack_fail(unpack, ERR_INVALID, "an option", "is given twice");
@@ -389,6 +390,9 @@ static bool unpack_definition_option(struct unpack *unpack, enum subscribe_optio
         return true;
     case OPTION_QUEUE:
         unpack_unless_0(unpack, "queue", &definition->queue);
+        return true;
+    case OPTION_TRANSIENT:
+        definition->is_transient = unpack_bool(unpack, "transient");
         return true;
     case OPTION_END:
     case OPTION_LIMIT:

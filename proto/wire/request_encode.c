@@ -332,6 +332,9 @@ static void group_options(struct options *options, const struct subscription_def
     number_option(options, OPTION_CHECKPOINT_AFTER_MS, definition->checkpoint_after_ms,
                   defaults.checkpoint_after_ms);
     number_option(options, OPTION_QUEUE, definition->queue, defaults.queue);
+    if (option_begins(options, OPTION_TRANSIENT, definition->is_transient)) {
+        pack_bool(options->pack, true);
+    }
 }
 
 static void pack_attach(struct pack *pack, const struct request *request, struct buffer *out)

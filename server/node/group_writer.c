@@ -125,6 +125,10 @@ static struct checkpoint *checkpoint_write(struct hosting *hosting)
 void writer_checkpoint(struct hosting *hosting)
 {
     assert(!hosting->checkpoint);
+    if (hosting->definition.is_transient) {
+        group_checkpointed(hosting->group, true, hosting->groups->cluster->service->now);
+        return;
+    }
     hosting->checkpoint = checkpoint_write(hosting);
     if (!hosting->checkpoint) {
         group_checkpointed(hosting->group, false, hosting->groups->cluster->service->now);
@@ -133,7 +137,7 @@ void writer_checkpoint(struct hosting *hosting)
 
 void writer_last_checkpoint(struct hosting *hosting)
 {
-    if (!group_is_covered(hosting->group)) {
+    if (!group_is_covered(hosting->group) && !hosting->definition.is_transient) {
         struct checkpoint *checkpoint = checkpoint_write(hosting);
         if (checkpoint) {
             checkpoint->is_dropped = true;

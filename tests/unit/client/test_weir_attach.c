@@ -29,6 +29,7 @@ static void assert_definition_is_that(const struct request_attach *attach)
     ck_assert_uint_eq(wanted->checkpoint_every, 6);
     ck_assert_uint_eq(wanted->checkpoint_after_ms, 7);
     ck_assert_uint_eq(wanted->queue, 8);
+    ck_assert(wanted->is_transient);
 }
 
 START_TEST(all_that_a_node_offers_can_be_asked_for)
@@ -57,6 +58,7 @@ START_TEST(all_that_a_node_offers_can_be_asked_for)
         .queue = 8,
         .start = WEIR_START_CURSOR,
         .start_cursor = "@7.1",
+        .is_transient = true,
     };
     struct weir_attach_options options = {
         .size = sizeof options,

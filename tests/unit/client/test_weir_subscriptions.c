@@ -46,6 +46,7 @@ static void append_row(struct buffer *out, const char *name, bool is_full)
         row.definition.attributes_count = 1;
         row.definition.timestamp_min_ms = 9;
         row.definition.is_stable_order = true;
+        row.definition.is_transient = true;
         row.definition.key = GROUP_KEY_ATTRIBUTE;
         row.definition.key_attribute = bytes_of_text("user");
         row.definition.attempts = 0;
@@ -89,6 +90,7 @@ static void assert_row_is_full(const struct weir_subscription_row *row)
         bytes_equal(bytes_of(attribute->key.data, attribute->key.length), bytes_of_text("type")));
     ck_assert(attribute->value.length == 1 && !attribute->is_text);
     ck_assert(definition->time_min_ms == 9 && definition->order == WEIR_ORDER_STABLE);
+    ck_assert(definition->is_transient);
     ck_assert(definition->key == WEIR_KEY_ATTRIBUTE);
     ck_assert_str_eq(definition->key_attribute, "user");
     ck_assert(definition->attempts == WEIR_ATTEMPTS_FOR_EVER && definition->queue == 1000);

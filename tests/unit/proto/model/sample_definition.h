@@ -30,6 +30,7 @@ static inline void sample_definition(struct random *random,
         definition->entries[i].text = sample_text(random, 1);
         definition->entries[i].is_exact = random_below(random, 2);
     }
+    definition->is_transient = random_below(random, 4) == 0;
     definition->attributes_count = (uint32_t)random_below(random, 3);
     for (uint32_t i = 0; i < definition->attributes_count; i++) {
         definition->attributes[i].name = sample_text(random, 1);

@@ -121,6 +121,7 @@ const struct expected_request EXPECTED_REQUESTS[] = {
                                 .attributes_count = 1,
                                 .timestamp_min_ms = 1700000000000,
                                 .is_stable_order = true,
+                                .is_transient = true,
                                 .key = GROUP_KEY_ATTRIBUTE,
                                 .key_attribute = BYTES("user"),
                                 .concurrency = 4,

@@ -264,6 +264,7 @@ static struct subscription_event subscription_event_of(struct bytes name)
             .attributes_count = 1,
             .timestamp_min_ms = 1700000000000,
             .is_stable_order = true,
+            .is_transient = true,
             .key = GROUP_KEY_ATTRIBUTE,
             .key_attribute = bytes_of_text("user"),
             .concurrency = 4,

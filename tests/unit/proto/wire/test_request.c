@@ -250,7 +250,7 @@ START_TEST(what_comes_from_a_later_version_is_unsupported)
         "96 09 07 c0 03 c0 90",            // neighbor
         "97 0c 07 07 01 00 00 c2",         // a question to the cluster
         "94 04 07 c0 81 13 01",            // an option of something else
-        "95 0d 07 c0 a161 81 14 01",       // option 20
+        "95 0d 07 c0 a161 81 15 01",       // option 21
         "95 0d 07 c0 a161 81 03 91 00",    // an end, where there is none
         "95 0d 07 c0 a161 81 08 c3",       // marks
         "95 0d 07 c0 a161 81 02 92 06 01", // the last N

@@ -406,6 +406,39 @@ static void give_up(struct event_id first, uint64_t last)
     store_port_close(port);
 }
 
+static void make_transient(struct subscription_definition *definition)
+{
+    definition->is_transient = true;
+}
+
+START_TEST(a_transient_one_writes_nothing_and_begins_again)
+{
+    struct taker taker;
+    open_group(make_transient);
+    produce(&fixture, 3);
+    const uint64_t written = held(&fixture);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 3);
+    ck_assert_uint_eq(taker_ack(&taker, 0, 2), 2);
+    taker_detach(&taker);
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 5000); // the group is still there
+    taker_attach(&fixture, &taker, 100);
+    cluster_pass_ms(&fixture, 10);
+    ck_assert_uint_eq(taker.count, 1);
+    ck_assert_uint_eq(taker_ack(&taker, 0, 1), 1);
+    taker_detach(&taker);
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 15000);
+    ck_assert_uint_eq(held(&fixture), written);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 3);
+    ck_assert_uint_eq(taker.events[0].attempt, 1);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 START_TEST(a_group_goes_on_without_what_is_lost_everywhere)
 {
     struct taker taker;
@@ -608,6 +641,7 @@ int main(void)
     suite_add(suite, it_says_who_its_consumers_are);
     suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
+    suite_add(suite, a_transient_one_writes_nothing_and_begins_again);
     suite_add(suite, a_group_goes_on_without_what_is_lost_everywhere);
     suite_add(suite, what_is_lost_costs_no_credit);
     suite_add(suite, what_is_lost_before_it_is_parked_is_done);
