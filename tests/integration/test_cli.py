@@ -376,5 +376,24 @@ def bench_prints_one_json_object(folder):
             expect(key in found["latency_us"], f"latency_us.{key} is missing", found)
 
 
+@test
+def bench_measures_durable_subscriptions(folder):
+    server = Server(folder)
+    server.weir("bench", "produce", "--duration", "1", seconds=60)
+    found = json.loads(server.weir("bench", "subscription", seconds=60).stdout)
+    expect(found["events"] > 0, "no events", found)
+    expect_equal(found["replay_events"], found["events"], "of what was replayed")
+    expect(found["ratio"] > 0, "no ratio", found)
+    load = ("--consumers", "3", "--rate", "100", "--duration", "1")
+    found = json.loads(server.weir("bench", "subscriptions", *load, seconds=60).stdout)
+    expect_equal(found["deliveries"], 300, "deliveries")
+    expect_equal((found["missing"], found["repeated"]), (0, 0), "missing, repeated")
+    load = ("--to", f"127.0.0.1:{server.port}", "--rate", "100", "--duration", "1")
+    found = json.loads(server.weir("bench", "failover", *load, seconds=60).stdout)
+    expect_equal(found["deliveries"], 100, "deliveries")
+    listed = server.weir("subscriptions", "list", "--output", "json").stdout
+    expect_equal(listed.strip(), "", "subscriptions that are left")
+
+
 if __name__ == "__main__":
     main()
