@@ -283,15 +283,17 @@ static int json_definition(struct output *output, const struct weir_definition *
 static int json_coordinated(struct output *output, const struct weir_subscription_row *row)
 {
     if (!row->is_coordinated) {
-        return output_text(output, ",\"coordinator\":null,\"consumers\":null,\"in_flight\":null,"
-                                   "\"waiting\":null,\"delivered\":null,\"redelivered\":null,"
-                                   "\"acknowledged\":null,\"parked\":null");
+        return output_text(
+            output, ",\"lag_ms\":null,\"coordinator\":null,\"consumers\":null,"
+                    "\"in_flight\":null,\"waiting\":null,\"delivered\":null,\"redelivered\":null,"
+                    "\"acknowledged\":null,\"parked\":null");
     }
     return output_text(output,
-                       ",\"coordinator\":%u,\"consumers\":%" PRIu32 ",\"in_flight\":%" PRIu64
-                       ",\"waiting\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"redelivered\":%" PRIu64
-                       ",\"acknowledged\":%" PRIu64 ",\"parked\":%" PRIu64,
-                       row->coordinator, row->consumers, row->in_flight, row->waiting,
+                       ",\"lag_ms\":%" PRIu64 ",\"coordinator\":%u,\"consumers\":%" PRIu32
+                       ",\"in_flight\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"delivered\":%" PRIu64
+                       ",\"redelivered\":%" PRIu64 ",\"acknowledged\":%" PRIu64
+                       ",\"parked\":%" PRIu64,
+                       row->lag_ms, row->coordinator, row->consumers, row->in_flight, row->waiting,
                        row->delivered, row->redelivered, row->acked, row->parked);
 }
 
@@ -326,9 +328,9 @@ int subscriptions_print_json(struct output *output, const struct weir_subscripti
     err = err != 0 ? err : json_definition(output, row->definition);
     err = err != 0 ? err
                    : output_text(output,
-                                 ",\"cursor\":\"%s\",\"lag_events\":%" PRIu64 ",\"lag_ms\":%" PRIu64
+                                 ",\"cursor\":\"%s\",\"lag_events\":%" PRIu64
                                  ",\"void_creations\":%" PRIu32,
-                                 row->cursor, row->lag_events, row->lag_ms, row->voids);
+                                 row->cursor, row->lag_events, row->voids);
     err = err != 0 ? err : json_coordinated(output, row);
     if (err == 0 && result) {
         err = json_consumers(output, result);

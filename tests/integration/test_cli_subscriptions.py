@@ -264,7 +264,9 @@ def keys_and_concurrency_are_kept(folder):
     for text in "abc":
         server.produce("/x/1", text)
         server.produce("/y/1", text)
-    attached = show(server, "s")["attached"]
+    row = show(server, "s")
+    expect(isinstance(row["lag_ms"], int), "the lag in time of what is coordinated", row)
+    attached = row["attached"]
     expect_equal([one["actor"] for one in attached], [1, 1], "who is attached")
     expect(all("weir" in one["client"] for one in attached), "their names", attached)
     taken = [[event["namespace"] for event in one.events(2)] for one in (first, second)]
@@ -294,7 +296,9 @@ def subscriptions_are_listed_and_shown(folder):
     table = server.weir("subscriptions", "list").lines
     expect_equal([line.split()[-1] for line in table], ["NAME", "one", "two"])
     expect_equal(table[2].split()[1], "-", "lag in time of what nobody coordinates")
+    expect_equal(rows[1]["lag_ms"], None, "the same in JSON")
     row = show(server, "two")
+    expect_equal(row["lag_ms"], None, "the same where it is shown")
     expect_equal(row["patterns"], ["/a/*"], "patterns")
     expect_equal(row["attributes"], [{"key": "kind", "value": "x=y"}], "attributes")
     expect_equal(
