@@ -321,7 +321,9 @@ int subscriptions_print_json(struct output *output, const struct weir_subscripti
                              const struct weir_result *result)
 {
     char generation[WEIR_ID_TEXT_SIZE];
+    char void_last[WEIR_ID_TEXT_SIZE];
     weir_id_format(row->generation, generation);
+    weir_id_format(row->void_last, void_last);
     int err = output_text(output, "{\"name\":");
     err = err != 0 ? err : json_text(output, row->name);
     err = err != 0 ? err : output_text(output, ",\"generation\":\"%s\"", generation);
@@ -331,6 +333,9 @@ int subscriptions_print_json(struct output *output, const struct weir_subscripti
                                  ",\"cursor\":\"%s\",\"lag_events\":%" PRIu64
                                  ",\"void_creations\":%" PRIu32,
                                  row->cursor, row->lag_events, row->voids);
+    err = err != 0         ? err
+          : row->voids > 0 ? output_text(output, ",\"void_last\":\"%s\"", void_last)
+                           : output_text(output, ",\"void_last\":null");
     err = err != 0 ? err : json_coordinated(output, row);
     if (err == 0 && result) {
         err = json_consumers(output, result);

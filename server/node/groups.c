@@ -132,12 +132,15 @@ static int durable_add(struct groups *groups, struct bytes name, struct durable 
 
 // --- Events ------------------------------------------------------------------------------------
 
-static void complain(struct groups *groups, struct event_id id, const char *why)
+// Without the name where it is none. (cluster_log would cut behind a long one.)
+static void complain(struct groups *groups, struct bytes name, struct event_id id, const char *why)
 {
+    const struct node_env *env = &groups->cluster->service->env;
     char text[EVENT_ID_SHORT_LENGTH_MAX + 1];
     event_id_format_short(id, text);
-    cluster_log(groups->cluster, LOG_WARNING,
-                "the event %s about a subscription is passed over: %s", text, why);
+    env->log(env->context, LOG_WARNING, "cluster", "the event %s about %s%.*s is passed over: %s",
+             text, name.length > 0 ? "the subscription " : "a subscription", (int)name.length,
+             (const char *)name.data, why);
 }
 
 // What another coordinator of this generation has done, or this node: the last checkpoint of a
@@ -160,15 +163,19 @@ static int take_done(struct hosting *hosting, const struct subscription_event *e
 static int take(struct groups *groups, struct durable *durable,
                 const struct subscription_event *event)
 {
-    struct event_id before;
-    uint32_t voids = subscription_fold_void(durable->fold, &before);
+    struct event_id last;
+    struct event_id before = subscription_fold_generation(durable->fold);
+    uint32_t voids = subscription_fold_void(durable->fold, &last);
     int err = subscription_fold_add(durable->fold, event);
     if (err) {
         return err;
     }
-    struct event_id last;
     if (subscription_fold_void(durable->fold, &last) > voids) {
-        complain(groups, last, "it creates a subscription that there was already");
+        // one alone: the event, or what held until it came
+        struct event_id holds = subscription_fold_generation(durable->fold);
+        bool has_come_second = event_id_compare(holds, event->id) != 0;
+        complain(groups, durable_name(durable), has_come_second ? event->id : before,
+                 "it creates a subscription that there was already");
     }
     if (!durable->hosting) {
         return 0;
@@ -191,19 +198,19 @@ int groups_take_event(struct groups *groups, struct bytes space, struct event_id
     }
     struct bytes name = bytes_of((const uint8_t *)space.data + prefix, space.length - prefix);
     if (!subscription_name_is_valid(name, &reason)) {
-        complain(groups, id, reason.text);
+        complain(groups, bytes_of_text(""), id, reason.text);
         return 0;
     }
     int err = subscription_event_decode(data, &event);
     if (err == ERR_INVALID || err == ERR_VERSION) {
-        complain(groups, id, "it is not understood: a newer version wrote it");
+        complain(groups, name, id, "it is not understood: a newer version wrote it");
         return 0;
     }
     event.id = id;
     struct durable *durable = err == 0 ? durable_find(groups, name) : NULL;
     if (err == 0 && !durable) {
         if (groups->durables_count >= SUBSCRIPTIONS_MAX) {
-            complain(groups, id, "there are too many");
+            complain(groups, name, id, "there are too many");
             changes_look(groups, id, ERR_LIMIT, "there are too many subscriptions");
             return 0;
         }

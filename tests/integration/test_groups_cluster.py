@@ -3,11 +3,12 @@
 node when its coordinator is gone, and nothing is skipped."""
 
 import contextlib
+import json
 
 import wire
 from cluster import Cluster
 from group_consumers import Party, show
-from weir_test import expect, expect_equal, main, test
+from weir_test import expect, expect_equal, main, test, wait_until
 
 IN_FLIGHT, CHECKPOINT_AFTER_MS = 9, 18
 OPTIONS = {IN_FLIGHT: 100, CHECKPOINT_AFTER_MS: 100}
@@ -202,6 +203,29 @@ def both_sides_of_a_partition_go_on_and_agree_when_healed(folder):
         party.until_answered()
         for consumer in party.consumers:
             expect_equal(consumer.error, None, "the end of a consumer")
+
+
+@test
+def of_two_creations_the_first_holds_and_the_other_one_is_said(folder):
+    with three_nodes(folder) as (cluster, _):
+
+        def shown(number):
+            words = ("subscriptions", "show", NAME, "--output", "json")
+            said = cluster[number].weir(*words, status=None)
+            row = json.loads(said.stdout) if said.status == 0 else {}
+            return tuple(row.get(key) for key in ("generation", "void_creations", "void_last"))
+
+        cluster.proxy.part([1], [2, 3])
+        for number in (1, 2):
+            cluster[number].weir("subscriptions", "create", NAME)
+        first, second = sorted(shown(number) for number in (1, 2))
+        expect_equal((first[1:], second[1:]), ((0, None), (0, None)), "what is void")
+        expect(first[0] != second[0], "they are not two", first, second)
+        cluster.proxy.heal()
+        wait_until(
+            lambda: all(shown(number) == (first[0], 1, second[0]) for number in (1, 2, 3)),
+            "the first one holds everywhere, and the other is named",
+        )
 
 
 @test

@@ -65,28 +65,42 @@ void create_named(struct cluster_fixture *fixture, const char *name,
     ck_assert_int_eq(told.err, 0);
 }
 
-void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concurrency)
+static void take_event(struct cluster_fixture *fixture, enum subscription_event_kind kind,
+                       const struct subscription_definition *definition, struct event_id id)
 {
-    struct group_row row = look(fixture);
     struct version_vector nothing = {0};
     struct buffer start = {0};
     struct buffer data = {0};
-    row.definition.concurrency = concurrency;
     ck_assert_int_eq(version_vector_encode(&nothing, &start), 0);
     const struct subscription_event event = {
-        .kind = SUBSCRIPTION_RESET,
-        .definition = row.definition,
+        .kind = kind,
+        .definition = *definition,
         .start = buffer_bytes(&start),
     };
     ck_assert_int_eq(subscription_event_encode(&event, &data), 0);
-    const struct event_id id = {.counter = held(fixture) + 1000, .actor = actor};
     ck_assert_int_eq(groups_take_event(groups_of(fixture),
                                        bytes_of_text(SUBSCRIPTIONS_NAMESPACE GROUP_NAME), id,
                                        buffer_bytes(&data)),
                      0);
     buffer_deinit(&start);
     buffer_deinit(&data);
+}
+
+void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concurrency)
+{
+    struct group_row row = look(fixture);
+    row.definition.concurrency = concurrency;
+    const struct event_id id = {.counter = held(fixture) + 1000, .actor = actor};
+    take_event(fixture, SUBSCRIPTION_RESET, &row.definition, id);
     position_deinit(&row.position);
+}
+
+void take_change(struct cluster_fixture *fixture, enum subscription_event_kind kind,
+                 struct event_id id)
+{
+    struct subscription_definition definition;
+    definition_begin(&definition);
+    take_event(fixture, kind, &definition, id);
 }
 
 // --- Consumers ---------------------------------------------------------------------------------

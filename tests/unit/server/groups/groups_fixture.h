@@ -51,6 +51,9 @@ void create_named(struct cluster_fixture *fixture, const char *name,
                   const struct subscription_definition *definition);
 // As if a RESET to the beginning came from another member, with that concurrency.
 void take_reset(struct cluster_fixture *fixture, uint16_t actor, uint32_t concurrency);
+// As if a CREATED (RESET, DELETED) of the default one came from another member.
+void take_change(struct cluster_fixture *fixture, enum subscription_event_kind kind,
+                 struct event_id id);
 void told_done(void *told, int err, const char *text); // a groups_done
 
 const struct attachment_ops *taker_ops(void); // their context: a taker with `events`

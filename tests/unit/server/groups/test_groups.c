@@ -197,6 +197,37 @@ START_TEST(a_reset_with_fewer_consumers_ends_those_that_are_too_many)
 }
 END_TEST
 
+// What the log complains of when that comes; empty: nothing.
+static const char *complaint_at(enum subscription_event_kind kind, uint64_t counter)
+{
+    fixture.nodes[0].log_text[0] = '\0';
+    take_change(&fixture, kind, (struct event_id){.counter = counter, .actor = 7});
+    return fixture.nodes[0].log_text;
+}
+
+START_TEST(the_creation_that_became_void_is_reported_by_its_name)
+{
+    groups_open(&fixture);
+    ck_assert_str_eq(complaint_at(SUBSCRIPTION_CREATED, 5000), "");
+    const char *said = complaint_at(SUBSCRIPTION_CREATED, 9000);
+    ck_assert_ptr_nonnull(strstr(said, "the event 9000.7 about the subscription " GROUP_NAME " "));
+    said = complaint_at(SUBSCRIPTION_CREATED, 3000); // what held until now, not what is highest
+    ck_assert_ptr_nonnull(strstr(said, "the event 5000.7 about the subscription " GROUP_NAME " "));
+    said = complaint_at(SUBSCRIPTION_CREATED, 7000);
+    ck_assert_ptr_nonnull(strstr(said, "the event 7000.7 "));
+    ck_assert_str_eq(complaint_at(SUBSCRIPTION_CREATED, 7000), ""); // once
+    said = complaint_at(SUBSCRIPTION_RESET, 2000);
+    ck_assert_ptr_nonnull(strstr(said, "the event 3000.7 "));
+    ck_assert_str_eq(complaint_at(SUBSCRIPTION_DELETED, 6000), "");
+    struct group_row row = look(&fixture);
+    ck_assert_uint_eq(row.generation.counter, 7000);
+    ck_assert_uint_eq(row.voids, 1);
+    ck_assert_uint_eq(row.void_last.counter, 9000);
+    position_deinit(&row.position);
+    groups_close(&fixture);
+}
+END_TEST
+
 // --- Caught up ---------------------------------------------------------------------------------
 
 START_TEST(each_consumer_is_told_once_that_all_there_was_is_handed_out)
@@ -635,6 +666,7 @@ int main(void)
     suite_add(suite, what_did_not_match_is_shown_as_passed);
     suite_add(suite, a_reset_while_a_checkpoint_is_on_its_way_begins_anew);
     suite_add(suite, a_reset_with_fewer_consumers_ends_those_that_are_too_many);
+    suite_add(suite, the_creation_that_became_void_is_reported_by_its_name);
     suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
     suite_add(suite, its_lag_counts_events_that_were_read_and_are_not_done);
     suite_add(suite, its_lag_is_the_age_of_the_oldest_event_that_is_not_done);
