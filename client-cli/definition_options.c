@@ -19,6 +19,9 @@ enum {
     OPTION_CONCURRENCY,
     OPTION_ATTEMPTS,
     OPTION_ACK_WAIT,
+    OPTION_CHECKPOINT_EVERY,
+    OPTION_CHECKPOINT_AFTER,
+    OPTION_QUEUE,
     COMPONENTS_MAX = 64,
     CONCURRENCY_MAX = 1024,
 };
@@ -206,6 +209,11 @@ static const struct argp_option sharing_table[] = {
      12},
     {"ack-wait", OPTION_ACK_WAIT, "DURATION", 0,
      "An event that was not acknowledged for so long is handed out again (default: 30s)", 12},
+    {"checkpoint-every", OPTION_CHECKPOINT_EVERY, "N", 0,
+     "Write the position after so many acknowledgements (default: 1000)", 12},
+    {"checkpoint-after", OPTION_CHECKPOINT_AFTER, "DURATION", 0,
+     "Or so long after the first that is not written (default: 1s)", 12},
+    {"queue", OPTION_QUEUE, "N", 0, "So many events wait to be handed out (default: 1000)", 12},
     {0},
 };
 
@@ -233,15 +241,35 @@ bool definition_options_parse_key(const char *text, struct weir_definition *defi
     return true;
 }
 
-static void set_ack_wait(struct definition_options *options, const char *text,
+// Each of these keeps which option it was.
+static void set_key(struct definition_options *options, const char *text, struct argp_state *state)
+{
+    options->shared = "--group-key";
+    if (!definition_options_parse_key(text, &options->definition)) {
+        argp_error(state,
+                   "--group-key: '%s' is not a key: none, namespace, a number of components "
+                   "from 1 to %d, or attribute:KEY",
+                   text, COMPONENTS_MAX);
+    }
+}
+
+static uint32_t number(struct definition_options *options, const char *text, uint64_t min,
+                       uint64_t max, const char *option, struct argp_state *state)
+{
+    options->shared = option;
+    return (uint32_t)option_number(text, min, max, option, state);
+}
+
+static uint32_t duration(struct definition_options *options, const char *text, const char *option,
                          struct argp_state *state)
 {
     uint64_t ms;
+    options->shared = option;
     if (!parse_duration_ms(text, &ms) || ms == 0 || ms > UINT32_MAX) {
-        argp_error(state, "--ack-wait: '%s' is not a duration (500ms, 30s, 5m)", text);
-        return;
+        argp_error(state, "%s: '%s' is not a duration (500ms, 30s, 5m)", option, text);
+        return 0;
     }
-    options->definition.ack_wait_ms = (uint32_t)ms;
+    return (uint32_t)ms;
 }
 
 static error_t parse_sharing(int key, char *argument, struct argp_state *state)
@@ -250,29 +278,30 @@ static error_t parse_sharing(int key, char *argument, struct argp_state *state)
     struct weir_definition *definition = &options->definition;
     switch (key) {
     case OPTION_GROUP_KEY:
-        options->shared = "--group-key";
-        if (!definition_options_parse_key(argument, definition)) {
-            argp_error(state,
-                       "--group-key: '%s' is not a key: none, namespace, a number of components "
-                       "from 1 to %d, or attribute:KEY",
-                       argument, COMPONENTS_MAX);
-        }
+        set_key(options, argument, state);
         return 0;
     case OPTION_CONCURRENCY:
-        options->shared = "--concurrency";
         definition->concurrency =
-            (uint32_t)option_number(argument, 1, CONCURRENCY_MAX, "--concurrency", state);
+            number(options, argument, 1, CONCURRENCY_MAX, "--concurrency", state);
         return 0;
     case OPTION_ATTEMPTS:
-        options->shared = "--attempts";
-        definition->attempts = (uint32_t)option_number(argument, 0, INT32_MAX, "--attempts", state);
+        definition->attempts = number(options, argument, 0, INT32_MAX, "--attempts", state);
         if (definition->attempts == 0) {
             definition->attempts = WEIR_ATTEMPTS_FOR_EVER;
         }
         return 0;
     case OPTION_ACK_WAIT:
-        options->shared = "--ack-wait";
-        set_ack_wait(options, argument, state);
+        definition->ack_wait_ms = duration(options, argument, "--ack-wait", state);
+        return 0;
+    case OPTION_CHECKPOINT_EVERY:
+        definition->checkpoint_every =
+            number(options, argument, 1, UINT32_MAX, "--checkpoint-every", state);
+        return 0;
+    case OPTION_CHECKPOINT_AFTER:
+        definition->checkpoint_after_ms = duration(options, argument, "--checkpoint-after", state);
+        return 0;
+    case OPTION_QUEUE:
+        definition->queue = number(options, argument, 1, UINT32_MAX, "--queue", state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -131,7 +131,8 @@ static int print_definition(struct output *output, const struct weir_subscriptio
     err = err != 0 ? err
                    : output_text(output, "\n  checkpoints  every %" PRIu32 " events, or after ",
                                  definition->checkpoint_every);
-    return err != 0 ? err : seconds(output, definition->checkpoint_after_ms);
+    err = err != 0 ? err : seconds(output, definition->checkpoint_after_ms);
+    return err != 0 ? err : output_text(output, "\n  queue        %" PRIu32, definition->queue);
 }
 
 static int print_coordinated(struct output *output, const struct weir_subscription_row *row)

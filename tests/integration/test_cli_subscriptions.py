@@ -314,6 +314,26 @@ def subscriptions_are_listed_and_shown(folder):
 
 
 @test
+def how_it_is_shared_is_kept_and_shown(folder):
+    server = Server(folder)
+    server.produce("/a", "a")
+    numbers = ("--concurrency", "7", "--attempts", "0", "--ack-wait", "1m")
+    writing = ("--checkpoint-every", "9", "--checkpoint-after", "1500ms", "--queue", "40")
+    server.weir("subscriptions", "create", "made", *numbers, *writing)
+    consume(server, "consumed", "-l", "1", *numbers, *writing)
+    server.weir("exec", "--subscription", "run", "-l", "1", *numbers, *writing, "true")
+    for name in ("made", "consumed", "run"):
+        row = show(server, name)
+        expect_equal((row["concurrency"], row["attempts"], row["ack_wait_ms"]), (7, 0, 60000), name)
+        written = row["checkpoint_every"], row["checkpoint_after_ms"], row["queue"]
+        expect_equal(written, (9, 1500, 40), name)
+        text = server.weir("subscriptions", "show", name).stdout
+        for line in ("every 9 events, or after 1.500 s\n", "  queue        40\n", "for ever\n"):
+            expect(line in text, f"'{line}' is not in what is shown", text)
+    server.stop()
+
+
+@test
 def many_subscriptions_are_listed_page_by_page(folder):
     server = Server(folder)
     names = [f"s{i:03}" for i in range(40)]
@@ -553,6 +573,13 @@ def wrong_use_is_named_before_anything_is_connected(_):
         (("consume", "--subscription", "s", "--marks"), "--marks"),
         (("consume", "--subscription", "s", "--ack", "later"), "later"),
         (("consume", "--subscription", "s", "--group-key", "0"), "'0'"),
+        (("consume", "--queue", "5"), "--queue"),
+        (("consume", "--subscription", "s", "--queue", "0"), "--queue"),
+        (("subscriptions", "create", "s", "--checkpoint-every", "0"), "--checkpoint-every"),
+        (("subscriptions", "create", "s", "--checkpoint-every", "4294967296"), "4294967295"),
+        (("subscriptions", "create", "s", "--checkpoint-after", "0s"), "--checkpoint-after"),
+        (("subscriptions", "create", "s", "--checkpoint-after", "50d"), "'50d'"),
+        (("subscriptions", "reset", "s", "--from", "end", "--queue", "5"), "--queue"),
         (("consume", "--subscription", "s", "--in-flight", "16385"), "16384"),
         (("consume", "--subscription", "s", "-n", "/***"), "/***"),
         (("subscriptions",), "list"),

@@ -184,7 +184,7 @@ def a_flag_beats_the_environment(_):
 def completions_know_every_option(_):
     for shell in ("bash", "zsh", "fish"):
         script = run_weir("completion", shell).stdout
-        for command in ("produce", "consume", "last", "bench", "cluster"):
+        for command in ("produce", "consume", "last", "bench", "cluster", "subscriptions", "exec"):
             text = run_weir(command, "--help").stdout
             for option in set(re.findall(r"--([a-z-]+)", text.split("Mandatory")[0])):
                 if option not in ("help", "usage", "version"):
