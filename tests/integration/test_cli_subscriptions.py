@@ -109,6 +109,50 @@ def a_subscription_begins_where_it_is_told(folder):
 
 
 @test
+def what_is_filtered_out_is_passed(folder):
+    """From what is there, and as it comes."""
+    server = Server(folder)
+    wanted, others = ("--attr", "kind=x"), ("--attr", "kind=y", "--attr", "sort=x")
+    server.produce("/a", "1", options=others)
+    server.produce("/a", "a", "b", options=wanted)
+    server.produce("/a", "2")
+    process = server.weir_start("consume", "--subscription", "s", "--output", "raw", *wanted)
+    process.stdout.wait_lines(2)
+    wait_for(server, "s", "all that was there is passed", acknowledged=2, lag_events=0)
+    server.produce("/a", "3", options=others)
+    server.produce("/a", "c", options=wanted)
+    server.produce("/a", "4")
+    wait_for(server, "s", "all that came is passed", acknowledged=3, lag_events=0)
+    expect_equal(process.stdout.lines(), ["a", "b", "c"])
+    server.stop()
+
+
+@test
+def what_is_too_old_is_passed(folder):
+    server = Server(folder)
+
+    def produce_one():
+        server.produce("/t", "x")
+        return server.events("-n", "/t", "--last", "1")[0]
+
+    old = produce_one()
+    wait_until(lambda: produce_one()["timestamp"] > old["timestamp"], "a later event")
+    new = server.events("-n", "/t", "--last", "1")[0]
+    begun = ("consume", "-n", "/t", "--subscription")
+    late = server.weir_start(*begun, "late", "--not-before", new["timestamp"], "--output", "json")
+    never = server.weir_start(*begun, "never", "--not-before", "2999-01-01T00:00:00Z")
+    [line] = late.stdout.wait_lines(1)
+    expect_equal(json.loads(line)["id"], new["id"], "the first")
+    wait_for(server, "late", "all that was there is passed", acknowledged=1, lag_events=0)
+    wait_for(server, "never", "it is coordinated", consumers=1, lag_events=0)
+    produce_one()
+    wait_for(server, "late", "what came is done", acknowledged=2, lag_events=0)
+    wait_for(server, "never", "what came is passed", delivered=0, lag_events=0)
+    expect_equal(never.stdout.text(), "", "what is printed of events that are too old")
+    server.stop()
+
+
+@test
 def a_killed_consumer_loses_nothing(folder):
     server = Server(folder)
     lines = [f"event {i}" for i in range(5000)]

@@ -240,25 +240,30 @@ void taker_nack(struct taker *taker, uint32_t index, unsigned delay_ms, const ch
 
 // --- What there is -----------------------------------------------------------------------------
 
+void produce_events(struct cluster_fixture *fixture, struct bytes events, uint32_t count)
+{
+    struct cluster_node *node = &fixture->nodes[0];
+    const struct request request = {
+        .kind = REQUEST_PRODUCE,
+        .id = ++node->request_id,
+        .produce = {.events = events, .events_count = count},
+    };
+    ck_assert_int_eq(session_submit(node->session, &request, fixture->now), 0);
+    node->is_woken = true;
+    cluster_settle(fixture);
+}
+
 void produce_to(struct cluster_fixture *fixture, const char *space, struct bytes attributes,
                 uint32_t count)
 {
-    struct cluster_node *node = &fixture->nodes[0];
     struct buffer events = {0};
     for (uint32_t i = 0; i < count; i++) {
         ck_assert_int_eq(
             event_append(&events, bytes_of_text(space), bytes_of_text("a small one"), attributes),
             0);
     }
-    const struct request request = {
-        .kind = REQUEST_PRODUCE,
-        .id = ++node->request_id,
-        .produce = {.events = buffer_bytes(&events), .events_count = count},
-    };
-    ck_assert_int_eq(session_submit(node->session, &request, fixture->now), 0);
-    node->is_woken = true;
+    produce_events(fixture, buffer_bytes(&events), count);
     buffer_deinit(&events);
-    cluster_settle(fixture);
 }
 
 uint32_t produce(struct cluster_fixture *fixture, uint32_t count)

@@ -72,6 +72,8 @@ void taker_nack(struct taker *taker, uint32_t index, unsigned delay_ms, const ch
 // Changes one bit of the chunk that begins with that event on the disk, or changes it back.
 void rot(struct cluster_fixture *fixture, struct event_id first);
 
+// One produce of these, encoded.
+void produce_events(struct cluster_fixture *fixture, struct bytes events, uint32_t count);
 // One produce of so many small events, all with these attributes (encoded, or empty).
 void produce_to(struct cluster_fixture *fixture, const char *space, struct bytes attributes,
                 uint32_t count);
