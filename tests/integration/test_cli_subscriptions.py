@@ -41,6 +41,20 @@ def wait_for(server, name, what, **fields):
     wait_until(is_so, what)
 
 
+def produce_at_two_times(server):
+    """Produces to /t. The first event, and the last, which alone has a later time."""
+
+    def produce_one():
+        server.produce("/t", "x")
+        return server.events("-n", "/t", "--last", "1")[0]
+
+    first = produce_one()
+    return first, wait_until(
+        lambda: (event := produce_one())["timestamp"] > first["timestamp"] and event,
+        "an event with a later time",
+    )
+
+
 def expect_done(server, name):
     """Nothing that was produced before comes again."""
     server.produce("/afterwards", "the next")
@@ -130,14 +144,7 @@ def what_is_filtered_out_is_passed(folder):
 @test
 def what_is_too_old_is_passed(folder):
     server = Server(folder)
-
-    def produce_one():
-        server.produce("/t", "x")
-        return server.events("-n", "/t", "--last", "1")[0]
-
-    old = produce_one()
-    wait_until(lambda: produce_one()["timestamp"] > old["timestamp"], "a later event")
-    new = server.events("-n", "/t", "--last", "1")[0]
+    _, new = produce_at_two_times(server)
     begun = ("consume", "-n", "/t", "--subscription")
     late = server.weir_start(*begun, "late", "--not-before", new["timestamp"], "--output", "json")
     never = server.weir_start(*begun, "never", "--not-before", "2999-01-01T00:00:00Z")
@@ -145,7 +152,7 @@ def what_is_too_old_is_passed(folder):
     expect_equal(json.loads(line)["id"], new["id"], "the first")
     wait_for(server, "late", "all that was there is passed", acknowledged=1, lag_events=0)
     wait_for(server, "never", "it is coordinated", consumers=1, lag_events=0)
-    produce_one()
+    server.produce("/t", "x")
     wait_for(server, "late", "what came is done", acknowledged=2, lag_events=0)
     wait_for(server, "never", "what came is passed", delivered=0, lag_events=0)
     expect_equal(never.stdout.text(), "", "what is printed of events that are too old")
@@ -405,6 +412,23 @@ def a_reset_gives_another_start(folder):
     missing = server.weir("subscriptions", "reset", "t", "--from", "end", status=NOT_FOUND)
     expect_equal(missing.stdout, "", "stdout")
     expect("weir: there is no subscription t\n" in missing.stderr, "the name is not said", missing)
+    server.stop()
+
+
+@test
+def a_reset_to_a_time_begins_with_what_is_not_older(folder):
+    server = Server(folder)
+    first, later = produce_at_two_times(server)
+
+    def begins_with():
+        words = ("consume", "--subscription", "s", "--output", "json", "-l", "1")
+        return server.weir(*words).json_lines()[0]["id"]
+
+    expect_equal(begins_with(), first["id"], "the first event")
+    server.weir("subscriptions", "reset", "s", "--since", later["timestamp"])
+    expect_equal(begins_with(), later["id"], "the first that is not older")
+    server.weir("subscriptions", "reset", "s", "--since", "1h")
+    expect_equal(begins_with(), first["id"], "the first event of the last hour")
     server.stop()
 
 
