@@ -287,6 +287,20 @@ START_TEST(its_lag_counts_events_that_were_read_and_are_not_done)
 }
 END_TEST
 
+// Where it is not coordinated, nobody knows what matches.
+START_TEST(its_lag_counts_everything_until_it_is_coordinated)
+{
+    struct taker taker;
+    open_group(want_others);
+    produce(&fixture, 10);
+    ck_assert_uint_eq(lag_events(), held(&fixture));
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(lag_events(), 0);
+    taker_deinit(&taker);
+    groups_close(&fixture);
+}
+END_TEST
+
 START_TEST(its_lag_is_the_age_of_the_oldest_event_that_is_not_done)
 {
     struct taker taker;
@@ -336,6 +350,51 @@ START_TEST(it_says_who_its_consumers_are)
     buffer_deinit(&rows);
     taker_deinit(&takers[0]);
     taker_deinit(&takers[1]);
+    groups_close(&fixture);
+}
+END_TEST
+
+// --- What is remembered without a consumer -----------------------------------------------------
+
+static void park_after_two(struct subscription_definition *definition)
+{
+    definition->attempts = 2;
+}
+
+START_TEST(delays_and_attempts_are_kept_until_the_group_is_let_go)
+{
+    struct taker taker;
+    open_group(park_after_two);
+    produce(&fixture, 1);
+    taker_attach(&fixture, &taker, 100);
+    taker_nack(&taker, 0, 60000, "later");
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 9000);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.count, 0);
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 11000);
+    for (int i = 0; i < 4; i++) { // more often than attempts, and it is never parked
+        taker_attach(&fixture, &taker, 100);
+        ck_assert_uint_eq(taker.count, 1);
+        ck_assert_uint_eq(taker.events[0].attempt, 1);
+        struct group_row row = look(&fixture);
+        ck_assert_uint_eq(row.counts.delivered, 1); // all of these begin anew, too
+        ck_assert_uint_eq(row.counts.redelivered, 0);
+        position_deinit(&row.position);
+        taker_deinit(&taker);
+        cluster_pass_ms(&fixture, 11000);
+    }
+    taker_attach(&fixture, &taker, 100);
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 9000);
+    taker_attach(&fixture, &taker, 100);
+    ck_assert_uint_eq(taker.events[0].attempt, 2);
+    taker_deinit(&taker);
+    cluster_pass_ms(&fixture, 9000);
+    struct group_row row = look(&fixture);
+    ck_assert_uint_eq(row.counts.parked, 1);
+    position_deinit(&row.position);
     groups_close(&fixture);
 }
 END_TEST
@@ -669,8 +728,10 @@ int main(void)
     suite_add(suite, the_creation_that_became_void_is_reported_by_its_name);
     suite_add(suite, each_consumer_is_told_once_that_all_there_was_is_handed_out);
     suite_add(suite, its_lag_counts_events_that_were_read_and_are_not_done);
+    suite_add(suite, its_lag_counts_everything_until_it_is_coordinated);
     suite_add(suite, its_lag_is_the_age_of_the_oldest_event_that_is_not_done);
     suite_add(suite, it_says_who_its_consumers_are);
+    suite_add(suite, delays_and_attempts_are_kept_until_the_group_is_let_go);
     suite_add(suite, much_that_is_done_above_a_stuck_event_costs_little);
     suite_add(suite, what_cannot_be_read_for_a_while_costs_no_attempt);
     suite_add(suite, a_transient_one_writes_nothing_and_begins_again);
