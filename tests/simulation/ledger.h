@@ -77,6 +77,7 @@ struct ledger_view {
     struct event_id first_last[LEDGER_KEYS_MAX]; // by key: what was handed out first, last
     int64_t first_ns[LEDGER_KEYS_MAX];           // when that was
     uint64_t first_by_actor[LEDGER_KEYS_MAX][LEDGER_ACTORS_MAX];
+    int64_t first_by_actor_ns[LEDGER_KEYS_MAX][LEDGER_ACTORS_MAX];
 };
 
 struct ledger {

@@ -238,13 +238,13 @@ static void judge_overtaken(struct ledger *ledger, const struct ledger_delivery 
     item->overtaken_epoch = 0;
 }
 
-// It was done by what another consumer said while it was under way, and so did not hold its key.
+// It was done by what another consumer said while it was under way, and so did not hold its key
+// when a later one was handed out.
 static bool is_overtaken_when_done(const struct ledger *ledger,
                                    const struct ledger_delivery *delivery,
-                                   const struct ledger_item *item)
+                                   const struct ledger_item *item, int64_t later_ns)
 {
-    const struct ledger_view *view = &ledger->views[delivery->coordinator];
-    return ledger_may_be_done(item) && was_held_up(ledger, delivery, view->first_ns[item->key]);
+    return ledger_may_be_done(item) && was_held_up(ledger, delivery, later_ns);
 }
 
 static void judge_order(struct ledger *ledger, const struct ledger_delivery *delivery,
@@ -263,7 +263,9 @@ static void judge_order(struct ledger *ledger, const struct ledger_delivery *del
     bool is_behind = last_of_actor && delivery->id.counter < *last_of_actor;
     if (is_behind ||
         (ledger->definition.is_stable_order && event_id_compare(delivery->id, *last) < 0)) {
-        if (is_overtaken_when_done(ledger, delivery, item)) {
+        int64_t later_ns =
+            is_behind ? view->first_by_actor_ns[item->key][actor] : view->first_ns[item->key];
+        if (is_overtaken_when_done(ledger, delivery, item, later_ns)) {
             return;
         }
         char what[160];
@@ -276,6 +278,7 @@ static void judge_order(struct ledger *ledger, const struct ledger_delivery *del
     view->first_ns[item->key] = now_of(ledger);
     if (last_of_actor) {
         *last_of_actor = delivery->id.counter;
+        view->first_by_actor_ns[item->key][actor] = now_of(ledger);
     }
 }
 
