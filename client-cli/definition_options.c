@@ -22,6 +22,7 @@ enum {
     OPTION_CHECKPOINT_EVERY,
     OPTION_CHECKPOINT_AFTER,
     OPTION_QUEUE,
+    OPTION_TRANSIENT,
     COMPONENTS_MAX = 64,
     CONCURRENCY_MAX = 1024,
 };
@@ -214,6 +215,8 @@ static const struct argp_option sharing_table[] = {
     {"checkpoint-after", OPTION_CHECKPOINT_AFTER, "DURATION", 0,
      "Or so long after the first that is not written (default: 1s)", 12},
     {"queue", OPTION_QUEUE, "N", 0, "So many events wait to be handed out (default: 1000)", 12},
+    {"transient", OPTION_TRANSIENT, NULL, 0,
+     "Do not write the position: without consumers for 10 s it begins at its start again", 12},
     {0},
 };
 
@@ -302,6 +305,10 @@ static error_t parse_sharing(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_QUEUE:
         definition->queue = number(options, argument, 1, UINT32_MAX, "--queue", state);
+        return 0;
+    case OPTION_TRANSIENT:
+        definition->is_transient = true;
+        options->shared = "--transient";
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -128,10 +128,14 @@ static int print_definition(struct output *output, const struct weir_subscriptio
     }
     err = err != 0 ? err : output_text(output, "\n  ack wait     ");
     err = err != 0 ? err : seconds(output, definition->ack_wait_ms);
-    err = err != 0 ? err
-                   : output_text(output, "\n  checkpoints  every %" PRIu32 " events, or after ",
-                                 definition->checkpoint_every);
-    err = err != 0 ? err : seconds(output, definition->checkpoint_after_ms);
+    if (definition->is_transient) {
+        err = err != 0 ? err : output_text(output, "\n  checkpoints  none: transient");
+    } else {
+        err = err != 0 ? err
+                       : output_text(output, "\n  checkpoints  every %" PRIu32 " events, or after ",
+                                     definition->checkpoint_every);
+        err = err != 0 ? err : seconds(output, definition->checkpoint_after_ms);
+    }
     return err != 0 ? err : output_text(output, "\n  queue        %" PRIu32, definition->queue);
 }
 
@@ -275,10 +279,11 @@ static int json_definition(struct output *output, const struct weir_definition *
                     : output_text(output,
                                   ",\"concurrency\":%" PRIu32 ",\"attempts\":%" PRIu32
                                   ",\"ack_wait_ms\":%" PRIu32 ",\"checkpoint_every\":%" PRIu32
-                                  ",\"checkpoint_after_ms\":%" PRIu32 ",\"queue\":%" PRIu32,
+                                  ",\"checkpoint_after_ms\":%" PRIu32 ",\"queue\":%" PRIu32
+                                  ",\"transient\":%s",
                                   definition->concurrency, attempts, definition->ack_wait_ms,
                                   definition->checkpoint_every, definition->checkpoint_after_ms,
-                                  definition->queue);
+                                  definition->queue, definition->is_transient ? "true" : "false");
 }
 
 static int json_coordinated(struct output *output, const struct weir_subscription_row *row)

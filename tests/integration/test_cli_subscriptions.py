@@ -385,6 +385,25 @@ def how_it_is_shared_is_kept_and_shown(folder):
 
 
 @test
+def a_transient_one_begins_at_its_start_after_a_restart(folder):
+    server = Server(folder)
+    server.produce("/a", "a", "b")
+    server.weir("subscriptions", "create", "kept")
+    server.weir("subscriptions", "create", "lost", "--transient")
+    for name in ("kept", "lost"):
+        expect_equal(consume(server, name, "-l", "2").stdout, "a\nb\n", name)
+    expect_equal([show(server, name)["transient"] for name in ("kept", "lost")], [False, True])
+    text = server.weir("subscriptions", "show", "lost").stdout
+    expect("checkpoints  none: transient\n" in text, "that it is transient is not shown", text)
+    server.stop()
+    server.start()
+    server.produce("/a", "c")
+    expect_equal(consume(server, "kept", "-l", "1").stdout, "c\n", "kept")
+    expect_equal(consume(server, "lost", "-l", "3").stdout, "a\nb\nc\n", "lost")
+    server.stop()
+
+
+@test
 def many_subscriptions_are_listed_page_by_page(folder):
     server = Server(folder)
     names = [f"s{i:03}" for i in range(40)]
