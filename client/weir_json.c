@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/base/utf8.h"
+
 int weir_json_read(struct weir_bytes data, json_t **value_out, struct weir_reason *reason)
 {
     json_error_t error;
@@ -21,6 +23,7 @@ int weir_json_read(struct weir_bytes data, json_t **value_out, struct weir_reaso
     if (reason) {
         snprintf(reason->text, sizeof reason->text, "not JSON, line %d column %d: %.150s",
                  error.line, error.column, error.text);
+        utf8_clean(reason->text); // it quotes the data
     }
     return WEIR_ERR_INVALID;
 }

@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "proto/base/utf8.h"
 
@@ -52,25 +51,6 @@ void reason_clear(struct reason *reason)
     reason->text[0] = '\0';
 }
 
-static void clean(char *text)
-{
-    uint8_t *at = (uint8_t *)text;
-    size_t left = strlen(text);
-    while (left > 0) {
-        size_t step = utf8_sequence(at, left);
-        if (step <= 1) {
-            if (step == 0 || at[0] < 0x20 || at[0] == 0x7f) {
-                at[0] = '?';
-            }
-            step = 1;
-        } else if (at[0] == 0xc2 && at[1] < 0xa0) { // C1 controls
-            at[0] = at[1] = '?';
-        }
-        at += step;
-        left -= step;
-    }
-}
-
 int reason_set(struct reason *reason, int err, const char *format, ...)
 {
     assert(format);
@@ -79,7 +59,7 @@ int reason_set(struct reason *reason, int err, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(reason->text, sizeof reason->text, format, arguments);
         va_end(arguments);
-        clean(reason->text);
+        utf8_clean(reason->text);
     }
     return err;
 }

@@ -77,3 +77,23 @@ static inline size_t utf8_sequence(const uint8_t *text, size_t length)
     }
     return length >= 4 && utf8_is_continuation(text[3]) ? 4 : 0;
 }
+
+// Makes a text out of what may be none: control characters and malformed bytes become '?'.
+static inline void utf8_clean(char *text)
+{
+    uint8_t *at = (uint8_t *)text;
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t step = utf8_sequence(at, left);
+        if (step <= 1) {
+            if (step == 0 || at[0] < 0x20 || at[0] == 0x7f) {
+                at[0] = '?';
+            }
+            step = 1;
+        } else if (at[0] == 0xc2 && at[1] < 0xa0) { // C1 controls
+            at[0] = at[1] = '?';
+        }
+        at += step;
+        left -= step;
+    }
+}

@@ -41,10 +41,27 @@ START_TEST(what_is_no_json_is_refused)
 }
 END_TEST
 
+// The reason quotes the data: what would do something to a terminal does not get there.
+START_TEST(reasons_are_plain_text)
+{
+    static const char *const texts[] = {"[\b]", "\x7f", "[1 \x7f", "{} \"\xc2\x9b\""};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct weir_reason reason = {{0}};
+        json_t *value;
+        ck_assert_int_eq(weir_json_read(weir_text(texts[i]), &value, &reason), WEIR_ERR_INVALID);
+        ck_assert_ptr_nonnull(strchr(reason.text, '?'));
+        for (const char *at = reason.text; *at; at++) {
+            ck_assert_msg(*at >= ' ' && *at < 0x7f, "%s", reason.text);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client/json/weir_json");
     suite_add(suite, values_come_back);
     suite_add(suite, what_is_no_json_is_refused);
+    suite_add(suite, reasons_are_plain_text);
     return check_main(suite);
 }
