@@ -55,7 +55,8 @@ struct group_consumer {
     struct instant silent_until;
     struct instant heard_at;
     struct instant asked_at; // to be attached
-    struct held *held;       // in the order in which it came
+    struct instant attached_at;
+    struct held *held; // in the order in which it came
     uint32_t held_count;
     uint32_t held_capacity;
     struct said said[SAID_MAX];
@@ -285,10 +286,27 @@ static void on_act(struct happening *happening)
     act_in(consumer, consumer->is_settled ? 20 : 150);
 }
 
-// What was named last is not in flight here any more, or was counted alone: all the others still
-// are.
-static void hold_again(struct group_consumer *consumer, const struct said *said)
+static bool is_held(const struct group_consumer *consumer, struct ledger_place place)
 {
+    for (uint32_t i = 0; i < consumer->held_count; i++) {
+        if (compare_places(&consumer->held[i].place, &place) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What was named last is not in flight here any more, or was counted alone: all the others still
+// are, but for what has come again meanwhile.
+static void hold_again(struct group_consumer *consumer, struct said *said)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < said->count; i++) {
+        if (!is_held(consumer, said->held[i].place)) {
+            said->held[left++] = said->held[i];
+        }
+    }
+    said->count = left;
     uint32_t count = consumer->held_count + said->count;
     consumer->held =
         memory_grow(consumer->held, &consumer->held_capacity, count, sizeof *consumer->held);
@@ -304,6 +322,12 @@ static void take_answer(struct group_consumer *consumer, struct said *said,
     struct ledger *ledger = consumer->ledger;
     bool is_error = reply->kind == REPLY_ERROR;
     bool is_refused = is_error && reply->error.code == WIRE_NOT_IN_FLIGHT;
+    if (is_error && reply->error.code == WIRE_INVALID_ARGUMENT) {
+        world_violation(world_of(consumer), "groups",
+                        "consumer %u of %s said what is refused: %.*s", consumer->index,
+                        ledger->name, (int)reply->error.text.length,
+                        (const char *)reply->error.text.data);
+    }
     // Where it was forwarded, another coordinator may have counted it, whose answer was lost.
     bool is_certain = consumer->coordinator == consumer->client.machine &&
                       said->attachment == consumer->attachment;
@@ -395,6 +419,7 @@ static void take_slice(struct group_consumer *consumer, const struct slice *slic
             .coordinator = consumer->coordinator,
             .attachment = consumer->attachment,
             .asked_ns = consumer->asked_at.ns,
+            .attached_ns = consumer->attached_at.ns,
             .attempt = attempt,
             .id = {.counter = slice->first + i, .actor = slice->actor},
             .name = event.name,
@@ -463,6 +488,7 @@ static void take_attached(struct group_consumer *consumer, const struct reply *r
     consumer->is_attached = true;
     consumer->coordinator = coordinator_of(consumer, reply->attached.coordinator);
     consumer->attachment = ledger_attached(consumer->ledger, consumer->coordinator);
+    consumer->attached_at = world_of(consumer)->schedule.now;
     world_trace(world_of(consumer), "attached", consumer->ledger->index * 10 + consumer->index,
                 consumer->client.machine, reply->attached.is_created);
     act_in(consumer, 100);

@@ -171,7 +171,8 @@ struct ledger_delivery {
     unsigned machine;     // to which the consumer is connected
     unsigned coordinator; // or COORDINATOR_UNKNOWN
     uint64_t attachment;
-    int64_t asked_ns; // when it asked to be attached
+    int64_t asked_ns;    // when it asked to be attached
+    int64_t attached_ns; // when it heard that it is
     uint32_t attempt;
     struct event_id id;
     struct bytes name;

@@ -302,15 +302,18 @@ static void note_closed(struct ledger *ledger, struct ledger_item *item)
     }
 }
 
-// It was handed out before the reset that holds at its coordinator now, behind all of whose start
-// it is not: it is nothing of the group that there is.
+// It was handed out before the reset, or the creation, that holds at its coordinator now: it is
+// before that one's start, or comes to who was attached before and has not heard of the mark MOVED
+// yet. It is nothing of the group that there is.
 static bool is_of_earlier(const struct ledger *ledger, const struct ledger_delivery *delivery)
 {
+    if (delivery->coordinator == COORDINATOR_UNKNOWN) {
+        return false;
+    }
     const struct ledger_record *generation =
-        delivery->coordinator == COORDINATOR_UNKNOWN
-            ? NULL
-            : ledger_generation(ledger, delivery->coordinator, INT64_MAX);
-    return generation && version_vector_covers(&generation->position.vector, delivery->id);
+        ledger_generation(ledger, delivery->coordinator, INT64_MAX);
+    return generation && (version_vector_covers(&generation->position.vector, delivery->id) ||
+                          generation->held_ns[delivery->coordinator] > delivery->attached_ns);
 }
 
 bool ledger_give(struct ledger *ledger, const struct ledger_delivery *delivery,
