@@ -56,7 +56,8 @@ struct group_consumer {
     struct instant heard_at;
     struct instant asked_at; // to be attached
     struct instant attached_at;
-    struct held *held; // in the order in which it came
+    uint32_t coordinator_life; // then
+    struct held *held;         // in the order in which it came
     uint32_t held_count;
     uint32_t held_capacity;
     struct said said[SAID_MAX];
@@ -420,6 +421,7 @@ static void take_slice(struct group_consumer *consumer, const struct slice *slic
             .attachment = consumer->attachment,
             .asked_ns = consumer->asked_at.ns,
             .attached_ns = consumer->attached_at.ns,
+            .life = consumer->coordinator_life,
             .attempt = attempt,
             .id = {.counter = slice->first + i, .actor = slice->actor},
             .name = event.name,
@@ -489,6 +491,9 @@ static void take_attached(struct group_consumer *consumer, const struct reply *r
     consumer->coordinator = coordinator_of(consumer, reply->attached.coordinator);
     consumer->attachment = ledger_attached(consumer->ledger, consumer->coordinator);
     consumer->attached_at = world_of(consumer)->schedule.now;
+    if (consumer->coordinator != COORDINATOR_UNKNOWN) {
+        consumer->coordinator_life = world_of(consumer)->machines[consumer->coordinator]->life;
+    }
     world_trace(world_of(consumer), "attached", consumer->ledger->index * 10 + consumer->index,
                 consumer->client.machine, reply->attached.is_created);
     act_in(consumer, 100);

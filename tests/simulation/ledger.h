@@ -173,6 +173,7 @@ struct ledger_delivery {
     uint64_t attachment;
     int64_t asked_ns;    // when it asked to be attached
     int64_t attached_ns; // when it heard that it is
+    uint32_t life;       // of the coordinator then
     uint32_t attempt;
     struct event_id id;
     struct bytes name;

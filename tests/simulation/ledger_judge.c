@@ -302,13 +302,16 @@ static void note_closed(struct ledger *ledger, struct ledger_item *item)
     }
 }
 
-// It was handed out before the reset, or the creation, that holds at its coordinator now: it is
-// before that one's start, or comes to who was attached before and has not heard of the mark MOVED
-// yet. It is nothing of the group that there is.
+// It was handed out before the coordinator's last start, or before the reset or creation that holds
+// there now: it is before that one's start, or comes to who was attached before and has not heard
+// of the mark MOVED yet. It is nothing of the group that there is.
 static bool is_of_earlier(const struct ledger *ledger, const struct ledger_delivery *delivery)
 {
     if (delivery->coordinator == COORDINATOR_UNKNOWN) {
         return false;
+    }
+    if (ledger->world->machines[delivery->coordinator]->life != delivery->life) {
+        return true;
     }
     const struct ledger_record *generation =
         ledger_generation(ledger, delivery->coordinator, INT64_MAX);
